@@ -82,3 +82,19 @@ type Budget interface {
 	// Gate returns the closed gate of a credential; ok is false when it is open.
 	Gate(ctx context.Context, credential string) (g Gate, ok bool, err error)
 }
+
+type sendCheckKey struct{}
+
+// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it.
+func WithSendCheck(ctx context.Context, check func(context.Context) error) context.Context {
+	return context.WithValue(ctx, sendCheckKey{}, check)
+}
+
+// SendCheck runs the check that WithSendCheck attached. Whoever writes a cancel to the wire calls it right before, and
+// on an error writes nothing and reports NotApplied.
+func SendCheck(ctx context.Context) error {
+	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok {
+		return check(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package bridge
+
+import "time"
+
+// Observer hears what happens, for logs, metrics and alarms. Methods are called from many goroutines and must not
+// block. None of what they get holds a secret or remarks.
+type Observer interface {
+	// Answered is called once for every caller that was answered.
+	Answered(CallReport)
+	// Attempted is called after each send and each lookup.
+	Attempted(AttemptReport)
+	// Alarm is called when an operator must act.
+	Alarm(Alarm)
+}
+
+// CallReport is one answered call.
+type CallReport struct {
+	Ref, Caller, Taxpayer, Upstream string
+	Key                             Key
+	Answer                          Answer
+	How                             How
+	Code                            string     // the authority's, when it gave one
+	DateSource                      DateSource // of the cancel date told
+	UpstreamRef                     string
+	Unclassified                    bool
+	Sends, Lookups                  int           // of the flight, up to the answer
+	Took                            time.Duration // from receipt to answer
+	Journal                         time.Duration // of that, waiting for the disk
+	Wire                            time.Duration // of that, waiting for the authority
+	Queue                           time.Duration // of that, waiting its turn
+}
+
+// AttemptReport is one send or lookup.
+type AttemptReport struct {
+	Ref, Upstream, Kind string
+	Attempt             AttemptKind
+	Class               Class
+	HTTPStatus          int
+	Took                time.Duration
+}
+
+// AlarmKind is a closed set, fit for a metric label.
+type AlarmKind string
+
+// What an operator must look at.
+const (
+	AlarmMisconfigured AlarmKind = "misconfigured"  // credentials or rights refused
+	AlarmOpen          AlarmKind = "open"           // doubtful for over an hour
+	AlarmToldOtherwise AlarmKind = "told_otherwise" // truth differs from what a caller was told
+	AlarmJournal       AlarmKind = "journal"        // a write failed
+	AlarmUpstream      AlarmKind = "upstream"       // an adapter asks for attention
+	AlarmExpired       AlarmKind = "expired"        // not carried out within carry_out_within
+)
+
+// Alarm is one thing to look at, in words: what, on which document and upstream, what to do.
+type Alarm struct {
+	Kind               AlarmKind
+	Upstream, Taxpayer string
+	Key                Key
+	Ref                string
+	Text               string
+}

@@ -1,0 +1,150 @@
+package soap
+
+// Contract is what goes over the wire by name: namespace, elements, their order, and the fixed words in them. The
+// provider's own answers are known from documentation that lost its tags, so all of it is configuration;
+// DefaultContract is the documented reconstruction and ContractFromWSDL takes a customer's saved WSDL.
+//
+// A Contract must not change once it is in use.
+type Contract struct {
+	// Namespace of the operation elements, in answers always, in requests also none or one of NamespaceAliases.
+	Namespace        string
+	NamespaceAliases []string
+	Cancel           Operation
+	Token            Operation
+	Values           Values
+	Mimic            Mimic
+	Faults           FaultStyle
+	// Qualified puts the parts of answers into Namespace too. Off: qualified children are null in .NET, JAX-WS and
+	// Axis proxies, unless the WSDL they were made from says elementFormDefault="qualified".
+	Qualified bool
+}
+
+// Operation is one request and its answer.
+type Operation struct {
+	// Name is the request's element; the answer's is Name + "Response".
+	Name string
+	// SOAPAction is what the WSDL tells callers to send. It is never needed to dispatch.
+	SOAPAction string
+	// Description is the text that the provider writes as encodingStyle (Mimic.EncodingStyle).
+	Description string
+	Request     []Part
+	// Aliases are further spellings of request elements: element name to slot.
+	Aliases map[string]string
+	// ResponseWrapper is an element around all parts of the answer, such as "return"; "" for none.
+	ResponseWrapper string
+	Response        []Part
+}
+
+// Part is one element of a message: Slot is its meaning, Name its tag.
+type Part struct {
+	Slot, Name string
+	// Const is the fixed text of a SlotConst part, often empty.
+	Const string
+}
+
+// Slots of the requests.
+const (
+	SlotAccessToken   = "access_token"
+	SlotUserGSTIN     = "user_gstin"
+	SlotIRN           = "irn"
+	SlotCancelReason  = "cancel_reason"
+	SlotCancelRemarks = "cancel_remarks"
+	SlotUsername      = "username"
+	SlotPassword      = "password"
+	SlotClientID      = "client_id"
+	SlotClientSecret  = "client_secret"
+	SlotGrantType     = "grant_type"
+)
+
+// Slots of the answers, beside SlotIRN and SlotAccessToken.
+const (
+	SlotCancelDate       = "cancel_date"
+	SlotErrorFlag        = "error_flag"
+	SlotErrorMessage     = "error_message"
+	SlotStatus           = "status"
+	SlotCode             = "code"
+	SlotExpiresIn        = "expires_in"
+	SlotTokenType        = "token_type"
+	SlotErrorDescription = "error_description"
+	SlotConst            = "const"
+)
+
+// Values are the fixed words of the cancel answer.
+type Values struct {
+	SuccessStatus, FailedStatus string
+	SuccessCode, FailedCode     string
+	SuccessFlag, FailedFlag     string
+	// AuthCode and the texts answer a bad access_token or a taxpayer that the caller may not act for.
+	AuthCode                             string
+	TokenExpired, TokenInvalid, NotYours string
+}
+
+// Mimic switches on oddities of the provider's own server, for callers that compare bytes.
+type Mimic struct {
+	// EncodingStyle writes the operation's description as encodingStyle on Envelope.
+	EncodingStyle bool
+	// ResponseCharset is "" (utf-8) or "iso-8859-1"; answers are pure ASCII under either name.
+	ResponseCharset string
+}
+
+// FaultStyle chooses between forms of faults.
+type FaultStyle struct {
+	// TypedDetail puts a bridgeFault element into detail, which SAP's fault mapping needs and Mono's WCF client can't read.
+	TypedDetail bool
+	// SpecStatus sends SOAP 1.2 Sender faults with HTTP 400 instead of 500.
+	SpecStatus bool
+}
+
+// DefaultContract returns the documented service: urn:server, rpc/literal on the wire, six parts in the cancel answer.
+func DefaultContract() *Contract {
+	return &Contract{
+		Namespace: "urn:server",
+		Cancel: Operation{
+			Name: "eInvoiceCancel", SOAPAction: "urn:server#eInvoiceCancel", Description: "Cancel E-Invoice",
+			Request: named(SlotAccessToken, SlotUserGSTIN, SlotIRN, SlotCancelReason, SlotCancelRemarks),
+			Response: []Part{
+				{Slot: SlotIRN, Name: "Irn"}, {Slot: SlotCancelDate, Name: "CancelDate"},
+				{Slot: SlotErrorFlag, Name: "error"}, {Slot: SlotErrorMessage, Name: "errorMessage"},
+				{Slot: SlotStatus, Name: "status"}, {Slot: SlotCode, Name: "code"},
+			},
+		},
+		Token: Operation{
+			Name: "access_new_token", SOAPAction: "urn:server#access_new_token", Description: "Get Access token",
+			Request: named(SlotUsername, SlotPassword, SlotClientID, SlotClientSecret, SlotGrantType),
+			Aliases: map[string]string{
+				"userName": SlotUsername, "Username": SlotUsername, "user_name": SlotUsername,
+				"passwd": SlotPassword, "Password": SlotPassword,
+			},
+			Response: named(SlotAccessToken, SlotExpiresIn, SlotTokenType, SlotErrorDescription),
+		},
+		Values: Values{
+			SuccessStatus: "Success", FailedStatus: "Failed",
+			SuccessCode: "200", FailedCode: "204",
+			SuccessFlag: "0", FailedFlag: "1",
+			AuthCode:     "204",
+			TokenExpired: "The access token provided has expired",
+			TokenInvalid: "The access token provided is invalid",
+			NotYours:     "The access token provided is not valid for this user_gstin",
+		},
+	}
+}
+
+// named returns parts whose element has the name of its slot.
+func named(slots ...string) []Part {
+	parts := make([]Part, len(slots))
+	for i, s := range slots {
+		parts[i] = Part{Slot: s, Name: s}
+	}
+	return parts
+}
+
+// Operation returns the operation whose request element has this name, or nil.
+func (c *Contract) Operation(name string) *Operation {
+	switch name {
+	case c.Cancel.Name:
+		return &c.Cancel
+	case c.Token.Name:
+		return &c.Token
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package soap
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Code says who is at fault, in SOAP 1.1 terms; SOAP 1.2 calls Client Sender and Server Receiver.
+type Code int
+
+// The fault codes of SOAP 1.1 §4.4.1 and SOAP 1.2 part 1 §5.4.6.
+const (
+	// Client: the request can't be carried out as it is; sending it again unchanged is pointless.
+	Client Code = iota + 1
+	// Server: the request is good, the bridge or what is behind it is not; sending it again is safe.
+	Server
+	// VersionMismatch: the root element is no SOAP 1.1 or 1.2 Envelope.
+	VersionMismatch
+	// MustUnderstand: a header block insists on being understood and is not; Fault.NotUnderstood lists them.
+	MustUnderstand
+	// DataEncodingUnknown (SOAP 1.2 only): the operation's element carries an unknown encodingStyle.
+	DataEncodingUnknown
+)
+
+// Subcode narrows a fault down; it is written in SOAP 1.2 only, where it is a qualified name.
+type Subcode struct{ Prefix, Namespace, Local string }
+
+// The subcodes that Decode gives (SOAP 1.2 part 2 §4.4; the WS-Addressing one is bound to the request's own version).
+var (
+	ProcedureNotPresent = Subcode{"rpc", nsRPC, "ProcedureNotPresent"}
+	BadArguments        = Subcode{"rpc", nsRPC, "BadArguments"}
+)
+
+// Fault is a SOAP fault, and the only kind of error that this package's decoding gives. Text is for the caller's
+// eyes: it never holds request content beyond a cleaned operation name, and no inner detail.
+type Fault struct {
+	Code    Code
+	Subcode Subcode
+	Text    string
+	// HTTPStatus is set for what went wrong before SOAP (413, 415, …); 0 stands for what Status says.
+	HTTPStatus int
+	// NotUnderstood names the header blocks of a MustUnderstand fault.
+	NotUnderstood []xml.Name
+
+	// What Decode knew of the request when it gave up. Version is the one to answer in: the envelope's, or a guess by
+	// Content-Type. Operation is the body's element once that was read, known to the contract or not.
+	Version    Version
+	Operation  string
+	Addressing *Addressing
+}
+
+// Error returns the text with the code before it.
+func (f *Fault) Error() string { return fmt.Sprintf("soap %s fault: %s", f.Code, f.Text) }
+
+// UnknownOperation reports whether the request was refused for calling an operation that the contract doesn't define;
+// Operation then names it, so that the request may be relayed instead.
+func (f *Fault) UnknownOperation() bool { return f.Subcode == ProcedureNotPresent && f.Operation != "" }
+
+// AsFault returns the Fault in err. Any other error is an inner one and becomes a Server fault that tells nothing of it.
+func AsFault(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Fault{Code: Server, Text: "Internal error"}
+}
+
+// ClientFault returns a fault that blames the request.
+func ClientFault(text string) *Fault { return &Fault{Code: Client, Text: text} }
+
+// ServerFault returns a fault that blames the bridge or what is behind it.
+func ServerFault(text string) *Fault { return &Fault{Code: Server, Text: text} }
+
+// HTTPFault returns a fault for what HTTP itself has a status for (404, 405, 413, 415, 431, …).
+func HTTPFault(status int, text string) *Fault {
+	code := Client
+	if status >= 500 {
+		code = Server
+	}
+	return &Fault{Code: code, Text: text, HTTPStatus: status}
+}
+
+func clientf(format string, args ...any) *Fault { return ClientFault(fmt.Sprintf(format, args...)) }
+
+func badArguments(format string, args ...any) *Fault {
+	f := clientf(format, args...)
+	f.Subcode = BadArguments
+	return f
+}
+
+// String returns the name of the code in SOAP 1.1.
+func (c Code) String() string { return c.local(SOAP11) }
+
+// local is the code's name inside the envelope namespace of a version.
+func (c Code) local(v Version) string {
+	switch {
+	case c == VersionMismatch:
+		return "VersionMismatch"
+	case c == MustUnderstand:
+		return "MustUnderstand"
+	case c == DataEncodingUnknown && v == SOAP12:
+		return "DataEncodingUnknown"
+	case c == Server && v == SOAP12:
+		return "Receiver"
+	case c == Server:
+		return "Server"
+	case v == SOAP12:
+		return "Sender"
+	}
+	return "Client"
+}
+
+// FaultStatus returns the HTTP status to send a fault with: its own where it has one, else 500. The SOAP 1.2 HTTP
+// binding asks for 400 on Sender faults, but WCF reads faults only from 2xx and 500, so that is a switch.
+func (c *Contract) FaultStatus(v Version, f *Fault) int {
+	switch {
+	case f.HTTPStatus != 0:
+		return f.HTTPStatus
+	case c.Faults.SpecStatus && v == SOAP12 && (f.Code == Client || f.Code == DataEncodingUnknown):
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,122 @@
+package soap
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// hidden collects the parts of an envelope that may hold a secret: the content and attributes of elements named like
+// one, in whatever namespace and place, and all comments, since people comment out whole envelopes.
+type hidden struct {
+	spans []span
+	depth int // index in the element stack of the secret that is open, +1; 0 for none
+	start int
+}
+
+func (h *hidden) add(start, end int) {
+	if start < end {
+		h.spans = append(h.spans, span{start, end})
+	}
+}
+
+// enter notes a start tag and reports whether it is, or is inside, a secret.
+func (h *hidden) enter(level int, local string, content int) bool {
+	if h.depth == 0 && secretName(local) {
+		h.depth, h.start = level+1, content
+	}
+	return h.depth != 0
+}
+
+func (h *hidden) leave(level, content int) {
+	if h.depth == level+1 {
+		h.add(h.start, content)
+		h.depth = 0
+	}
+}
+
+// attribute hides a value that belongs to a secret's tag or is itself named like one. Declarations and attributes with
+// a prefix say how a value is written, not what it is.
+func (h *hidden) attribute(secret bool, name string, start, end int) {
+	prefix, local, ok := strings.Cut(name, ":")
+	if !ok {
+		prefix, local = "", name
+	}
+	if prefix == "xmlns" || local == "xmlns" {
+		return
+	}
+	if secretName(local) || (secret && prefix == "") {
+		h.add(start, end)
+	}
+}
+
+var secretWords = []string{"token", "password", "passwd", "passphrase", "pwd", "secret", "credential", "apikey"}
+
+// secretName errs on the side of hiding: access_token, AccessToken, wsse:Password, clientSecret, BinarySecurityToken.
+func secretName(local string) bool {
+	var buf [64]byte
+	folded := buf[:0]
+	for i := 0; i < len(local); i++ {
+		switch c := local[i]; {
+		case 'A' <= c && c <= 'Z':
+			folded = append(folded, c|0x20)
+		case c != '_' && c != '-' && c != '.':
+			folded = append(folded, c)
+		}
+	}
+	if string(folded) == "usernametoken" || string(folded) == "accessnewtoken" {
+		return false // these only contain secrets
+	}
+	for _, w := range secretWords {
+		if bytes.Contains(folded, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+const mask = "***"
+
+// Masked returns the envelope as UTF-8 text with every secret in it replaced by ***, cut to at most max bytes. It
+// reads the body that was given to Decode, so that must not have been reused yet.
+func (r *Request) Masked(max int) []byte {
+	slices.SortFunc(r.hide, func(a, b span) int { return a.start - b.start })
+	out := make([]byte, 0, min(len(r.doc)+len(mask)*len(r.hide), max+utf8.UTFMax))
+	at := 0
+	for _, h := range r.hide {
+		if h.end <= at {
+			continue
+		}
+		if h.start > at {
+			out = append(out, r.doc[at:h.start]...)
+			out = append(out, mask...)
+		}
+		at = h.end
+	}
+	out = append(out, r.doc[at:]...)
+	return cut(r.sweep(out), max)
+}
+
+// sweep masks copies of the secrets that stand elsewhere, as when a caller puts its token into another field. Secrets
+// shorter than this would hit ordinary text.
+func (r *Request) sweep(out []byte) []byte {
+	const shortest = 8
+	for _, h := range r.hide {
+		if secret := trimXML(r.doc[h.start:h.end]); len(secret) >= shortest && bytes.Contains(out, secret) {
+			out = bytes.ReplaceAll(out, secret, []byte(mask))
+		}
+	}
+	return out
+}
+
+// cut shortens text to max bytes without splitting a character.
+func cut(b []byte, max int) []byte {
+	if len(b) <= max {
+		return b
+	}
+	for max > 0 && !utf8.RuneStart(b[max]) {
+		max--
+	}
+	return b[:max]
+}

@@ -1,0 +1,57 @@
+package soap
+
+// Version is the SOAP version of an envelope. The zero value is "not known yet" and is answered as SOAP 1.1.
+type Version int
+
+// The versions understood.
+const (
+	SOAP11 Version = 1
+	SOAP12 Version = 2
+)
+
+// Namespaces of the envelope, its encodings and the headers that are understood.
+const (
+	ns11Envelope = "http://schemas.xmlsoap.org/soap/envelope/"
+	ns12Envelope = "http://www.w3.org/2003/05/soap-envelope"
+	ns11Encoding = "http://schemas.xmlsoap.org/soap/encoding/"
+	ns12Encoding = "http://www.w3.org/2003/05/soap-encoding"
+	ns12None     = "http://www.w3.org/2003/05/soap-envelope/encoding/none"
+	nsRPC        = "http://www.w3.org/2003/05/soap-rpc"
+	nsXSD        = "http://www.w3.org/2001/XMLSchema"
+	nsXSI        = "http://www.w3.org/2001/XMLSchema-instance"
+	nsXML        = "http://www.w3.org/XML/1998/namespace"
+	nsXMLNS      = "http://www.w3.org/2000/xmlns/"
+	nsXOP        = "http://www.w3.org/2004/08/xop/include"
+)
+
+// String returns "1.1" or "1.2".
+func (v Version) String() string {
+	if v == SOAP12 {
+		return "1.2"
+	}
+	return "1.1"
+}
+
+func (v Version) namespace() string {
+	if v == SOAP12 {
+		return ns12Envelope
+	}
+	return ns11Envelope
+}
+
+func versionOf(namespace string) Version {
+	switch namespace {
+	case ns11Envelope:
+		return SOAP11
+	case ns12Envelope:
+		return SOAP12
+	}
+	return 0
+}
+
+func (v Version) mediaType() string {
+	if v == SOAP12 {
+		return "application/soap+xml"
+	}
+	return "text/xml"
+}
