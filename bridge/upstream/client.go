@@ -1,0 +1,187 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// MaxReply is how much of a reply's body is read; a longer one counts as unreadable.
+const MaxReply = 1 << 20
+
+// ErrTooLong marks a reply of more than MaxReply bytes.
+var ErrTooLong = errors.New("reply is longer than 1 MiB")
+
+// Client makes HTTP calls below one base URL. It is safe for concurrent use.
+type Client struct {
+	base   string
+	static http.Header
+	pool   http.RoundTripper
+}
+
+// BaseURL is where the client calls, without a trailing slash.
+func (c *Client) BaseURL() string { return c.base }
+
+// Request is one HTTP call.
+type Request struct {
+	Purpose string // "login", "cancel" or "lookup", for the Exchange
+	Method  string
+	Path    string // appended to the base URL: starts with "/", escaped, with the query
+	// Header is written with the names as they are spelt in the map, so that "client_id" stays what it is.
+	Header  http.Header
+	Body    []byte
+	Timeout time.Duration // of the whole call, the reply's body included; 0: only ctx bounds it
+}
+
+// Reply is what became of a Request.
+type Reply struct {
+	Status int // 0: no reply came
+	Header http.Header
+	Body   []byte
+	// Written tells whether a byte of the request may have left this machine. False is proof that none did.
+	Written bool
+	// Err is set when there is no complete reply: Status is 0, or the body broke off or was too long.
+	Err   error
+	Start time.Time
+	Took  time.Duration
+
+	purpose, method, url string
+}
+
+// Do makes the call once. It follows no redirect and repeats nothing that may have changed state: net/http sends a
+// request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
+func (c *Client) Do(ctx context.Context, q Request) Reply {
+	r := Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
+	defer func() { r.Took = time.Since(r.Start) }()
+	if q.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, q.Timeout)
+		defer cancel()
+	}
+	var sent written
+	req, err := c.request(sent.trace(ctx), q)
+	if err != nil {
+		r.Err = err
+		return r
+	}
+	res, err := c.pool.RoundTrip(req)
+	r.Written = sent.any()
+	if err != nil {
+		r.Err = noReply(ctx, err, time.Since(r.Start), r.Written)
+		return r
+	}
+	defer res.Body.Close()
+	r.Written, r.Status, r.Header = true, res.StatusCode, res.Header
+	if r.Body, err = readCapped(res.Body, res.ContentLength); err != nil {
+		r.Err = fmt.Errorf("read reply: %w", err)
+	}
+	return r
+}
+
+func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) {
+	u, err := url.Parse(c.base + q.Path)
+	if err != nil {
+		return nil, errors.New("the request's path is not a URL")
+	}
+	header := make(http.Header, len(q.Header)+len(c.static)+2)
+	for name, values := range q.Header {
+		header[name] = values
+	}
+	for name, values := range c.static {
+		if !hasName(header, name) {
+			header[name] = values
+		}
+	}
+	header["User-Agent"] = []string{"einvoice-bridge"}
+	if tp := bridge.TraceParent(ctx); tp != "" {
+		header["Traceparent"] = []string{tp}
+	}
+	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if q.Body != nil {
+		// A plain reader without GetBody: the transport can't send it twice.
+		req.Body = io.NopCloser(bytes.NewReader(q.Body))
+		req.ContentLength = int64(len(q.Body))
+	}
+	return req.WithContext(ctx), nil
+}
+
+// hasName looks for a header in any spelling: a static header never doubles one that the adapter sets.
+func hasName(h http.Header, name string) bool {
+	for have := range h {
+		if strings.EqualFold(have, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func readCapped(body io.Reader, length int64) ([]byte, error) {
+	var b bytes.Buffer
+	if length > 0 && length <= MaxReply {
+		b.Grow(int(length) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(body, MaxReply+1))
+	if n > MaxReply {
+		return nil, ErrTooLong
+	}
+	return b.Bytes(), err
+}
+
+// noReply words a transport error for the operator. Only ctx is asked what kind it is, never the error's text.
+func noReply(ctx context.Context, err error, took time.Duration, written bool) error {
+	when := "before anything was sent"
+	if written {
+		when = "after the request was sent"
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no reply within %s, %s: %w", took.Round(time.Millisecond), when, context.DeadlineExceeded)
+	}
+	return fmt.Errorf("connection failed %s: %w", when, err)
+}
+
+// written watches one request's connection for bytes that leave.
+type written struct {
+	conn  *countingConn
+	start int64
+	// headers is set when the connection can't be counted (a test's own network) and a header went out.
+	headers atomic.Bool
+}
+
+func (w *written) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if w.conn = counting(info.Conn); w.conn != nil {
+				w.start = w.conn.sent.Load()
+			}
+		},
+		WroteHeaders: func() { w.headers.Store(w.conn == nil) },
+	})
+}
+
+// any is exact once RoundTrip has returned: net/http waits for its writer before it reports an error.
+func (w *written) any() bool { return w.headers.Load() || w.conn != nil && w.conn.sent.Load() > w.start }
+
+// counting finds our connection below TLS.
+func counting(c net.Conn) *countingConn {
+	for {
+		switch t := c.(type) {
+		case *countingConn:
+			return t
+		case interface{ NetConn() net.Conn }:
+			c = t.NetConn()
+		default:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,27 @@
+// Package upstream holds what the adapters of all e-invoice APIs share, so that each of them is only its own
+// protocol: what to send, and what the reply means.
+//
+// Start with [Shared]: one value per process, handed to every adapter's constructor. From it an adapter takes
+//
+//   - a [Client], the way to one base URL. [Client.Do] makes one HTTP call, never repeats it, and knows whether a byte
+//     of it left this machine. [Reply.Verdict] says what that means for a cancel when no body decides;
+//   - a [Guard], the door in front of one credential: breaker, closed gates and login rates;
+//   - a [Session], the login that everybody with the same credential shares: one login at a time, renewed in the
+//     background, kept in memory only;
+//   - a [Mask], which turns what went over the wire into a [bridge.Exchange] without any secret in it.
+//
+// The skeleton of an adapter's Cancel, whatever the API:
+//
+//	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+//		s, trail, err := a.session.Get(ctx)
+//		if err != nil {
+//			return upstream.NotSent(err)
+//		}
+//		reply := a.client.Do(ctx, upstream.Request{…})
+//		o := a.classify(reply)
+//		o.Exchanges = append(trail, reply.Exchange(a.mask, plainRequest, plainReply))
+//		return o // and, once, after a token refusal: a.session.Drop(s) and again
+//	})
+//
+// The package knows no authority's protocol and no configuration file; it keeps nothing on disk.
+package upstream

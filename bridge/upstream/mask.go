@@ -1,0 +1,211 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const (
+	masked = "***"
+	// maxKept caps a body in the journal; what is longer loses its tail.
+	maxKept = 8 << 10
+	// minSecret keeps values out of the search that are too short to be a secret: replacing every "1" helps nobody.
+	minSecret = 6
+)
+
+// Mask takes secrets out of what is kept of an HTTP exchange: the values of named fields at any depth, and known
+// values wherever they stand. The zero Mask hides nothing. Masks are values: With never changes the original.
+type Mask struct {
+	names  []string
+	values []string
+}
+
+// NewMask hides the values of these fields in JSON and form bodies and in query strings; letter case is ignored.
+func NewMask(names ...string) Mask { return Mask{names: names} }
+
+// With also hides the given secrets wherever they appear, as they are and as JSON or a URL would write them: what an
+// authority quotes in an error text, or a token in a path.
+func (m Mask) With(secrets ...string) Mask {
+	m.values = slices.Clone(m.values)
+	for _, s := range secrets {
+		if len(s) < minSecret {
+			continue
+		}
+		quoted, _ := json.Marshal(s)
+		for _, form := range []string{s, string(quoted[1 : len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s)} {
+			if !slices.Contains(m.values, form) {
+				m.values = append(m.values, form)
+			}
+		}
+	}
+	return m
+}
+
+// Text hides the known values in a sentence.
+func (m Mask) Text(s string) string {
+	for _, v := range m.values {
+		if strings.Contains(s, v) {
+			s = strings.ReplaceAll(s, v, masked)
+		}
+	}
+	return s
+}
+
+// URL hides the values of named parameters in the query, and the known values.
+func (m Mask) URL(raw string) string {
+	at := strings.IndexByte(raw, '?')
+	if at < 0 {
+		return m.Text(raw)
+	}
+	return m.Text(raw[:at+1] + m.form(raw[at+1:]))
+}
+
+// Body is a body fit for the journal. One that is neither JSON nor a form can't be masked by name and is left out;
+// its length stays.
+func (m Mask) Body(body []byte) string {
+	body = bytes.TrimSpace(body)
+	var text string
+	switch {
+	case len(body) == 0:
+		return ""
+	case json.Valid(body):
+		text = m.json(body)
+	case looksLikeForm(body):
+		text = m.form(string(body))
+	default:
+		return fmt.Sprintf("[%d bytes, neither JSON nor a form: not kept]", len(body))
+	}
+	text = m.Text(text)
+	if len(text) > maxKept {
+		text = fmt.Sprintf("%s… [%d bytes cut off]", strings.ToValidUTF8(text[:maxKept], ""), len(text)-maxKept)
+	}
+	return text
+}
+
+// json copies valid JSON and replaces the values of named keys, without building a tree.
+func (m Mask) json(b []byte) string {
+	var out strings.Builder
+	out.Grow(len(b))
+	kept := 0 // b[:kept] is in out
+	for i := 0; i < len(b); {
+		if b[i] != '"' {
+			i++
+			continue
+		}
+		end := stringEnd(b, i)
+		value, isKey := afterColon(b, end)
+		if isKey && m.named(b[i:end]) {
+			out.Write(b[kept:value])
+			out.WriteString(`"` + masked + `"`)
+			end = valueEnd(b, value)
+			kept = end
+		}
+		i = end
+	}
+	out.Write(b[kept:])
+	return out.String()
+}
+
+// named tells whether a quoted key is one of the names. A key written with escapes is decoded first.
+func (m Mask) named(quoted []byte) bool {
+	key := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(key, '\\') >= 0 {
+		var s string
+		if json.Unmarshal(quoted, &s) != nil {
+			return true
+		}
+		key = []byte(s)
+	}
+	for _, name := range m.names {
+		if len(name) == len(key) && strings.EqualFold(name, string(key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// stringEnd is the index after the string that starts at i.
+func stringEnd(b []byte, i int) int {
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// afterColon is where the value of a key starts, if the string that ended before i was a key.
+func afterColon(b []byte, i int) (value int, isKey bool) {
+	i = skipBlanks(b, i)
+	if i >= len(b) || b[i] != ':' {
+		return 0, false
+	}
+	return skipBlanks(b, i+1), true
+}
+
+func skipBlanks(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// valueEnd is the index after the JSON value that starts at i.
+func valueEnd(b []byte, i int) int {
+	depth := 0
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			i = stringEnd(b, i)
+			if depth == 0 {
+				return i
+			}
+			continue
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case depth == 0 && (c == ',' || c <= ' '):
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+func (m Mask) form(raw string) string {
+	pairs := strings.Split(raw, "&")
+	for i, pair := range pairs {
+		name, _, hasValue := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		if hasValue && (err != nil || slices.ContainsFunc(m.names, func(n string) bool { return strings.EqualFold(n, plain) })) {
+			pairs[i] = name + "=" + masked
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// looksLikeForm is true for application/x-www-form-urlencoded text: no blanks, no markup, a name before each "=".
+func looksLikeForm(b []byte) bool {
+	if !bytes.Contains(b, []byte("=")) || bytes.ContainsAny(b, " \t\r\n<>\"{}") {
+		return false
+	}
+	for pair := range bytes.SplitSeq(b, []byte("&")) {
+		if at := bytes.IndexByte(pair, '='); at <= 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,203 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"einvoice-bridge/bridge"
+)
+
+// Why tells a Login what it is for.
+type Why uint8
+
+// The reasons to log in.
+const (
+	// Fresh: nothing is held, or it has expired.
+	Fresh Why = iota
+	// Rejected: the authority refused the token that prev holds.
+	Rejected
+	// Renewal: prev still works and is about to expire; nobody waits for the result.
+	Renewal
+)
+
+// Lease is what a login brought.
+type Lease[T any] struct {
+	Token T
+	Until time.Time // local time from which on it is not used any more
+	// Renew is the local time from which on a login in the background is worth trying; zero: never.
+	Renew time.Time
+}
+
+// Login logs in. prev is the last token, the zero value when there was none. ctx is nobody's deadline: a login
+// serves all who wait for it. The exchanges go to the caller whose call started it. An error should be a *Failure.
+type Login[T any] func(ctx context.Context, why Why, prev T) (Lease[T], []bridge.Exchange, error)
+
+// Held is a session's token as one call uses it.
+type Held[T any] struct {
+	Token      T
+	generation uint64
+}
+
+// Session keeps the token of one credential in memory. It is safe for concurrent use: at most one login runs, and
+// everybody who needs it waits for that one.
+type Session[T any] struct {
+	login      Login[T]
+	log        *slog.Logger
+	credential string
+	flight     singleflight.Group
+
+	mu         sync.Mutex
+	lease      Lease[T]
+	generation uint64 // counts leases; 0: never logged in
+	valid      bool   // the lease was not dropped
+	rejected   bool   // the last lease was dropped, so the next login is for Rejected
+	renewing   bool
+	failed     int
+	lastErr    error
+}
+
+// SessionInfo is a session as the console shows it.
+type SessionInfo struct {
+	Credential string
+	Until      time.Time // zero: none is held
+	Logins     uint64    // that succeeded
+	Failed     int
+	LastError  string // of the last login, empty when it succeeded; no secret
+}
+
+// Get returns the token, logging in if need be. The exchanges are those of a login that this very call started. The
+// error is a login's *Failure, or ctx's when that ended first; the login then goes on for the others.
+func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error) {
+	for {
+		if h, ok := s.current(); ok {
+			return h, nil, nil
+		}
+		leader := false
+		ch := s.flight.DoChan("", func() (any, error) {
+			leader = true
+			return s.logIn(context.WithoutCancel(ctx)), nil
+		})
+		select {
+		case <-ctx.Done():
+			return Held[T]{}, nil, ctx.Err()
+		case r := <-ch:
+			l := r.Val.(landed[T])
+			switch {
+			case l.renewal && l.err != nil: // a failed renewal is nobody's answer
+				continue
+			case leader:
+				return l.held, l.exchanges, l.err
+			default:
+				return l.held, nil, withoutExchanges(l.err)
+			}
+		}
+	}
+}
+
+// Drop forgets the token if it is still the one that was held: of many calls that are refused with the same token,
+// the first one drops it and the others find the new one.
+func (s *Session[T]) Drop(h Held[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.valid && s.generation == h.generation {
+		s.valid, s.rejected = false, true
+	}
+}
+
+// landed is how a flight ended.
+type landed[T any] struct {
+	held      Held[T]
+	exchanges []bridge.Exchange
+	err       error
+	renewal   bool
+}
+
+// current returns the token while it may be used, and starts a renewal when its time has come.
+func (s *Session[T]) current() (Held[T], bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if !s.valid || !now.Before(s.lease.Until) {
+		return Held[T]{}, false
+	}
+	if !s.renewing && !s.lease.Renew.IsZero() && !now.Before(s.lease.Renew) {
+		s.renewing = true
+		s.flight.DoChan("", func() (any, error) { return s.renew(), nil })
+	}
+	return Held[T]{s.lease.Token, s.generation}, true
+}
+
+func (s *Session[T]) logIn(ctx context.Context) landed[T] {
+	// Another flight may have landed between the look at the lease and the start of this one.
+	if h, ok := s.current(); ok {
+		return landed[T]{held: h}
+	}
+	s.mu.Lock()
+	why, prev := Fresh, s.lease.Token
+	if s.rejected {
+		why = Rejected
+	}
+	s.mu.Unlock()
+	lease, exchanges, err := s.login(ctx, why, prev)
+	return landed[T]{held: s.keep(lease, err), exchanges: exchanges, err: err}
+}
+
+// renew tries once. When nothing better comes of it the old token is used to its end.
+func (s *Session[T]) renew() landed[T] {
+	s.mu.Lock()
+	prev, generation := s.lease, s.generation
+	s.mu.Unlock()
+	lease, _, err := s.login(context.Background(), Renewal, prev.Token)
+	if err == nil && !lease.Until.After(prev.Until) {
+		err = errors.New("the authority gave no longer-lived session")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renewing = false
+	if err != nil {
+		s.log.Warn("session was not renewed", "credential", short(s.credential), "err", err)
+		if s.generation == generation {
+			s.lease.Renew = time.Time{}
+		}
+		return landed[T]{err: err, renewal: true}
+	}
+	return landed[T]{held: s.set(lease), renewal: true}
+}
+
+func (s *Session[T]) keep(lease Lease[T], err error) Held[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastErr = err; err != nil {
+		s.failed++
+		return Held[T]{}
+	}
+	return s.set(lease)
+}
+
+// set needs the lock.
+func (s *Session[T]) set(lease Lease[T]) Held[T] {
+	s.lease, s.valid, s.rejected = lease, true, false
+	s.generation++
+	return Held[T]{lease.Token, s.generation}
+}
+
+func (s *Session[T]) info() SessionInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := SessionInfo{Credential: s.credential, Logins: s.generation, Failed: s.failed}
+	if s.valid {
+		i.Until = s.lease.Until
+	}
+	if s.lastErr != nil {
+		i.LastError = s.lastErr.Error()
+	}
+	return i
+}
+
+// short is enough of a digest to tell credentials apart in a log.
+func short(credential string) string { return credential[:min(12, len(credential))] }
