@@ -1,0 +1,109 @@
+package soap
+
+import "strings"
+
+// readBody reads the operation's element and, after it or before it, the elements that rpc/encoded callers refer to.
+func (r *reading) readBody() *Fault {
+	var refs []reference
+	for {
+		t, fault := r.element("Body")
+		if fault != nil {
+			return fault
+		}
+		if t == tokEnd {
+			break
+		}
+		if ref, ok := r.referable(); ok {
+			if fault = r.readReference(&ref); fault == nil {
+				refs = append(refs, ref)
+			}
+		} else if r.unwrapped {
+			fault = r.readParam()
+		} else if r.op != nil {
+			fault = clientf("The Body holds a second element at byte %d", r.scan.start)
+		} else {
+			fault = r.readOperation()
+		}
+		if fault != nil {
+			return fault
+		}
+	}
+	if r.op == nil {
+		f := clientf("The Body holds no operation")
+		f.Subcode = ProcedureNotPresent
+		return f
+	}
+	return r.resolve(refs)
+}
+
+// readOperation reads the operation's element, which has just been opened, to its end.
+func (r *reading) readOperation() *Fault {
+	r.name = r.scan.name
+	if r.refused != nil {
+		return r.refused
+	}
+	if t := r.bare(); t != nil {
+		return r.readBare(t)
+	}
+	op, fault := r.operation()
+	if fault != nil {
+		return fault
+	}
+	if fault := r.checkEncoding(); fault != nil {
+		return fault
+	}
+	r.begin(op)
+	for {
+		t, fault := r.element(op.Name)
+		if fault != nil || t == tokEnd {
+			return fault
+		}
+		if fault := r.readParam(); fault != nil {
+			return fault
+		}
+	}
+}
+
+func (r *reading) begin(op *opTable) {
+	r.op = op
+	r.params = make([]Param, len(op.Request))
+	for i, p := range op.Request {
+		r.params[i].Slot = p.Slot
+	}
+}
+
+// checkEncoding holds a SOAP 1.2 operation to the encodings known (SOAP 1.2 part 2 §3); SOAP 1.1 callers put anything there.
+func (r *reading) checkEncoding() *Fault {
+	style, ok := r.scan.attr(ns12Envelope, "encodingStyle")
+	if !ok || r.version != SOAP12 {
+		return nil
+	}
+	switch strings.TrimSpace(style) {
+	case "", ns11Encoding, ns12Encoding, ns12None:
+		return nil
+	}
+	return &Fault{Code: DataEncodingUnknown, Text: "The encodingStyle of the operation is not known"}
+}
+
+// bare returns the operation of a body whose first element is already a parameter.
+func (r *reading) bare() *opTable {
+	if !r.d.BareParams || !r.d.ours(r.scan.name.space) {
+		return nil
+	}
+	t := r.d.named(r.action())
+	if t == nil || t.Name == r.scan.name.local {
+		return nil
+	}
+	if _, _, ok := t.find(r.scan.name.local, r.d.Strict); !ok {
+		return nil
+	}
+	return t
+}
+
+// readBare takes Body for the operation's element, beginning with the parameter just opened.
+func (r *reading) readBare(t *opTable) *Fault {
+	r.note("parameters right under Body; SOAPAction named the operation")
+	r.name, r.unwrapped = qname{local: t.Name}, true
+	r.begin(t)
+	return r.readParam()
+}

@@ -1,0 +1,200 @@
+package soap
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+)
+
+// charset is one of the few character sets that SOAP callers use.
+type charset int
+
+const (
+	noCharset charset = iota
+	utf8Charset
+	asciiCharset
+	utf16Charset // byte order by the first character
+	utf16LE
+	utf16BE
+	windows1252
+	unknownCharset
+)
+
+func charsetOf(label string) charset {
+	switch strings.ToLower(strings.TrimSpace(label)) {
+	case "":
+		return noCharset
+	case "utf-8", "utf8":
+		return utf8Charset
+	case "us-ascii", "ascii":
+		return asciiCharset
+	case "utf-16", "utf16":
+		return utf16Charset
+	case "utf-16le", "utf16le":
+		return utf16LE
+	case "utf-16be", "utf16be":
+		return utf16BE
+	case "iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "windows-1252", "cp1252", "cp-1252":
+		return windows1252 // what says ISO-8859-1 and uses 80-9F means windows-1252
+	}
+	return unknownCharset
+}
+
+// toUTF8 decides the character set of a document by byte order mark, HTTP charset, XML declaration, in this order
+// (RFC 7303 §3), and returns the document as UTF-8 without the mark. The declaration's encoding means nothing after
+// that. The result shares memory with body where nothing had to change.
+func (r *reading) toUTF8(body []byte, label string) ([]byte, *Fault) {
+	set, body, fault := r.decideCharset(body, label)
+	if fault != nil {
+		return nil, fault
+	}
+	var doc []byte
+	switch set {
+	case utf16LE, utf16BE:
+		if doc, fault = decodeUTF16(body, set == utf16BE); fault != nil {
+			return nil, fault
+		}
+	case windows1252:
+		doc = decodeWindows1252(body)
+	default:
+		doc = body
+	}
+	if len(doc) > r.d.Limits.TranscodedBytes {
+		return nil, exceeded("transcoded_bytes", r.d.Limits.TranscodedBytes, r.d.Limits.TranscodedBytes)
+	}
+	return doc, checkChars(doc, set == asciiCharset)
+}
+
+func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fault) {
+	if set, rest := byteOrderMark(body); set != noCharset {
+		return set, rest, refuseCharset(set)
+	}
+	sniffed := sniff(body)
+	if sniffed == unknownCharset {
+		return 0, nil, refuseCharset(sniffed)
+	}
+	set := charsetOf(label)
+	if set == utf8Charset && sniffed == noCharset && !utf8.Valid(body) && charsetOf(declaredEncoding(body)) == windows1252 {
+		r.note("the HTTP charset is UTF-8 but the body is not; the XML declaration's encoding was used")
+		return windows1252, body, nil
+	}
+	if set == noCharset && sniffed == noCharset {
+		set = charsetOf(declaredEncoding(body))
+	}
+	switch {
+	case set == utf16Charset && sniffed == noCharset:
+		// A .NET StringWriter declares utf-16 whatever the bytes then become.
+		r.note("UTF-16 was declared over single-byte text; read as UTF-8")
+		return utf8Charset, body, nil
+	case (set == noCharset || set == utf16Charset) && sniffed != noCharset:
+		set = sniffed
+	case set == noCharset:
+		set = utf8Charset
+	}
+	return set, body, refuseCharset(set)
+}
+
+func refuseCharset(set charset) *Fault {
+	if set == unknownCharset {
+		return clientf("The character set of the request is not supported; use UTF-8, UTF-16, ISO-8859-1 or windows-1252")
+	}
+	return nil
+}
+
+func byteOrderMark(b []byte) (charset, []byte) {
+	switch {
+	case bytes.HasPrefix(b, []byte{0xEF, 0xBB, 0xBF}):
+		return utf8Charset, b[3:]
+	case bytes.HasPrefix(b, []byte{0xFF, 0xFE, 0, 0}), bytes.HasPrefix(b, []byte{0, 0, 0xFE, 0xFF}):
+		return unknownCharset, b // UTF-32
+	case bytes.HasPrefix(b, []byte{0xFF, 0xFE}):
+		return utf16LE, b[2:]
+	case bytes.HasPrefix(b, []byte{0xFE, 0xFF}):
+		return utf16BE, b[2:]
+	}
+	return noCharset, b
+}
+
+// sniff recognises what can't be read as bytes of ASCII by the first "<" of a document (XML 1.0 appendix F).
+func sniff(b []byte) charset {
+	switch {
+	case bytes.HasPrefix(b, []byte{'<', 0, 0, 0}), bytes.HasPrefix(b, []byte{0, 0, 0, '<'}):
+		return unknownCharset // UTF-32
+	case bytes.HasPrefix(b, []byte{0x4C, 0x6F, 0xA7, 0x94}):
+		return unknownCharset // EBCDIC "<?xm"
+	case bytes.HasPrefix(b, []byte{'<', 0}):
+		return utf16LE
+	case bytes.HasPrefix(b, []byte{0, '<'}):
+		return utf16BE
+	}
+	return noCharset
+}
+
+// decodeUTF16 is strict where text/encoding would put replacement characters.
+func decodeUTF16(b []byte, bigEndian bool) ([]byte, *Fault) {
+	if len(b)%2 != 0 {
+		return nil, clientf("The request is not valid UTF-16: odd number of bytes")
+	}
+	unit := func(i int) rune {
+		if bigEndian {
+			return rune(b[i])<<8 | rune(b[i+1])
+		}
+		return rune(b[i+1])<<8 | rune(b[i])
+	}
+	doc := make([]byte, 0, len(b)/2+16)
+	for i := 0; i < len(b); i += 2 {
+		c := unit(i)
+		if utf16.IsSurrogate(c) {
+			if i+3 >= len(b) {
+				return nil, clientf("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
+			}
+			if c = utf16.DecodeRune(c, unit(i+2)); c == utf8.RuneError {
+				return nil, clientf("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
+			}
+			i += 2
+		}
+		doc = utf8.AppendRune(doc, c)
+	}
+	return doc, nil
+}
+
+func decodeWindows1252(b []byte) []byte {
+	doc := make([]byte, 0, len(b)+len(b)/8)
+	for _, c := range b {
+		if c < utf8.RuneSelf {
+			doc = append(doc, c)
+			continue
+		}
+		doc = utf8.AppendRune(doc, charmap.Windows1252.DecodeByte(c))
+	}
+	return doc
+}
+
+// checkChars holds the whole document, comments and names included, to the characters of XML 1.0 §2.2.
+func checkChars(doc []byte, ascii bool) *Fault {
+	for i := 0; i < len(doc); {
+		c := doc[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+				return clientf("The request is not well-formed XML: illegal character at byte %d", i)
+			}
+			i++
+			continue
+		}
+		if ascii {
+			return clientf("The request is not US-ASCII at byte %d", i)
+		}
+		r, size := utf8.DecodeRune(doc[i:])
+		if r == utf8.RuneError && size == 1 {
+			return clientf("The request is not valid UTF-8 at byte %d", i)
+		}
+		if r == 0xFFFE || r == 0xFFFF {
+			return clientf("The request is not well-formed XML: illegal character at byte %d", i)
+		}
+		i += size
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package soap
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// inflate undoes one layer of Content-Encoding, stopping while it inflates, not after.
+func (r *reading) inflate(encoding string, body []byte) ([]byte, *Fault) {
+	if len(body) > r.d.Limits.BodyBytes {
+		f := exceeded("body_bytes", r.d.Limits.BodyBytes, r.d.Limits.BodyBytes)
+		f.HTTPStatus = http.StatusRequestEntityTooLarge
+		return nil, f
+	}
+	var in io.Reader
+	var err error
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		in, err = gzip.NewReader(bytes.NewReader(body))
+	case "deflate":
+		in, err = inflateReader(body)
+	default:
+		return nil, HTTPFault(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, deflate or absent")
+	}
+	if err != nil {
+		return nil, badCompression()
+	}
+	return r.readCapped(in, len(body))
+}
+
+// inflateReader tells the two things that are sent as deflate apart: the zlib format (RFC 9110 §8.4.1.2) and, from
+// those who misread the standard, bare deflate. A zlib header is a multiple of 31.
+func inflateReader(body []byte) (io.Reader, error) {
+	if len(body) >= 2 && body[0]&0x0F == 8 && (int(body[0])<<8|int(body[1]))%31 == 0 {
+		return zlib.NewReader(bytes.NewReader(body))
+	}
+	return flate.NewReader(bytes.NewReader(body)), nil
+}
+
+func (r *reading) readCapped(in io.Reader, compressed int) ([]byte, *Fault) {
+	lim := &r.d.Limits
+	most := min(lim.InflatedBytes, lim.InflateRatio*compressed)
+	out, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
+	switch {
+	case len(out) > lim.InflatedBytes:
+		return nil, exceeded("inflated_bytes", lim.InflatedBytes, lim.InflatedBytes)
+	case len(out) > most:
+		return nil, exceeded("inflate_ratio", lim.InflateRatio, most)
+	case err != nil:
+		return nil, badCompression()
+	}
+	return out, nil
+}
+
+func badCompression() *Fault {
+	return clientf("The request body is not what its Content-Encoding says, or is incomplete")
+}

@@ -1,0 +1,171 @@
+package soap
+
+import "net/http"
+
+// reading is one Decode under way.
+type reading struct {
+	d      *Decoder
+	header Header
+	scan   scanner
+
+	version Version
+	op      *opTable
+	name    qname // of the operation's element
+	params  []Param
+	pending []pendingRef
+	notes   []string
+	buf     []byte
+	// unwrapped tells that the parameters stand right under Body.
+	unwrapped bool
+
+	addressing *Addressing
+	token      *UsernameToken
+	// refused is what the header is refused for. It is told as soon as the operation's name is known, so that a server
+	// may still relay an operation that isn't ours.
+	refused *Fault
+	rootEnd int // where the Envelope's start tag ends
+}
+
+func (r *reading) note(text string) { r.notes = append(r.notes, text) }
+
+func (r *reading) read(body []byte) *Fault {
+	doc, fault := r.document(body)
+	if fault != nil {
+		return fault
+	}
+	if len(doc) == 0 {
+		return clientf("The request body is empty")
+	}
+	if fault := r.scan.init(doc, &r.d.Limits); fault != nil {
+		return fault
+	}
+	return r.envelope()
+}
+
+// document undoes everything between the HTTP body and the XML text.
+func (r *reading) document(body []byte) ([]byte, *Fault) {
+	body, fault := r.inflate(r.header.ContentEncoding, body)
+	if fault != nil {
+		return nil, fault
+	}
+	media := parseMediaType(r.header.ContentType)
+	if media.name == "multipart/related" {
+		if media, body, fault = r.rootPart(media, body); fault != nil {
+			return nil, fault
+		}
+	}
+	if fault := checkMediaType(media.name); fault != nil {
+		return nil, fault
+	}
+	return r.toUTF8(body, media.params["charset"])
+}
+
+// complete fills in what is known of the request, for the answer.
+func (r *reading) complete(f *Fault) *Fault {
+	if r.refused != nil {
+		f = r.refused
+	}
+	f.Version, f.Operation, f.Addressing = r.version, r.name.local, r.addressing
+	return f
+}
+
+func (r *reading) request() *Request {
+	return &Request{
+		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
+		Addressing: r.addressing, UsernameToken: r.token, Notes: r.notes,
+		doc: r.scan.doc, hide: r.scan.hidden.spans,
+	}
+}
+
+func (r *reading) envelope() *Fault {
+	if _, fault := r.element("the document"); fault != nil {
+		return fault
+	}
+	version := versionOf(r.scan.name.space)
+	if version == 0 || r.scan.name.local != "Envelope" {
+		return &Fault{Code: VersionMismatch, Text: "The root element is not a SOAP 1.1 or SOAP 1.2 Envelope"}
+	}
+	if fault := r.setVersion(version); fault != nil {
+		return fault
+	}
+	r.rootEnd = r.scan.end
+	return r.envelopeChildren()
+}
+
+func (r *reading) envelopeChildren() *Fault {
+	header, body := false, false
+	for {
+		t, fault := r.element("Envelope")
+		if fault != nil {
+			return fault
+		}
+		if t == tokEnd {
+			break
+		}
+		switch r.scan.name {
+		case qname{r.version.namespace(), "Header"}:
+			if header || body {
+				return clientf("A second or misplaced Header at byte %d", r.scan.start)
+			}
+			header = true
+			fault = r.readHeader()
+		case qname{r.version.namespace(), "Body"}:
+			if body {
+				return clientf("A second Body at byte %d", r.scan.start)
+			}
+			body = true
+			fault = r.readBody()
+		default:
+			return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
+		}
+		if fault != nil {
+			return fault
+		}
+	}
+	if !body {
+		return clientf("The Envelope has no Body")
+	}
+	_, fault := r.element("the document")
+	return fault
+}
+
+func (r *reading) setVersion(v Version) *Fault {
+	told := parseMediaType(r.header.ContentType).name
+	r.version = v
+	if (told == "text/xml" && v == SOAP12) || (told == "application/soap+xml" && v == SOAP11) {
+		if r.d.Strict {
+			return HTTPFault(http.StatusUnsupportedMediaType, "The Content-Type does not go with the version of the SOAP envelope")
+		}
+		r.note("the Content-Type does not go with the version of the SOAP envelope")
+	}
+	return nil
+}
+
+// element reads the next tag inside an element that must hold no text of its own.
+func (r *reading) element(inside string) (token, *Fault) {
+	for {
+		t, fault := r.scan.next()
+		if fault != nil || t != tokText {
+			return t, fault
+		}
+		if !blank(r.scan.text) {
+			return 0, clientf("%s must not hold text, found some at byte %d", inside, r.scan.start)
+		}
+	}
+}
+
+// skip reads to the end of the element that was just opened.
+func (r *reading) skip() *Fault {
+	for depth := 1; depth > 0; {
+		t, fault := r.scan.next()
+		switch {
+		case fault != nil:
+			return fault
+		case t == tokStart:
+			depth++
+		case t == tokEnd:
+			depth--
+		}
+	}
+	return nil
+}

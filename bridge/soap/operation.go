@@ -1,0 +1,116 @@
+package soap
+
+import (
+	"slices"
+	"strings"
+)
+
+// opTable finds an operation's parameters by the names that callers use.
+type opTable struct {
+	*Operation
+	exact  map[string]int // names and aliases
+	folded map[string]int // the same in lower case; ambiguous ones are left out
+}
+
+func newOpTable(op *Operation) *opTable {
+	t := &opTable{Operation: op, exact: map[string]int{}, folded: map[string]int{}}
+	for i, p := range op.Request {
+		t.exact[p.Name] = i
+		for alias, slot := range op.Aliases {
+			if slot == p.Slot {
+				t.exact[alias] = i
+			}
+		}
+	}
+	ambiguous := map[string]bool{}
+	for name, i := range t.exact {
+		key := strings.ToLower(name)
+		if other, ok := t.folded[key]; ok && other != i {
+			ambiguous[key] = true
+		}
+		t.folded[key] = i
+	}
+	for key := range ambiguous {
+		delete(t.folded, key)
+	}
+	return t
+}
+
+// find returns the index of a parameter; guessed tells that only the letter case was wrong.
+func (t *opTable) find(local string, strict bool) (index int, guessed, ok bool) {
+	if i, ok := t.exact[local]; ok {
+		return i, false, true
+	}
+	if strict {
+		return 0, false, false
+	}
+	i, ok := t.folded[strings.ToLower(local)]
+	return i, true, ok
+}
+
+// operation decides which operation the body element just read is.
+func (r *reading) operation() (*opTable, *Fault) {
+	name := r.scan.name
+	if r.d.ours(name.space) {
+		for _, t := range r.d.ops {
+			if t.Name == name.local {
+				return t, r.checkAction(t)
+			}
+		}
+	}
+	if t := r.d.named(r.action()); t != nil && r.d.ActionDispatch {
+		r.note("the body element names no operation; SOAPAction was used")
+		return t, nil
+	}
+	return nil, unknownOperation(name.local)
+}
+
+// unknownOperation is the fault that PHP NuSOAP gives. The name is all that is ever echoed of a request.
+func unknownOperation(name string) *Fault {
+	const most = 64
+	if len(name) > most {
+		name = string(cut([]byte(name), most)) + "..."
+	}
+	f := clientf("Operation '%s' is not defined in the WSDL for this service", name)
+	f.Subcode = ProcedureNotPresent
+	return f
+}
+
+// ours reports whether an element in this namespace may be an operation or a parameter.
+func (d *Decoder) ours(space string) bool {
+	return space == "" || space == d.contract.Namespace || slices.Contains(d.contract.NamespaceAliases, space)
+}
+
+// action returns the request's SOAPAction or the action of its Content-Type, unquoted.
+func (r *reading) action() string {
+	if a := strings.Trim(r.header.SOAPAction, " \t\""); a != "" {
+		return a
+	}
+	return parseMediaType(r.header.ContentType).params["action"]
+}
+
+// named returns the operation that a SOAPAction names, in full or by its last piece.
+func (d *Decoder) named(action string) *opTable {
+	last := action[strings.LastIndexAny(action, "#/:")+1:]
+	for _, t := range d.ops {
+		if action != "" && (action == t.SOAPAction || last == t.Name) {
+			return t
+		}
+	}
+	return nil
+}
+
+// checkAction compares SOAPAction with the body, which decides in any case (WS-I BP 1.1 R1127).
+func (r *reading) checkAction(t *opTable) *Fault {
+	action := strings.Trim(r.header.SOAPAction, " \t\"")
+	if action == "" || action == t.SOAPAction {
+		return nil
+	}
+	if other := r.d.named(action); other != nil && other != t {
+		if r.d.Strict {
+			return clientf("SOAPAction names another operation than the Body")
+		}
+		r.note("SOAPAction names another operation than the Body")
+	}
+	return nil
+}
