@@ -1,0 +1,208 @@
+package config
+
+import (
+	"encoding/hex"
+	"iter"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// defaults are the values of keys that are not written.
+func defaults() *File {
+	return &File{
+		Listen:              Listeners{{Address: "127.0.0.1:8080"}},
+		Journal:             "sqlite:bridge.db",
+		ReplyWithin:         Duration(50 * time.Second),
+		CarryOutWithin:      Duration(30 * time.Minute),
+		RepeatRefusalsAfter: Duration(time.Minute),
+		AlreadyCancelled:    "journal",
+		AlreadyMessage:      "upstream",
+		Retain:              Duration(400 * 24 * time.Hour),
+		RetainExchanges:     Duration(30 * 24 * time.Hour),
+		Grace:               Duration(40 * time.Second),
+		Console:             Console{Listen: "127.0.0.1:9090"},
+		Log:                 Log{Format: "text", Level: "info", IDs: "clear"},
+		Limits:              Limits{Body: 64 << 10, InFlight: 1024},
+		WSDL:                WSDL{Flavour: "document"},
+		Token:               Token{TTL: Duration(14400 * time.Second)},
+		Forward:             Forward{Timeout: Duration(60 * time.Second)},
+		Strictness:          "lenient",
+		FaultDetail:         "empty",
+		SOAP12FaultStatus:   "500",
+	}
+}
+
+// check finds what each value on its own, and values together, can't mean.
+func (l *loader) check() {
+	f := l.file
+	l.checkListeners()
+	if f.PublicURL != "" {
+		l.checkURL("public_url", f.PublicURL)
+	}
+	if !strings.HasPrefix(f.Journal, "sqlite:") && !strings.HasPrefix(f.Journal, "postgres://") && !strings.HasPrefix(f.Journal, "postgresql://") {
+		l.at("journal", "journal is sqlite:FILE or postgres://…")
+	}
+	for path, words := range sorted(map[string]struct {
+		value string
+		words []string
+	}{
+		"already_cancelled":      {f.AlreadyCancelled, []string{"journal", "success", "refuse"}},
+		"already_message":        {f.AlreadyMessage, []string{"upstream", "nic"}},
+		"log.format":             {f.Log.Format, []string{"text", "json"}},
+		"log.level":              {f.Log.Level, []string{"debug", "info", "warn", "error"}},
+		"log.ids":                {f.Log.IDs, []string{"clear", "hashed"}},
+		"strictness":             {f.Strictness, []string{"lenient", "strict"}},
+		"fault_detail":           {f.FaultDetail, []string{"empty", "typed"}},
+		"soap12_fault_status":    {f.SOAP12FaultStatus, []string{"500", "spec"}},
+		"mimic.response_charset": {f.Mimic.ResponseCharset, []string{"", "iso-8859-1"}},
+	}) {
+		if !slices.Contains(words.words, words.value) {
+			l.at(path, "%s is one of %s", path, strings.Join(words.words, ", "))
+		}
+	}
+	l.checkDurations()
+	l.checkConsole()
+	l.checkAddresses("trusted_proxies", f.TrustedProxies)
+	if f.Forward.URL != "" {
+		l.checkURL("forward.url", f.Forward.URL)
+	}
+	if f.Alarms.Webhook != "" {
+		l.checkURL("alarms.webhook", f.Alarms.Webhook)
+	}
+	l.checkUpstreams()
+	l.checkCallers()
+}
+
+func (l *loader) checkListeners() {
+	if len(l.file.Listen) == 0 {
+		l.at("listen", "listen names no address")
+	}
+	for _, ls := range l.file.Listen {
+		if _, _, err := net.SplitHostPort(ls.Address); err != nil {
+			l.at("listen", "listen address %q is not host:port", ls.Address)
+		}
+		if t := ls.TLS; t != nil {
+			if t.Certificate == "" || t.Key == "" {
+				l.at("listen", "tls of %s needs certificate and key", ls.Address)
+			}
+			if !slices.Contains([]string{"", "modern", "compat", "legacy"}, t.Profile) {
+				l.at("listen", "tls profile of %s is one of modern, compat, legacy", ls.Address)
+			}
+		}
+	}
+}
+
+func (l *loader) checkDurations() {
+	f := l.file
+	for path, b := range sorted(map[string]struct{ value, min, max Duration }{
+		"reply_within":          {f.ReplyWithin, Duration(time.Second), Duration(10 * time.Minute)},
+		"carry_out_within":      {f.CarryOutWithin, f.ReplyWithin, Duration(24 * time.Hour)},
+		"repeat_refusals_after": {f.RepeatRefusalsAfter, 0, Duration(24 * time.Hour)},
+		"grace":                 {f.Grace, 0, Duration(10 * time.Minute)},
+		"token.ttl":             {f.Token.TTL, Duration(time.Minute), Duration(366 * 24 * time.Hour)},
+		"forward.timeout":       {f.Forward.Timeout, Duration(time.Second), Duration(10 * time.Minute)},
+		"retain_exchanges":      {f.RetainExchanges, Duration(time.Hour), f.Retain},
+	}) {
+		if b.value < b.min || b.value > b.max {
+			l.at(path, "%s is %s; it must be between %s and %s", path, b.value.D(), b.min.D(), b.max.D())
+		}
+	}
+}
+
+func (l *loader) checkConsole() {
+	c := l.file.Console
+	if c.Listen == "" || c.Listen == "off" {
+		return
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		l.at("console.listen", "console address %q is not host:port; write off for none", c.Listen)
+		return
+	}
+	if c.Password != "" && (c.Username == "" || !strings.HasPrefix(c.Password.Reveal(), "argon2id:")) {
+		l.at("console.password", "the console's log-in is a username and a password hash, argon2id:…")
+	}
+	if ip := net.ParseIP(host); c.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		l.at("console", "the console listens off loopback and needs username and password (argon2id:…); "+
+			"metrics and health stay open")
+	}
+}
+
+func (l *loader) checkCallers() {
+	if len(l.file.Callers) == 0 {
+		l.at("callers", "no callers are defined: nobody could cancel anything")
+	}
+	owner := map[string]string{}
+	for name, c := range sorted(l.file.Callers) {
+		path := join("callers", name)
+		for _, t := range c.Tokens {
+			hash, ok := strings.CutPrefix(t, "sha256:")
+			if raw, err := hex.DecodeString(hash); !ok || err != nil || len(raw) != 32 {
+				l.at(join(path, "tokens"), "a token of caller %s is not sha256: and 64 hexadecimal digits; "+
+					"tokens are stored hashed (printf %%s TOKEN | sha256sum)", name)
+			}
+			if other, taken := owner[strings.ToLower(hash)]; taken {
+				l.at(join(path, "tokens"), "callers %s and %s have the same token", other, name)
+			}
+			owner[strings.ToLower(hash)] = name
+		}
+		if _, written := l.file.lines[join(path, "tokens")]; !written && c.Login == nil {
+			l.at(path, "caller %s has neither tokens nor a login; tokens of the token command may follow, "+
+				"then write tokens: []", name)
+		}
+		l.checkCaller(path, name, c)
+	}
+}
+
+func (l *loader) checkCaller(path, name string, c Caller) {
+	for _, t := range c.Taxpayers.List {
+		if _, ok := l.file.Taxpayers[t]; !ok {
+			l.at(join(path, "taxpayers"), "caller %s may act for %s, which is not defined in taxpayers", name, t)
+		}
+	}
+	if !c.Taxpayers.All && len(c.Taxpayers.List) == 0 {
+		l.at(path, "caller %s may act for nobody; list taxpayers, or write all", name)
+	}
+	if c.TroubleAs != "" && c.TroubleAs != "fault" && c.TroubleAs != "reply" {
+		l.at(join(path, "trouble_as"), "trouble_as is one of fault, reply")
+	}
+	if c.ReplyWithin != 0 && (c.ReplyWithin.D() < time.Second || c.ReplyWithin.D() > 10*time.Minute) {
+		l.at(join(path, "reply_within"), "reply_within of caller %s must be between 1s and 10m", name)
+	}
+	l.checkAddresses(join(path, "addresses"), c.Addresses)
+	if g := c.Login; g != nil {
+		for key, v := range sorted(map[string]Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
+			if v != "" && !strings.HasPrefix(v.Reveal(), "argon2id:") {
+				l.at(join(path, "login."+key), "%s of caller %s is not a hash, argon2id:…; the token hash command makes one", key, name)
+			}
+		}
+		if g.Username == "" || g.Password == "" {
+			l.at(join(path, "login"), "the login of caller %s needs username and password", name)
+		}
+	}
+}
+
+func (l *loader) checkAddresses(path string, all []string) {
+	for _, a := range all {
+		if _, err := netip.ParsePrefix(a); err != nil {
+			if _, err := netip.ParseAddr(a); err != nil {
+				l.at(path, "%q in %s is no address or network (10.0.0.0/8)", a, path)
+			}
+		}
+	}
+}
+
+// sorted walks a map by key, so that the same file gives the same report.
+func sorted[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,11 @@
+// Package config reads the one YAML file that tells einvoice-bridge who calls, for whom, and where their
+// cancellations go. [Load] returns a [File] whose every value is checked, or [Problems]: all that is wrong with it at
+// once, each with its line.
+//
+// Values are expanded after the YAML is parsed, so a secret can't change the structure: ${NAME} is an environment
+// variable (an unset one is a problem), a value that starts with "file:" is the file's content without the final line
+// break (a relative path counts from the configuration file), and $$ is a dollar sign. systemd credentials are
+// "file:${CREDENTIALS_DIRECTORY}/name".
+//
+// An upstream's settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
+package config

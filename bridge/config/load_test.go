@@ -1,0 +1,208 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// good is a complete file in the shape that the documentation shows.
+const good = `listen: 127.0.0.1:8080
+public_url: https://einvoice.example.com
+journal: sqlite:bridge.db
+reply_within: 50s
+retain: 400d
+upstreams:
+  nic:
+    kind: nic
+    environment: sandbox
+    base_url: https://nic.example
+    client_id: "CID"
+    client_secret: "${NIC_SECRET}"
+    public_key: "file:nic.pem"
+  myinvois:
+    kind: myinvois
+    base_url: https://myinvois.example
+    client_id: "MID"
+    client_secret: "cost$$5"
+taxpayers:
+  29AAFCD5862R000:
+    upstream: nic
+    username: "u"
+    password: "${NIC_PASSWORD}"
+  C25845632020:
+    upstream: myinvois
+    on_behalf_of: "C25845632020"
+callers:
+  sap-pi:
+    tokens: ["sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
+    taxpayers: [29AAFCD5862R000, C25845632020]
+    reply_within: 25s
+`
+
+func env(name string) (string, bool) {
+	v, ok := map[string]string{"NIC_SECRET": "s3cret: {", "NIC_PASSWORD": "file:not-a-file"}[name]
+	return v, ok
+}
+
+func parse(t *testing.T, text string) (*File, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Parse([]byte(text), dir, env)
+}
+
+func TestGoodFile(t *testing.T) {
+	f, err := parse(t, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nic := f.Taxpayers["29AAFCD5862R000"].Settings
+	for _, c := range []struct{ what, got, want string }{
+		{"a variable, whatever it holds", nic.ClientSecret.Reveal(), "s3cret: {"},
+		{"a variable's value is no file name", nic.Password.Reveal(), "file:not-a-file"},
+		{"a file without its last line break", nic.PublicKey, "KEY"},
+		{"an upstream's setting", nic.ClientID, "CID"},
+		{"a taxpayer's own setting", nic.Username, "u"},
+		{"two dollar signs are one", f.Upstreams["myinvois"].ClientSecret.Reveal(), "cost$5"},
+		{"a single listener", f.Listen[0].Address, "127.0.0.1:8080"},
+		{"days", f.Retain.D().String(), (400 * 24 * time.Hour).String()},
+		{"a default", f.CarryOutWithin.D().String(), "30m0s"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %q, want %q", c.what, c.got, c.want)
+		}
+	}
+	if got := f.Line("taxpayers.29AAFCD5862R000.password"); got != 23 {
+		t.Errorf("password stands on line %d, Line says %d", 23, got)
+	}
+}
+
+// Each mistake is found, with its line and in words that say what to write.
+func TestProblems(t *testing.T) {
+	tests := []struct{ name, old, new, want string }{
+		{"unknown key", "public_url:", "public_uri:", `line 2: unknown key "public_uri"`},
+		{"unknown nested key", "    reply_within: 25s", "    reply: 25s", `line 31: unknown key "reply" in callers.sap-pi`},
+		{"unset variable", "${NIC_SECRET}", "${NO_SUCH}", "line 12: the environment variable NO_SUCH is not set"},
+		{"lone dollar", "cost$$5", "cost$5", "line 18: a lone $"},
+		{"missing file", "file:nic.pem", "file:none.pem", "line 13: the value's file can't be read"},
+		{"bad duration", "reply_within: 50s", "reply_within: fifty", `line 4: "fifty" is no duration`},
+		{"duration out of range", "reply_within: 50s", "reply_within: 5h", "line 4: reply_within is 5h0m0s; it must be between"},
+		{"unknown kind", "kind: nic", "kind: nicc", "line 8: upstream nic has no known kind"},
+		{"setting of another kind", "    public_key:", "    on_behalf_of: x\n    public_key:", "line 13: on_behalf_of is no setting of kind nic"},
+		{"missing setting", "    username: \"u\"\n", "", "line 20: taxpayer 29AAFCD5862R000: nic needs username"},
+		{"undefined upstream", "    upstream: nic\n", "    upstream: nix\n", `names the upstream "nix", which is not defined`},
+		{"lower-case taxpayer", "  29AAFCD5862R000:\n", "  29aafcd5862r000:\n", "is never found"},
+		{"undefined taxpayer", "[29AAFCD5862R000, C25845632020]", "[29AAFCD5862R999]", "which is not defined in taxpayers"},
+		{"clear token", `"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"`, `"hello"`, "line 29: a token of caller sap-pi is not sha256:"},
+		{"bad base url", "https://nic.example", "nic.example", "line 10: upstreams.nic.base_url is no http(s) address"},
+		{"mixed environments", "    client_id: \"MID\"", "    environment: production\n    client_id: \"MID\"", "environment sandbox of upstream nic stands beside another"},
+		{"no YAML", "listen: 127", "listen: [127", "line "},
+		{"key twice", "journal: sqlite:bridge.db", "journal: sqlite:bridge.db\njournal: sqlite:other.db", "stands twice"},
+		{"wrong type", "public_url: https://einvoice.example.com", "public_url: [1]", "line 2: cannot unmarshal"},
+		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(good, test.old, test.new, 1)
+			if text == good {
+				t.Fatal("the test changes nothing")
+			}
+			_, err := parse(t, text)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v\nwant something with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// All problems come at once, in the order of their lines.
+func TestAllProblemsAtOnce(t *testing.T) {
+	text := strings.NewReplacer("kind: nic\n", "kind: nicc\n", "kind: myinvois", "kind: mine", "reply_within: 25s", "reply_within: 0.1s").Replace(good)
+	_, err := parse(t, text)
+	ps, ok := err.(Problems)
+	if !ok || len(ps) != 3 {
+		t.Fatalf("got %v, want three problems", err)
+	}
+	if ps[0].Line > ps[1].Line || ps[1].Line > ps[2].Line {
+		t.Errorf("not by line: %v", ps)
+	}
+}
+
+// A problem's text never shows a secret's value.
+func TestProblemsHideSecrets(t *testing.T) {
+	text := strings.Replace(good, "public_url:", "password: hunter2\npublic_url:", 1)
+	text = strings.Replace(text, "    login", "", 1) + "    login: {username: u, password: hunter2, client_secret: hunter3}\n"
+	_, err := parse(t, text)
+	if err == nil || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("got %v", err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v", Secret("hunter2"), struct{ S Secret }{"hunter2"}, Secret("hunter2")); strings.Contains(s, "hunter") {
+		t.Errorf("a printed secret shows: %s", s)
+	}
+}
+
+// Every key that a kind takes or needs exists, and every setting belongs to some kind.
+func TestKindsNameSettings(t *testing.T) {
+	used := map[string]bool{}
+	for _, k := range common {
+		used[k] = true
+	}
+	for _, k := range Kinds {
+		for _, key := range append(append([]string{}, k.Needs...), k.Takes...) {
+			setting(Upstream{}, key)
+			used[key] = true
+		}
+	}
+	for key := range fieldsOf(reflect.TypeFor[Upstream]()) {
+		if !used[key] {
+			t.Errorf("setting %s belongs to no kind", key)
+		}
+	}
+}
+
+// An override of one taxpayer does not leak into another's settings.
+func TestOverridesStayApart(t *testing.T) {
+	f, err := parse(t, strings.Replace(good, "    on_behalf_of:", "    headers: {x-b: '2'}\n    on_behalf_of:", 1)+
+		"")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := f.Upstreams["myinvois"].Headers; len(h) != 0 {
+		t.Errorf("the upstream got its taxpayer's headers: %v", h)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(good)
+	f.Add("a: &x [*x]")
+	f.Fuzz(func(t *testing.T, text string) {
+		file, err := Parse([]byte(text), t.TempDir(), env)
+		if (file == nil) == (err == nil) {
+			t.Fatalf("file %v, error %v", file, err)
+		}
+	})
+}
+
+func BenchmarkTenThousandTaxpayers(b *testing.B) {
+	var s strings.Builder
+	s.WriteString(strings.Split(good, "taxpayers:")[0] + "taxpayers:\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&s, "  29AAFCD%04dR%03d:\n    upstream: nic\n    username: u%d\n    password: p%d\n", i, i%1000, i, i)
+	}
+	s.WriteString("callers:\n  all: {tokens: [], taxpayers: all}\n")
+	dir := b.TempDir()
+	os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse([]byte(s.String()), dir, env); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
