@@ -61,8 +61,8 @@ type Reply struct {
 
 // Do makes the call once. It follows no redirect and repeats nothing that may have changed state: net/http sends a
 // request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
-func (c *Client) Do(ctx context.Context, q Request) Reply {
-	r := Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
+func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
+	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
 	defer func() { r.Took = time.Since(r.Start) }()
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -170,7 +170,9 @@ func (w *written) trace(ctx context.Context) context.Context {
 }
 
 // any is exact once RoundTrip has returned: net/http waits for its writer before it reports an error.
-func (w *written) any() bool { return w.headers.Load() || w.conn != nil && w.conn.sent.Load() > w.start }
+func (w *written) any() bool {
+	return w.headers.Load() || w.conn != nil && w.conn.sent.Load() > w.start
+}
 
 // counting finds our connection below TLS.
 func counting(c net.Conn) *countingConn {

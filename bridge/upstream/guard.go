@@ -142,9 +142,6 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	until := time.Now().Add(wait)
 	g.mu.Lock()
 	known := until.Before(g.shut.Add(time.Second))
-	if !known {
-		g.shut = until
-	}
 	g.mu.Unlock()
 	if known {
 		return
@@ -156,7 +153,11 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	err := g.budget.Shut(context.WithoutCancel(ctx), g.credential, bridge.Gate{Class: o.Class, Until: until, Text: text})
 	if err != nil {
 		g.log.Error("gate was not shut", "credential", short(g.credential), "err", err)
+		return
 	}
+	g.mu.Lock()
+	g.shut = until
+	g.mu.Unlock()
 }
 
 func (g *Guard) reopensIn() time.Duration {

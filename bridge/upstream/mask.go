@@ -121,7 +121,7 @@ func (m Mask) named(quoted []byte) bool {
 		key = []byte(s)
 	}
 	for _, name := range m.names {
-		if len(name) == len(key) && strings.EqualFold(name, string(key)) {
+		if strings.EqualFold(name, string(key)) {
 			return true
 		}
 	}

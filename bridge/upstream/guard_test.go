@@ -1,0 +1,219 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
+)
+
+func guardWith(budget bridge.Budget) *Guard {
+	return NewShared(budget, slog.New(slog.DiscardHandler)).Guard("c", time.Minute)
+}
+
+func sent(class bridge.Class, status int) bridge.Outcome {
+	return bridge.Outcome{Class: class, HTTPStatus: status, Exchanges: []bridge.Exchange{{}}}
+}
+
+func cancelWith(g *Guard, o bridge.Outcome) bridge.Outcome {
+	return g.Cancel(context.Background(), func(context.Context) bridge.Outcome { return o })
+}
+
+func lookupWith(g *Guard, err error) error {
+	_, err = g.Lookup(context.Background(), func(context.Context) (bridge.DocumentState, error) { return bridge.DocumentState{}, err })
+	return err
+}
+
+func TestBreakerCountsOnlyUnavailability(t *testing.T) {
+	tests := []struct {
+		name  string
+		o     bridge.Outcome
+		opens bool
+	}{
+		{"connect error", sent(bridge.NotApplied, 0), true},
+		{"timeout after writing", sent(bridge.Unknown, 0), true},
+		{"503", sent(bridge.Unknown, 503), true},
+		{"408", sent(bridge.Unknown, 408), true},
+		{"502 with a verdict in it", sent(bridge.Refused, 502), false},
+		{"refused", sent(bridge.Refused, 200), false},
+		{"credentials refused", sent(bridge.Misconfigured, 401), false},
+		{"429", sent(bridge.NotApplied, 429), false},
+		{"temporary error code on 200", sent(bridge.Unknown, 200), false},
+		{"held back on this side", bridge.Outcome{Class: bridge.NotApplied}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := guardWith(&upstreamtest.Budget{})
+			for range 2 * tripAfter {
+				cancelWith(g, tt.o)
+			}
+			if open := g.info().Breaker == "open"; open != tt.opens {
+				t.Errorf("breaker %s", g.info().Breaker)
+			}
+		})
+	}
+}
+
+func TestOpenBreakerAnswersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardWith(&upstreamtest.Budget{})
+		for range tripAfter {
+			cancelWith(g, sent(bridge.Unknown, 503))
+		}
+		time.Sleep(5 * time.Second)
+		o := g.Cancel(t.Context(), func(context.Context) bridge.Outcome {
+			t.Error("called")
+			return bridge.Outcome{}
+		})
+		if o.Class != bridge.NotApplied || o.RetryAfter != 10*time.Second || o.Written || len(o.Exchanges) != 0 {
+			t.Errorf("outcome %+v", o)
+		}
+		if err := lookupWith(g, nil); !errors.Is(err, bridge.ErrUnavailable) {
+			t.Errorf("lookup: %v", err)
+		}
+	})
+}
+
+func TestHalfOpenBreakerLetsOneCallThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardWith(&upstreamtest.Budget{})
+		for range tripAfter {
+			cancelWith(g, sent(bridge.Unknown, 503))
+		}
+		time.Sleep(reopenAfter + 1)
+		probe, end := make(chan bridge.Outcome), make(chan struct{})
+		go func() {
+			cancelWithin := func(context.Context) bridge.Outcome { <-end; return sent(bridge.Cancelled, 200) }
+			probe <- g.Cancel(context.Background(), cancelWithin)
+		}()
+		synctest.Wait()
+		if o := cancelWith(g, sent(bridge.Cancelled, 200)); o.Class != bridge.NotApplied {
+			t.Errorf("a second call went through beside the probe: %+v", o)
+		}
+		close(end)
+		if o := <-probe; o.Class != bridge.Cancelled {
+			t.Errorf("probe: %+v", o)
+		}
+		if o := cancelWith(g, sent(bridge.Cancelled, 200)); o.Class != bridge.Cancelled {
+			t.Errorf("after the probe: %+v", o)
+		}
+	})
+}
+
+func TestLookupsCountForTheBreaker(t *testing.T) {
+	g := guardWith(&upstreamtest.Budget{})
+	for range tripAfter {
+		lookupWith(g, &Failure{sent(bridge.NotApplied, 0)})
+	}
+	if err := lookupWith(g, nil); !errors.Is(err, bridge.ErrUnavailable) {
+		t.Errorf("lookup with the breaker open: %v", err)
+	}
+}
+
+func TestGateShuts(t *testing.T) {
+	wait := bridge.Outcome{Class: bridge.NotApplied, HTTPStatus: 429, RetryAfter: 7 * time.Second, Message: "HTTP 429"}
+	longer := bridge.Outcome{Class: bridge.Misconfigured, HTTPStatus: 200, RetryAfter: 5 * time.Minute}
+	tests := []struct {
+		name string
+		o    bridge.Outcome
+		want time.Duration
+	}{
+		{"credentials refused", sent(bridge.Misconfigured, 401), time.Minute},
+		{"credentials refused, with a time", longer, 5 * time.Minute},
+		{"429 with Retry-After", wait, 7 * time.Second},
+		{"429 without", sent(bridge.NotApplied, 429), 0},
+		{"one document's trouble", sent(bridge.Misconfigured, 0), 0},
+		{"cancelled", sent(bridge.Cancelled, 200), 0},
+		{"unknown", bridge.Outcome{Class: bridge.Unknown, HTTPStatus: 503, RetryAfter: time.Minute}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				budget := &upstreamtest.Budget{}
+				g := guardWith(budget)
+				cancelWith(g, tt.o)
+				gate, shut, _ := budget.Gate(t.Context(), "c")
+				if shut != (tt.want > 0) || shut && time.Until(gate.Until) != tt.want {
+					t.Fatalf("gate %+v, shut %v", gate, shut)
+				}
+				err := g.Admit(t.Context(), bridge.Rate{})
+				if shut != (err != nil) {
+					t.Fatalf("Admit: %v", err)
+				}
+				if !shut {
+					return
+				}
+				if o := NotSent(err); o.Class != tt.o.Class || o.RetryAfter != tt.want {
+					t.Errorf("held back with %+v", o)
+				}
+				if !errors.Is(err, bridge.ErrUnavailable) {
+					t.Error("a lookup that the gate stops was not tried")
+				}
+				time.Sleep(tt.want)
+				if err := g.Admit(t.Context(), bridge.Rate{}); err != nil {
+					t.Errorf("after the wait: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestFailShutsTheGateOfALogin(t *testing.T) {
+	budget := &upstreamtest.Budget{}
+	err := guardWith(budget).Fail(t.Context(), sent(bridge.Misconfigured, 400))
+	if _, shut, _ := budget.Gate(t.Context(), "c"); !shut || NotSent(err).Class != bridge.Misconfigured {
+		t.Errorf("shut %v, err %v", shut, err)
+	}
+	err = guardWith(budget).Fail(t.Context(), bridge.Outcome{Class: bridge.Unknown, Written: true})
+	if o := NotSent(err); o.Class != bridge.NotApplied || o.Written {
+		t.Errorf("a doubtful login is %+v for the cancel", o)
+	}
+}
+
+func TestAdmitKeepsTheLoginRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardWith(&upstreamtest.Budget{})
+		rate := bridge.Rate{Key: "login/c", Limit: 2, Per: time.Minute}
+		for range 2 {
+			if err := g.Admit(t.Context(), rate); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		err := g.Admit(t.Context(), rate)
+		if o := NotSent(err); o.Class != bridge.NotApplied || o.RetryAfter != 40*time.Second {
+			t.Errorf("third login: %+v", o)
+		}
+		time.Sleep(40 * time.Second)
+		if err := g.Admit(t.Context(), rate); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// brokenBudget is a journal that can't be reached.
+type brokenBudget struct{ bridge.Budget }
+
+var errDisk = errors.New("disk full")
+
+func (brokenBudget) Gate(context.Context, string) (bridge.Gate, bool, error) {
+	return bridge.Gate{}, false, errDisk
+}
+func (brokenBudget) Shut(context.Context, string, bridge.Gate) error { return errDisk }
+
+func TestNoLoginWhenTheGatesCantBeRead(t *testing.T) {
+	g := guardWith(brokenBudget{})
+	o := NotSent(g.Admit(t.Context(), bridge.Rate{}))
+	if o.Class != bridge.NotApplied || !strings.Contains(o.Alarm, "disk full") {
+		t.Errorf("outcome %+v", o)
+	}
+	if o := cancelWith(g, sent(bridge.Misconfigured, 401)); o.Class != bridge.Misconfigured {
+		t.Errorf("a gate that can't be shut changed the outcome: %+v", o)
+	}
+}
