@@ -1,0 +1,182 @@
+package access
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"einvoice-bridge/bridge"
+)
+
+// DefaultTokenLife is how long an issued token lives when nothing else is configured; the provider's tokens do too.
+const DefaultTokenLife = 4 * time.Hour
+
+// Config lists everybody who may call.
+type Config struct {
+	Callers   []CallerConfig
+	TokenLife time.Duration    // of issued tokens; 0: DefaultTokenLife
+	Now       func() time.Time // nil: time.Now
+}
+
+// CallerConfig is one caller.
+type CallerConfig struct {
+	Name         string
+	Tokens       []string // long-lived ones, each "sha256:" and 64 hexadecimal digits
+	Taxpayers    []string // whom the caller may act for
+	AllTaxpayers bool
+	Within       time.Duration // reply_within; 0: the Service's
+	TroubleAs    TroubleAs     // "": TroubleAsFault
+	Addresses    []string      // CIDRs or addresses that calls may come from; none: anywhere
+	InFlight     int           // calls at a time; 0: only the server's own limit
+	PerMinute    int           // calls; 0: no limit
+	WSSE         WSSE          // "": WSSEIgnore
+	Login        *LoginConfig  // nil: the caller can't use access_new_token, Basic or UsernameToken
+}
+
+// LoginConfig is what a caller shows to access_new_token. Password and ClientSecret are "argon2id:" and a PHC string.
+type LoginConfig struct {
+	Username, Password     string
+	ClientID, ClientSecret string
+}
+
+// TroubleAs is how a caller wants to hear of trouble.
+type TroubleAs string
+
+// The ways to tell trouble: as a SOAP fault, or as a six-part reply with code 503 for callers that can't read faults.
+const (
+	TroubleAsFault TroubleAs = "fault"
+	TroubleAsReply TroubleAs = "reply"
+)
+
+// WSSE is what a WS-Security UsernameToken of a caller is worth.
+type WSSE string
+
+// A UsernameToken is ignored, or checked against the caller's login; then it may also stand for the access token.
+const (
+	WSSEIgnore WSSE = "ignore"
+	WSSECheck  WSSE = "check"
+)
+
+// Access knows all callers. It is safe for concurrent use.
+type Access struct {
+	life      time.Duration
+	now       func() time.Time
+	tokens    bridge.Tokens
+	callers   map[string]*Caller // by name
+	byToken   map[string]*Caller // by hash of a long-lived token
+	byUser    map[string]*Caller
+	byClient  map[string]*Caller // first of that client id
+	passwords *passwords
+	slow      *slowdown
+	seen      *seen
+	reads     singleflight.Group
+}
+
+// New checks the configuration and returns who may call. All problems are told at once.
+func New(cfg Config, tokens bridge.Tokens) (*Access, error) {
+	a := &Access{
+		life: cfg.TokenLife, now: cfg.Now, tokens: tokens,
+		callers: map[string]*Caller{}, byToken: map[string]*Caller{},
+		byUser: map[string]*Caller{}, byClient: map[string]*Caller{},
+	}
+	if a.life == 0 {
+		a.life = DefaultTokenLife
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.slow, a.seen = newSlowdown(a.now), newSeen(a.now)
+	var errs []error
+	var costliest *hash
+	for _, c := range cfg.Callers {
+		caller, err := a.add(c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("caller %q: %w", c.Name, err))
+			continue
+		}
+		if l := caller.login; l != nil {
+			costliest = costlier(costlier(costliest, l.password), l.clientSecret)
+		}
+	}
+	a.passwords = newPasswords(costliest)
+	return a, errors.Join(errs...)
+}
+
+// add takes one caller in.
+func (a *Access) add(cfg CallerConfig) (*Caller, error) {
+	c, err := newCaller(cfg, a.now)
+	if err != nil {
+		return nil, err
+	}
+	if c.Name == "" || a.callers[c.Name] != nil {
+		return nil, errors.New("needs a name of its own")
+	}
+	a.callers[c.Name] = c
+	for i, t := range cfg.Tokens {
+		digest, err := tokenDigest(t)
+		if err != nil {
+			return nil, fmt.Errorf("token %d: %w", i+1, err)
+		}
+		if other := a.byToken[digest]; other != nil {
+			return nil, fmt.Errorf("token %d is also one of caller %q", i+1, other.Name)
+		}
+		a.byToken[digest] = c
+	}
+	if c.login == nil {
+		return c, nil
+	}
+	if other := a.byUser[c.login.username]; other != nil {
+		return nil, fmt.Errorf("has the login username of caller %q", other.Name)
+	}
+	a.byUser[c.login.username] = c
+	if a.byClient[c.login.clientID] == nil {
+		a.byClient[c.login.clientID] = c
+	}
+	return c, nil
+}
+
+// tokenDigest reads a long-lived token of the configuration. Clear text is refused, and not repeated in the error.
+func tokenDigest(s string) (string, error) {
+	digest, ok := strings.CutPrefix(s, "sha256:")
+	if raw, err := hex.DecodeString(digest); !ok || err != nil || len(raw) != sha256.Size {
+		return "", errors.New(`is not "sha256:" and 64 hexadecimal digits; tokens are not kept in clear text`)
+	}
+	return strings.ToLower(digest), nil
+}
+
+// NewToken makes an access token: 40 lower-case hexadecimal digits, 160 bits of randomness.
+func NewToken() string {
+	raw := make([]byte, 20)
+	rand.Read(raw) // never fails: crypto/rand ends the process instead
+	return hex.EncodeToString(raw)
+}
+
+// HashToken is how a token is kept: its SHA-256 in hexadecimal digits.
+func HashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// prefixes reads an address list.
+func prefixes(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			addr, err := netip.ParseAddr(s)
+			if err != nil {
+				return nil, fmt.Errorf("address %q is neither an address nor a CIDR", s)
+			}
+			p = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}

@@ -1,0 +1,124 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Caller is somebody who may call.
+type Caller struct {
+	Name      string
+	Within    time.Duration // 0: the Service's
+	TroubleAs TroubleAs
+	WSSE      WSSE
+
+	all       bool
+	taxpayers map[string]bool
+	from      []netip.Prefix
+	login     *login
+
+	now       func() time.Time
+	most      int // calls in flight; 0: no limit
+	perMinute float64
+	mu        sync.Mutex
+	inFlight  int
+	budget    float64 // calls that may start now
+	filled    time.Time
+}
+
+// login is what the caller shows instead of a token, secrets hashed.
+type login struct {
+	username, clientID     string
+	password, clientSecret *hash
+}
+
+func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
+	c := &Caller{
+		Name: cfg.Name, Within: cfg.Within, TroubleAs: cfg.TroubleAs, WSSE: cfg.WSSE,
+		all: cfg.AllTaxpayers, taxpayers: map[string]bool{},
+		now: now, most: cfg.InFlight, perMinute: float64(cfg.PerMinute), budget: float64(cfg.PerMinute), filled: now(),
+	}
+	if c.TroubleAs == "" {
+		c.TroubleAs = TroubleAsFault
+	}
+	if c.WSSE == "" {
+		c.WSSE = WSSEIgnore
+	}
+	for _, t := range cfg.Taxpayers {
+		c.taxpayers[t] = true
+	}
+	var err error
+	if c.from, err = prefixes(cfg.Addresses); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.TroubleAs != TroubleAsFault && c.TroubleAs != TroubleAsReply:
+		return nil, fmt.Errorf("trouble_as is %q, must be fault or reply", c.TroubleAs)
+	case c.WSSE != WSSEIgnore && c.WSSE != WSSECheck:
+		return nil, fmt.Errorf("wsse is %q, must be ignore or check", c.WSSE)
+	case cfg.InFlight < 0 || cfg.PerMinute < 0 || cfg.Within < 0:
+		return nil, errors.New("limits can't be negative")
+	case cfg.Login == nil:
+		return c, nil
+	}
+	c.login, err = newLogin(*cfg.Login)
+	return c, err
+}
+
+func newLogin(cfg LoginConfig) (*login, error) {
+	if cfg.Username == "" || cfg.ClientID == "" {
+		return nil, errors.New("login needs username, password, client_id and client_secret")
+	}
+	password, err := parseHash(cfg.Password)
+	if err != nil {
+		return nil, fmt.Errorf("login password: %w", err)
+	}
+	secret, err := parseHash(cfg.ClientSecret)
+	if err != nil {
+		return nil, fmt.Errorf("login client_secret: %w", err)
+	}
+	return &login{cfg.Username, cfg.ClientID, password, secret}, nil
+}
+
+// May says whether the caller may act for a taxpayer, given as in the configuration: trimmed and upper-cased.
+func (c *Caller) May(taxpayer string) bool { return c.all || c.taxpayers[taxpayer] }
+
+// at returns the caller if its calls may come from an address, else ErrAddress.
+func (c *Caller) at(addr netip.Addr) (*Caller, error) {
+	if len(c.from) == 0 || slices.ContainsFunc(c.from, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) }) {
+		return c, nil
+	}
+	return nil, ErrAddress
+}
+
+// Enter counts one call in. When the caller has too many in flight, or started too many within the last minute, it
+// returns how long to wait and the call must not be carried out; otherwise Leave must follow.
+func (c *Caller) Enter() (wait time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.most > 0 && c.inFlight >= c.most {
+		return time.Second, false
+	}
+	if c.perMinute > 0 {
+		now := c.now()
+		c.budget = min(c.perMinute, c.budget+now.Sub(c.filled).Minutes()*c.perMinute)
+		c.filled = now
+		if c.budget < 1 {
+			return time.Duration((1 - c.budget) / c.perMinute * float64(time.Minute)), false
+		}
+		c.budget--
+	}
+	c.inFlight++
+	return 0, true
+}
+
+// Leave counts one call out.
+func (c *Caller) Leave() {
+	c.mu.Lock()
+	c.inFlight--
+	c.mu.Unlock()
+}

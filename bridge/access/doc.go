@@ -1,0 +1,13 @@
+// Package access decides who is calling and for which taxpayers he may act.
+//
+// A caller shows an access token with every call: a long-lived one from the configuration or one that
+// access_new_token issued. [Access.Authenticate] finds the caller behind it, [Caller.May] says for whom he may act.
+// [Access.Login] is access_new_token; [Access.Basic] and [Access.UsernameToken] let in callers that show user name
+// and password instead of a token.
+//
+// Tokens are known only by their SHA-256, passwords and client secrets only by their argon2id; what is compared takes
+// as long for an unknown name as for a known one. Nothing that this package returns, errors included, holds a secret.
+//
+// Guessing: tokens have 160 bits, so a wrong one is refused and nothing more. Wrong passwords slow down the name and
+// the address they come from, and at most two are computed at a time, since each takes some 20 MB.
+package access

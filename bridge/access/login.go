@@ -1,0 +1,181 @@
+package access
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Login is a call of access_new_token.
+type Login struct {
+	Username, Password, ClientID, ClientSecret, GrantType string
+	From                                                  netip.Addr
+}
+
+// DeniedError is a login that was refused. Description is for the caller, in the words of the OAuth server that the
+// provider runs; it holds nothing that was sent but the name of an unsupported grant type.
+type DeniedError struct {
+	Description string
+	Caller      string // whose name was used, for the audit log; "" when it is nobody's
+}
+
+func (e *DeniedError) Error() string { return "login refused: " + e.Description }
+
+// SlowDownError is a login that was not looked at, after too many wrong ones of the same name or address.
+type SlowDownError struct{ RetryAfter time.Duration }
+
+func (e *SlowDownError) Error() string {
+	return fmt.Sprintf("too many failed logins, the next is looked at in %v", e.RetryAfter.Round(time.Second))
+}
+
+// ErrDigest refuses a UsernameToken with PasswordDigest: it proves the knowledge of a password that the checker must
+// hold in clear text, and the bridge keeps passwords only as argon2id. The caller must send PasswordText, over TLS.
+var ErrDigest = errors.New("PasswordDigest can't be checked against argon2id; send PasswordText over TLS")
+
+// The texts of the OAuth server behind the original (bshaffer/oauth2-server-php).
+const (
+	noGrantType = "The grant type was not specified in the request"
+	badGrant    = "Grant type %q not supported"
+	badClient   = "The client credentials are invalid"
+	noPassword  = `Missing parameters: "username" and "password" required`
+	badPassword = "Invalid username and password combination"
+)
+
+// Login checks who wants a token and issues one. A refusal is a *DeniedError or a *SlowDownError; any other error
+// means that the journal could not be written or ctx ended.
+func (a *Access) Login(ctx context.Context, l Login) (Issued, error) {
+	switch l.GrantType {
+	case "password":
+	case "":
+		return Issued{}, &DeniedError{Description: noGrantType}
+	default:
+		return Issued{}, &DeniedError{Description: fmt.Sprintf(badGrant, l.GrantType)}
+	}
+	c, err := a.attempt(ctx, attempt{l.Username, l.From, func(known *Caller, match func(*hash, string) bool) error {
+		return a.checkLogin(known, l, match)
+	}})
+	if errors.Is(err, ErrAddress) {
+		return Issued{}, denied(badClient, a.byUser[l.Username])
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	return a.issue(ctx, c.Name)
+}
+
+// checkLogin looks at the client first, as an OAuth server does, so that the user's part is only ever answered to
+// somebody who knows a client secret.
+func (a *Access) checkLogin(known *Caller, l Login, match func(*hash, string) bool) error {
+	client := known
+	if client == nil || client.login.clientID != l.ClientID {
+		client = a.byClient[l.ClientID]
+	}
+	secret := a.passwords.dummy
+	if client != nil {
+		secret = client.login.clientSecret
+	}
+	switch {
+	case !match(secret, l.ClientSecret):
+		return denied(badClient, known)
+	case l.Username == "" || l.Password == "":
+		return denied(noPassword, nil)
+	case known == nil || known.login.clientID != l.ClientID:
+		match(a.passwords.dummy, l.Password)
+		return denied(badPassword, known)
+	case !match(known.login.password, l.Password):
+		return denied(badPassword, known)
+	}
+	return nil
+}
+
+func denied(text string, known *Caller) error {
+	e := &DeniedError{Description: text}
+	if known != nil {
+		e.Caller = known.Name
+	}
+	return e
+}
+
+// Basic lets a caller in by an Authorization header of the Basic scheme (RFC 7617). Beside the errors of Login it
+// returns ErrInvalid for a header of another kind.
+func (a *Access) Basic(ctx context.Context, authorization string, from netip.Addr) (*Caller, error) {
+	scheme, encoded, _ := strings.Cut(strings.TrimSpace(authorization), " ")
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	username, password, ok := strings.Cut(string(raw), ":")
+	if !strings.EqualFold(scheme, "Basic") || err != nil || !ok {
+		return nil, ErrInvalid
+	}
+	return a.user(ctx, username, password, from)
+}
+
+// UsernameToken lets a caller in by a WS-Security header, if its caller's WSSE says so.
+func (a *Access) UsernameToken(ctx context.Context, username, password string, digest bool, from netip.Addr) (*Caller, error) {
+	if digest {
+		return nil, ErrDigest
+	}
+	c, err := a.user(ctx, username, password, from)
+	if err == nil && c.WSSE != WSSECheck {
+		return nil, ErrInvalid
+	}
+	return c, err
+}
+
+// user checks user name and password alone.
+func (a *Access) user(ctx context.Context, username, password string, from netip.Addr) (*Caller, error) {
+	return a.attempt(ctx, attempt{username, from, func(known *Caller, match func(*hash, string) bool) error {
+		secret := a.passwords.dummy
+		if known != nil {
+			secret = known.login.password
+		}
+		if !match(secret, password) {
+			return denied(badPassword, known)
+		}
+		return nil
+	}})
+}
+
+// attempt is one try to show a name and its secrets. check compares them by way of match; known is nil for a name
+// that is nobody's, and then check must fail.
+type attempt struct {
+	username string
+	from     netip.Addr
+	check    func(known *Caller, match func(*hash, string) bool) error
+}
+
+// attempt looks at one try. What matched before is let in at once, whoever else fails from that address; anything else
+// queues for a slot and then asks again whether it must wait, so that a flood of tries gets no more than one by one.
+func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
+	known := a.byUser[try.username]
+	name := culprit{"name " + HashToken(try.username), freeByName}
+	address := culprit{"from " + try.from.String(), freeByAddress}
+	if wait := a.slow.wait(name); wait > 0 {
+		return nil, &SlowDownError{wait}
+	}
+	if known != nil && try.check(known, a.passwords.again) == nil {
+		a.slow.succeeded(name)
+		return known.at(try.from)
+	}
+	if wait := a.slow.wait(address); wait > 0 {
+		a.slow.failed(name) // or the line above would be a way to guess for free
+		return nil, &SlowDownError{wait}
+	}
+	select {
+	case a.passwords.slots <- struct{}{}:
+		defer func() { <-a.passwords.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("check login: %w", ctx.Err())
+	}
+	if wait := a.slow.wait(name, address); wait > 0 {
+		return nil, &SlowDownError{wait}
+	}
+	if err := try.check(known, a.passwords.match); err != nil {
+		a.slow.failed(name, address)
+		return nil, err
+	}
+	a.slow.succeeded(name)
+	return known.at(try.from)
+}

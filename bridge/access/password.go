@@ -1,0 +1,127 @@
+package access
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// hash is an argon2id hash of a password or client secret, with its parameters (RFC 9106).
+type hash struct {
+	memory, time uint32 // KiB, passes
+	threads      uint8
+	salt, sum    []byte
+	// last is a keyed digest of the secret that matched last, so that a caller who logs in with each call pays the
+	// price of argon2id once per process.
+	last atomic.Pointer[[sha256.Size]byte]
+}
+
+// Bounds on the cost that a configured hash may ask for, and what HashPassword uses (OWASP's recommendation).
+const (
+	mostMemory, mostTime, mostThreads = 256 << 10, 16, 16
+	hashMemory, hashTime, hashThreads = 19 << 10, 2, 1
+)
+
+// HashPassword hashes a password or client secret for the configuration: "argon2id:" and a PHC string.
+func HashPassword(secret string) string {
+	h := &hash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, 16)}
+	rand.Read(h.salt)
+	h.sum = h.of(secret, 32)
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("argon2id:$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, h.memory, h.time, h.threads, b64(h.salt), b64(h.sum))
+}
+
+func (h *hash) of(secret string, size int) []byte {
+	return argon2.IDKey([]byte(secret), h.salt, h.time, h.memory, h.threads, uint32(size))
+}
+
+// parseHash reads what HashPassword writes. Clear text is refused, and not repeated in the error.
+func parseHash(s string) (*hash, error) {
+	phc, ok := strings.CutPrefix(s, "argon2id:")
+	fields := strings.Split(phc, "$")
+	if !ok || len(fields) != 6 || fields[0] != "" || fields[1] != "argon2id" || fields[2] != "v=19" {
+		return nil, errors.New(`is not "argon2id:$argon2id$v=19$m=…,t=…,p=…$salt$hash"; secrets are not kept in clear text`)
+	}
+	h := &hash{}
+	if n, err := fmt.Sscanf(fields[3]+"\n", "m=%d,t=%d,p=%d\n", &h.memory, &h.time, &h.threads); n != 3 || err != nil {
+		return nil, errors.New("argon2id parameters are not m=…,t=…,p=…")
+	}
+	if h.memory < 8*uint32(h.threads) || h.memory > mostMemory || h.time < 1 || h.time > mostTime || h.threads < 1 || h.threads > mostThreads {
+		return nil, fmt.Errorf("argon2id parameters are out of bounds: m up to %d, t up to %d, p up to %d", mostMemory, mostTime, mostThreads)
+	}
+	var err1, err2 error
+	h.salt, err1 = base64.RawStdEncoding.DecodeString(fields[4])
+	h.sum, err2 = base64.RawStdEncoding.DecodeString(fields[5])
+	if err1 != nil || err2 != nil || len(h.salt) < 8 || len(h.sum) < 16 {
+		return nil, errors.New("argon2id salt or hash is no unpadded base64, or too short")
+	}
+	return h, nil
+}
+
+// costlier returns the hash that takes more work; a may be nil.
+func costlier(a, b *hash) *hash {
+	if a == nil || uint64(b.memory)*uint64(b.time) > uint64(a.memory)*uint64(a.time) {
+		return b
+	}
+	return a
+}
+
+// passwords compares secrets with hashes, so many at a time as the machine can bear.
+type passwords struct {
+	key   []byte // of hash.last; random per process
+	slots chan struct{}
+	// dummy is compared with when there is no such name, so that this takes as long. It matches nothing.
+	dummy *hash
+}
+
+// parallel is how many comparisons may run at a time: each fills hash.memory.
+const parallel = 2
+
+func newPasswords(costliest *hash) *passwords {
+	p := &passwords{key: make([]byte, 32), slots: make(chan struct{}, parallel)}
+	rand.Read(p.key)
+	if costliest == nil {
+		costliest = &hash{memory: hashMemory, time: hashTime, threads: hashThreads}
+	}
+	p.dummy = &hash{memory: costliest.memory, time: costliest.time, threads: costliest.threads,
+		salt: make([]byte, 16), sum: make([]byte, 32)}
+	rand.Read(p.dummy.salt)
+	rand.Read(p.dummy.sum)
+	return p
+}
+
+func (p *passwords) digest(secret string) (sum [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, p.key)
+	mac.Write([]byte(secret))
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// again reports whether secret is the one that matched h last.
+func (p *passwords) again(h *hash, secret string) bool {
+	last := h.last.Load()
+	sum := p.digest(secret)
+	return last != nil && subtle.ConstantTimeCompare(last[:], sum[:]) == 1
+}
+
+// match compares secret with h, at full cost unless it matched before. A slot must be held.
+func (p *passwords) match(h *hash, secret string) bool {
+	if p.again(h, secret) {
+		return true
+	}
+	if subtle.ConstantTimeCompare(h.of(secret, len(h.sum)), h.sum) != 1 {
+		return false
+	}
+	sum := p.digest(secret)
+	h.last.Store(&sum)
+	return true
+}

@@ -1,0 +1,156 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// What can be wrong with a token. Any other error of Authenticate means that the journal could not be asked.
+var (
+	// ErrInvalid: nobody's, or revoked.
+	ErrInvalid = errors.New("access token is invalid")
+	// ErrExpired: was good once.
+	ErrExpired = errors.New("access token has expired")
+	// ErrAddress: good, but not from this address. The caller is told the same as with ErrInvalid.
+	ErrAddress = errors.New("caller may not call from this address")
+)
+
+// Authenticate finds the caller behind an access token that was shown from an address.
+func (a *Access) Authenticate(ctx context.Context, token string, from netip.Addr) (*Caller, error) {
+	if token == "" {
+		return nil, ErrInvalid
+	}
+	digest := HashToken(token)
+	c := a.byToken[digest]
+	if c == nil {
+		var err error
+		if c, err = a.issued(ctx, digest); err != nil {
+			return nil, err
+		}
+	}
+	return c.at(from)
+}
+
+// issued finds the caller behind a token that was issued or adopted.
+func (a *Access) issued(ctx context.Context, digest string) (*Caller, error) {
+	t, err := a.lookup(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	c := a.callers[t.Caller]
+	switch {
+	case c == nil || !t.Revoked.IsZero():
+		return nil, ErrInvalid
+	case !t.Expires.IsZero() && !a.now().Before(t.Expires):
+		return nil, ErrExpired
+	}
+	return c, nil
+}
+
+// lookup reads a token from the journal, or from memory when that was asked a moment ago. Calls for one token share
+// one read, and it outlives a caller that hangs up.
+func (a *Access) lookup(ctx context.Context, digest string) (bridge.Token, error) {
+	if t, ok := a.seen.get(digest); ok {
+		return t, nil
+	}
+	read := a.reads.DoChan(digest, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		asked := a.now()
+		t, err := a.tokens.Token(ctx, digest)
+		if errors.Is(err, bridge.ErrNoEntry) {
+			t, err = bridge.Token{}, nil // nobody's: remembered too, so that a wrong token costs one read
+		}
+		if err != nil {
+			return bridge.Token{}, fmt.Errorf("look up access token: %w", err)
+		}
+		a.seen.put(digest, t, asked)
+		return t, nil
+	})
+	select {
+	case r := <-read:
+		return r.Val.(bridge.Token), r.Err
+	case <-ctx.Done():
+		return bridge.Token{}, fmt.Errorf("look up access token: %w", ctx.Err())
+	}
+}
+
+// Issued is a fresh access token.
+type Issued struct {
+	Token  string
+	Life   time.Duration
+	Caller string
+}
+
+// issue makes a token for a caller and keeps its hash.
+func (a *Access) issue(ctx context.Context, caller string) (Issued, error) {
+	token, now := NewToken(), a.now()
+	err := a.tokens.Issue(ctx, bridge.Token{Hash: HashToken(token), Caller: caller, Issued: now, Expires: now.Add(a.life)})
+	if err != nil {
+		return Issued{}, fmt.Errorf("issue access token: %w", err)
+	}
+	return Issued{token, a.life, caller}, nil
+}
+
+// Adopt lets a token count as a caller's for ttl: one that the provider issued when access_new_token was relayed to
+// it. It is kept like one of ours, hashed.
+func (a *Access) Adopt(ctx context.Context, caller, token string, ttl time.Duration) error {
+	if a.callers[caller] == nil || token == "" || ttl <= 0 {
+		return errors.New("adopt access token: needs a caller, a token and a time to live")
+	}
+	now, digest := a.now(), HashToken(token)
+	err := a.tokens.Issue(ctx, bridge.Token{Hash: digest, Caller: caller, Issued: now, Expires: now.Add(ttl), Label: "adopted"})
+	if err != nil {
+		return fmt.Errorf("adopt access token: %w", err)
+	}
+	a.seen.forget(digest)
+	return nil
+}
+
+// seen remembers what the journal said about tokens. A revocation must work everywhere within 5 s, so nothing is
+// believed for longer than seenFor, counted from before the question.
+type seen struct {
+	now func() time.Time
+	mu  sync.Mutex
+	by  map[string]sighting
+}
+
+type sighting struct {
+	token bridge.Token
+	until time.Time
+}
+
+const (
+	seenFor  = 4 * time.Second
+	seenMost = 10_000
+)
+
+func newSeen(now func() time.Time) *seen { return &seen{now: now, by: map[string]sighting{}} }
+
+func (s *seen) get(digest string) (bridge.Token, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got, ok := s.by[digest]
+	return got.token, ok && s.now().Before(got.until)
+}
+
+func (s *seen) put(digest string, t bridge.Token, asked time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.by) >= seenMost { // only guessing makes so many; what is lost is read again
+		clear(s.by)
+	}
+	s.by[digest] = sighting{t, asked.Add(seenFor)}
+}
+
+func (s *seen) forget(digest string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.by, digest)
+}
