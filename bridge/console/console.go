@@ -1,0 +1,51 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Options is what the console shows and asks.
+type Options struct {
+	Metrics *Metrics
+	// Ready says why the bridge should get no traffic, or nil: journal not writable, shutting down.
+	Ready   func(ctx context.Context) error
+	Version string
+}
+
+// New returns the console's handler.
+func New(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics.registry, promhttp.HandlerOpts{Registry: o.Metrics.registry}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		status(w, http.StatusOK, map[string]string{"status": "alive", "version": o.Version})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := o.Ready(ctx); err != nil {
+			status(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "why": err.Error()})
+			return
+		}
+		status(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
+	return mux
+}
+
+func status(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // the reader has gone; nobody is left to tell
+}
+
+// NewServer gives the handler a server with every timeout set; the console's requests are short.
+func NewServer(addr string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+}

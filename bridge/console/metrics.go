@@ -1,0 +1,97 @@
+package console
+
+import (
+	"strconv"
+
+	"einvoice-bridge/bridge"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics counts what the Service reports. Label values are closed sets or come from the configuration: callers,
+// upstreams, outcome classes, HTTP status classes.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	calls        *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	attempts     *prometheus.CounterVec
+	wire         *prometheus.HistogramVec
+	alarms       *prometheus.CounterVec
+	unclassified *prometheus.CounterVec
+	estimated    *prometheus.CounterVec
+}
+
+// buckets reach from a replay (1 ms) to the longest wait that a caller is kept for (50 s).
+var buckets = []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 50}
+
+// NewMetrics returns metrics in a registry of their own, with the Go runtime's beside them. load is asked at each
+// scrape.
+func NewMetrics(load func() bridge.Load) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		calls: counter("einvoice_calls_total", "Answered calls by what the caller was told and where the answer came from.",
+			"caller", "upstream", "class", "how"),
+		seconds: histogram("einvoice_call_seconds", "Time of a call by phase: total, journal, wire, queue.", "upstream", "phase"),
+		attempts: counter("einvoice_attempts_total", "Sends and lookups by their own outcome.",
+			"upstream", "attempt", "class", "http"),
+		wire:         histogram("einvoice_attempt_seconds", "Time of one send or lookup at the authority.", "upstream", "attempt"),
+		alarms:       counter("einvoice_alarms_total", "What an operator must look at.", "kind", "upstream"),
+		unclassified: counter("einvoice_unclassified_codes_total", "Answers with a code that the upstream's table does not list.", "upstream"),
+		estimated:    counter("einvoice_estimated_dates_total", "Cancel dates that no authority gave.", "upstream"),
+	}
+	m.registry.MustRegister(m.calls, m.seconds, m.attempts, m.wire, m.alarms, m.unclassified, m.estimated,
+		gauge("einvoice_in_flight", "Documents in flight.", func() float64 { return float64(load().InFlight) }),
+		gauge("einvoice_waiting", "Of these, documents that wait their turn at an authority.", func() float64 { return float64(load().Waiting) }),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	return m
+}
+
+// Register adds another package's collectors to the scrape.
+func (m *Metrics) Register(cs ...prometheus.Collector) { m.registry.MustRegister(cs...) }
+
+// Answered counts one answered call.
+func (m *Metrics) Answered(r bridge.CallReport) {
+	m.calls.WithLabelValues(r.Caller, r.Upstream, r.Answer.Class.String(), string(r.How)).Inc()
+	m.seconds.WithLabelValues(r.Upstream, "total").Observe(r.Took.Seconds())
+	m.seconds.WithLabelValues(r.Upstream, "journal").Observe(r.Journal.Seconds())
+	if r.Sends+r.Lookups > 0 {
+		m.seconds.WithLabelValues(r.Upstream, "wire").Observe(r.Wire.Seconds())
+	}
+	if r.Queue > 0 {
+		m.seconds.WithLabelValues(r.Upstream, "queue").Observe(r.Queue.Seconds())
+	}
+	if r.Unclassified {
+		m.unclassified.WithLabelValues(r.Upstream).Inc()
+	}
+	if r.DateSource == bridge.DateEstimated {
+		m.estimated.WithLabelValues(r.Upstream).Inc()
+	}
+}
+
+// Attempted counts one send or lookup.
+func (m *Metrics) Attempted(r bridge.AttemptReport) {
+	m.attempts.WithLabelValues(r.Upstream, string(r.Attempt), r.Class.String(), statusClass(r.HTTPStatus)).Inc()
+	m.wire.WithLabelValues(r.Upstream, string(r.Attempt)).Observe(r.Took.Seconds())
+}
+
+// Alarm counts one alarm.
+func (m *Metrics) Alarm(a bridge.Alarm) { m.alarms.WithLabelValues(string(a.Kind), a.Upstream).Inc() }
+
+// statusClass keeps the label's values few: "2xx", or "none" when no reply came.
+func statusClass(status int) string {
+	if status < 100 || status > 599 {
+		return "none"
+	}
+	return strconv.Itoa(status/100) + "xx"
+}
