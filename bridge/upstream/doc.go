@@ -23,5 +23,7 @@
 //		return o // and, once, after a token refusal: a.session.Drop(s) and again
 //	})
 //
-// The package knows no authority's protocol and no configuration file; it keeps nothing on disk.
+// What the carriers of India's IRNs have in common is here too: the error codes of the Invoice Registration Portal
+// ([IRPErrors]) and its rules ([IRPRules]). Beyond that the package knows no authority's protocol and no configuration
+// file, and it keeps nothing on disk.
 package upstream

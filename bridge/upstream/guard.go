@@ -94,8 +94,9 @@ func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.D
 	return state, err
 }
 
-// Admit asks, before a login, for an open gate and for room in the login rate. The error is a *Failure.
-func (g *Guard) Admit(ctx context.Context, logins bridge.Rate) error {
+// Admit asks, before a login, for an open gate and for room in the login rates, shortest first. The error is a
+// *Failure.
+func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 	gate, shut, err := g.budget.Gate(ctx, g.credential)
 	if err != nil {
 		return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "gates can't be read", Alarm: "read gate: " + err.Error()}}
@@ -107,16 +108,18 @@ func (g *Guard) Admit(ctx context.Context, logins bridge.Rate) error {
 			RetryAfter: time.Until(gate.Until),
 		}}
 	}
-	wait, err := g.budget.Take(ctx, logins)
-	switch {
-	case err != nil:
-		return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "login budget can't be read", Alarm: "take login: " + err.Error()}}
-	case wait > 0:
-		return &Failure{bridge.Outcome{
-			Class:      bridge.NotApplied,
-			Message:    fmt.Sprintf("login held back: %d in %s are used up", logins.Limit, logins.Per),
-			RetryAfter: wait,
-		}}
+	for _, rate := range logins {
+		wait, err := g.budget.Take(ctx, rate)
+		if err != nil {
+			return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "login budget can't be read", Alarm: "take login: " + err.Error()}}
+		}
+		if wait > 0 {
+			return &Failure{bridge.Outcome{
+				Class:      bridge.NotApplied,
+				Message:    fmt.Sprintf("login held back: %d in %s are used up", rate.Limit, rate.Per),
+				RetryAfter: wait,
+			}}
+		}
 	}
 	return nil
 }
