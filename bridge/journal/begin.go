@@ -1,0 +1,205 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	selectEntry    = `SELECT ` + entryColumns + ` FROM entries WHERE id = $1`
+	selectDocument = `SELECT ` + entryColumns + ` FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
+	selectAttempts = `SELECT ` + attemptColumns + ` FROM attempts WHERE entry = $1 ORDER BY id`
+
+	insertEntry = `INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
+		state, class, outcome, created, updated, expires, next_lookup, told, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'none', '{}', $11, $11, $12, 0, 0, 1)
+		ON CONFLICT (document, space, taxpayer) DO NOTHING RETURNING id`
+	insertAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
+		VALUES ($1, $2, $3, 0, $4, $5, 'none', '{}') RETURNING id`
+	updateRequest = `UPDATE entries SET upstream = $3, ref = $4, caller = $5, irn = $6, reason = $7, remarks = $8,
+		state = $9, class = $10, outcome = $11, updated = $12, next_lookup = $13, version = version + 1
+		WHERE id = $1 AND version = $2`
+	updateOutcome = `UPDATE entries SET state = $3, class = $4, outcome = $5, updated = $6, next_lookup = $7,
+		told = told | $8, version = version + 1 WHERE id = $1 AND version = $2`
+)
+
+// Find reads the entry of a taxpayer's document, or ErrNoEntry.
+func (j *Journal) Find(ctx context.Context, k bridge.Key, taxpayer string) (bridge.Entry, error) {
+	r := &reading{j: j, ctx: ctx}
+	rec := load(r, selectDocument, k.Document, k.Space, taxpayer)
+	switch {
+	case r.err != nil:
+		return bridge.Entry{}, j.explain(r.err)
+	case rec == nil:
+		return bridge.Entry{}, bridge.ErrNoEntry
+	}
+	return rec.Entry, nil
+}
+
+// load reads an entry with its attempts; nil when there is none or the querier failed.
+func load(q querier, query string, args ...any) *record {
+	var rec *record
+	q.query(func(scan func(...any) error) (err error) {
+		rec, err = scanEntry(scan)
+		return err
+	}, query, args...)
+	if rec == nil {
+		return nil
+	}
+	q.query(func(scan func(...any) error) error {
+		a, err := scanAttempt(scan)
+		rec.Attempts = append(rec.Attempts, a)
+		return err
+	}, selectAttempts, rec.ID)
+	return rec
+}
+
+// Begin writes the entry down and takes the document's lease. An entry that is found Sending although nobody has its
+// lease was left behind by a crash: it comes back Open with a lookup due.
+func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool, error) {
+	fresh, ok := j.leases.take(b.Entry.Key, b.Entry.Taxpayer)
+	if !ok {
+		return bridge.Entry{}, false, bridge.ErrBusy
+	}
+	var (
+		rec     *record
+		created bool
+	)
+	undo := func(committed bool) {
+		if committed && created {
+			j.takeBack(rec.ID)
+		}
+		if fresh {
+			j.leases.drop(b.Entry.Key, b.Entry.Taxpayer)
+		}
+	}
+	err := j.writer.write(ctx, func(t *tx) error {
+		if rec, created = j.begin(t, b); rec != nil && !created && fresh {
+			j.orphan(t, rec, time.Now())
+		}
+		return nil
+	}, undo)
+	if err != nil {
+		return bridge.Entry{}, false, fmt.Errorf("writing down %s of %s: %w", b.Entry.Key.Document, b.Entry.Taxpayer, err)
+	}
+	j.leases.remember(rec)
+	return rec.clone(), created, nil
+}
+
+// begin inserts the entry, and its first send if that may leave at once, or reads the one that is there.
+func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
+	e := b.Entry
+	e.State, e.Outcome, e.Attempts = bridge.Accepted, bridge.Outcome{}, nil
+	if b.SendNow {
+		e.State = bridge.Sending
+	}
+	e.Created, e.Expires = at(micros(e.Created)), at(micros(e.Expires))
+	e.Updated = e.Created
+	created = t.one([]any{&e.ID}, insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
+		e.IRN, string(e.Reason), e.Remarks, string(e.State), micros(e.Created), micros(e.Expires))
+	if !created {
+		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
+	}
+	if b.SendNow {
+		e.Attempts = []bridge.Attempt{j.insertAttempt(t, e, bridge.SendCancel, e.Created)}
+	}
+	return &record{Entry: e, version: 1}, true
+}
+
+func (j *Journal) insertAttempt(t *tx, e bridge.Entry, kind bridge.AttemptKind, start time.Time) bridge.Attempt {
+	a := bridge.Attempt{Kind: kind, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
+	t.one([]any{&a.ID}, insertAttempt, e.ID, string(kind), micros(start), a.By, a.Upstream)
+	return a
+}
+
+// takeBack ends an entry whose Begin went through after its caller had given up and was told that it had not: it is
+// never carried out.
+func (j *Journal) takeBack(entry int64) {
+	go func() { // called by the writer, which must not wait for itself
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _ = j.Finish(ctx, bridge.Finish{
+			Entry: entry, State: bridge.Final, At: time.Now(), Release: true,
+			Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"},
+		}) // on failure a send is looked up and a waiting one carried out after the next start
+	}()
+}
+
+// Attempt makes a send or lookup durable and puts the entry's request up to date. A send of an entry that has ended
+// under its caller's feet (withdrawn, settled by hand) is ErrNotWaiting.
+func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.AttemptKind, start time.Time) (bridge.Attempt, error) {
+	send := kind == bridge.SendCancel
+	if send && !j.leases.valid(e.Key, e.Taxpayer) {
+		return bridge.Attempt{}, bridge.ErrLostLease
+	}
+	var (
+		rec *record
+		a   bridge.Attempt
+	)
+	known := j.leases.recall(e.ID)
+	err := j.writer.write(ctx, func(t *tx) (err error) {
+		rec, err = change(t, e.ID, known, updateRequest, func(r *record) error {
+			ended := r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled)
+			if send && ended {
+				return bridge.ErrNotWaiting
+			}
+			r.Upstream, r.Ref, r.Caller, r.IRN = e.Upstream, e.Ref, e.Caller, e.IRN
+			r.Reason, r.Remarks, r.Updated = e.Reason, e.Remarks, at(micros(start))
+			if send {
+				r.State, r.Outcome, r.NextLookup = bridge.Sending, bridge.Outcome{}, time.Time{}
+			}
+			return nil
+		})
+		if err == nil && rec != nil {
+			a = j.insertAttempt(t, rec.Entry, kind, start)
+			rec.Attempts = append(rec.Attempts, a)
+		}
+		return err
+	}, nil)
+	if err != nil {
+		return bridge.Attempt{}, fmt.Errorf("writing down an attempt for %s of %s: %w", e.Key.Document, e.Taxpayer, err)
+	}
+	j.leases.remember(rec)
+	return a, nil
+}
+
+// change applies decide to the entry and writes it with query, which is updateRequest or updateOutcome. known may be
+// out of date: the version tells, and then the row is read first. The result is nil only when t failed.
+func change(t *tx, id int64, known *record, query string, decide func(*record) error) (*record, error) {
+	for range 2 {
+		r := known
+		if r == nil {
+			if r = load(t, selectEntry+t.w.forUpdate, id); r == nil {
+				return nil, bridge.ErrNoEntry
+			}
+		}
+		c := *r
+		c.Attempts = append(make([]bridge.Attempt, 0, len(r.Attempts)+1), r.Attempts...)
+		if err := decide(&c); err != nil {
+			return nil, err
+		}
+		if t.update(query, &c) || t.err != nil {
+			return &c, nil
+		}
+		known = nil
+	}
+	return nil, fmt.Errorf("entry %d changes all the time", id)
+}
+
+// update writes the record if its version still stands.
+func (t *tx) update(query string, r *record) bool {
+	args := []any{r.ID, r.version}
+	if query == updateRequest {
+		args = append(args, r.Upstream, r.Ref, r.Caller, r.IRN, string(r.Reason), r.Remarks)
+	}
+	args = append(args, string(r.State), r.Outcome.Class.String(), encodeOutcome(r.Outcome), micros(r.Updated),
+		micros(r.NextLookup))
+	if query == updateOutcome {
+		args = append(args, r.told)
+	}
+	r.version++
+	return t.exec(query, args...) == 1
+}

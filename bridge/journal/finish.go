@@ -1,0 +1,165 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	endAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
+		WHERE id = $1 AND entry = $2 AND ended = 0`
+	insertAsk = `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received,
+		class, told, told_at, how, soap_in, soap_out)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	tellEntry = `UPDATE entries SET told = told | $2 WHERE id = $1 AND told & $2 <> $2`
+	entryOf   = `SELECT id FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
+)
+
+// Finish records evidence and gives back the entry as it now stands.
+func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
+	asks := encodeAsks(f.Asks)
+	result := encodeOutcome(f.Result)
+	var exchanges any
+	if len(f.Result.Exchanges) > 0 {
+		exchanges = encode(f.Result.Exchanges)
+	}
+	f.Result.Exchanges, f.Outcome.Exchanges, f.At = nil, nil, at(micros(f.At))
+
+	var rec *record
+	known := j.leases.recall(f.Entry)
+	err := j.writer.write(ctx, func(t *tx) (err error) {
+		ended := f.Attempt != 0 && t.exec(endAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
+			exchanges) == 1
+		rec, err = change(t, f.Entry, known, updateOutcome, func(r *record) error {
+			if ended {
+				r.end(f)
+			}
+			merge(&r.Entry, f, j.leases.held(r.Key, r.Taxpayer))
+			r.told = toldMask(f.Asks)
+			return nil
+		})
+		if err == nil {
+			t.insertAsks(asks, f.Entry)
+		}
+		return err
+	}, nil)
+	if err != nil {
+		return bridge.Entry{}, fmt.Errorf("writing down an outcome of entry %d: %w", f.Entry, err)
+	}
+	if f.Release {
+		j.leases.drop(rec.Key, rec.Taxpayer)
+	} else {
+		j.leases.remember(rec)
+	}
+	return rec.clone(), nil
+}
+
+// end completes an attempt in our copy of the entry.
+func (r *record) end(f bridge.Finish) {
+	for i := range r.Attempts {
+		if r.Attempts[i].ID == f.Attempt {
+			r.Attempts[i].End, r.Attempts[i].Outcome = f.At, f.Result
+		}
+	}
+}
+
+// merge is what evidence does to an entry:
+//
+//   - Cancelled is the truth for good, and comes through whoever brings it and whenever;
+//   - whoever has lost the document's lease can add nothing else;
+//   - an ended entry stays ended: only a new send takes it up again;
+//   - otherwise the flight that holds the lease says where the entry stands.
+func merge(e *bridge.Entry, f bridge.Finish, held bool) {
+	cancelled := f.State == bridge.Final && f.Outcome.Class == bridge.Cancelled
+	switch {
+	case e.Outcome.Class == bridge.Cancelled,
+		!held && !cancelled,
+		e.State == bridge.Final && f.State != bridge.Final:
+		return
+	}
+	e.State, e.Updated, e.NextLookup = f.State, f.At, time.Time{}
+	switch f.State {
+	case bridge.Final:
+		e.Outcome = f.Outcome
+	case bridge.Open:
+		e.NextLookup = at(micros(f.NextLookup))
+		if e.Outcome = f.Outcome; e.Outcome.Class != bridge.Unknown {
+			e.Outcome = bridge.Outcome{Class: bridge.Unknown}
+		}
+	default:
+		e.Outcome = bridge.Outcome{}
+	}
+}
+
+// What callers were told, as bits of the column told.
+const (
+	toldCancelled = 1
+	toldNot       = 2 // refused, or not applied
+)
+
+func toldMask(asks []bridge.Ask) (mask int64) {
+	for _, a := range asks {
+		switch a.Told.Class {
+		case bridge.Cancelled:
+			mask |= toldCancelled
+		case bridge.Refused, bridge.NotApplied:
+			mask |= toldNot
+		}
+	}
+	return mask
+}
+
+// Tell records what callers were told apart from a Finish.
+func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
+	if len(asks) == 0 {
+		return nil
+	}
+	rows := encodeAsks(asks)
+	err := j.writer.write(ctx, func(t *tx) error {
+		for i, a := range asks {
+			if mask := toldMask(asks[i : i+1]); a.Entry != 0 && mask != 0 {
+				t.exec(tellEntry, a.Entry, mask)
+			}
+		}
+		t.insertAsks(rows, 0)
+		return nil
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("writing down what callers were told: %w", err)
+	}
+	return nil
+}
+
+// askRow is an ask ready for its columns, encoded before the writer's turn.
+type askRow struct {
+	bridge.Ask
+	told string
+}
+
+func encodeAsks(asks []bridge.Ask) []askRow {
+	rows := make([]askRow, len(asks))
+	for i, a := range asks {
+		a.Key.Document, a.IRN = clip(a.Key.Document, 300), clip(a.IRN, 1000)
+		a.Reason, a.Remarks, a.Taxpayer = clip(a.Reason, 100), clip(a.Remarks, 1000), clip(a.Taxpayer, 100)
+		rows[i] = askRow{a, encodeAnswer(a.Told)}
+	}
+	return rows
+}
+
+// insertAsks appends rows. One without an entry is put to entry, or else to the one that its document has, so that
+// whoever looks at the document sees all of its calls.
+func (t *tx) insertAsks(rows []askRow, entry int64) {
+	for _, a := range rows {
+		if a.Entry == 0 {
+			a.Entry = entry
+		}
+		if a.Entry == 0 && a.Key.Document != "" {
+			t.one([]any{&a.Entry}, entryOf, a.Key.Document, a.Key.Space, a.Taxpayer)
+		}
+		t.exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
+			micros(a.Received), a.Told.Class.String(), a.told, micros(a.ToldAt), string(a.How), a.SOAPIn, a.SOAPOut)
+	}
+}

@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// leases are the documents that this instance may send for, and what it knows of their entries. With SQLite there is
+// one instance and this is all there is; with PostgreSQL each has a row behind it.
+type leases struct {
+	mu      sync.Mutex
+	byKey   map[bridge.Key]*lease
+	byEntry map[int64]*lease
+}
+
+type lease struct {
+	key      bridge.Key
+	taxpayer string
+	until    time.Time // by the wall clock; zero: until released
+	known    *record   // the entry as last written or read; nil when unknown
+	freed    chan struct{}
+}
+
+// take gives the document's lease to the taxpayer. It is fresh when he didn't have it before; taking it twice is no
+// error, but one release ends it. ok is false while another taxpayer has it.
+func (ls *leases) take(k bridge.Key, taxpayer string) (fresh, ok bool) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l, held := ls.byKey[k]; held {
+		return false, l.taxpayer == taxpayer
+	}
+	ls.byKey[k] = &lease{key: k, taxpayer: taxpayer, freed: make(chan struct{})}
+	return true, true
+}
+
+func (ls *leases) drop(k bridge.Key, taxpayer string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l, ok := ls.byKey[k]
+	if !ok || l.taxpayer != taxpayer {
+		return
+	}
+	delete(ls.byKey, k)
+	if l.known != nil {
+		delete(ls.byEntry, l.known.ID)
+	}
+	close(l.freed)
+}
+
+// valid tells whether the lease is held and has not run out. Wall-clock time: a machine that slept has lost it.
+func (ls *leases) valid(k bridge.Key, taxpayer string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l, ok := ls.byKey[k]
+	return ok && l.taxpayer == taxpayer && (l.until.IsZero() || time.Now().Round(0).Before(l.until))
+}
+
+// held tells whether the lease is ours, run out or not.
+func (ls *leases) held(k bridge.Key, taxpayer string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l, ok := ls.byKey[k]
+	return ok && l.taxpayer == taxpayer
+}
+
+// remember notes an entry as it is on disk now.
+func (ls *leases) remember(r *record) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l, ok := ls.byKey[r.Key]; ok && l.taxpayer == r.Taxpayer {
+		l.known = r
+		ls.byEntry[r.ID] = l
+	}
+}
+
+// recall returns what is known of an entry, or nil. The record is shared: copy before changing it.
+func (ls *leases) recall(entry int64) *record {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l, ok := ls.byEntry[entry]; ok {
+		return l.known
+	}
+	return nil
+}
+
+// freed is closed when the document's lease is given back; nil when nobody here has it.
+func (ls *leases) freed(k bridge.Key) <-chan struct{} {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l, ok := ls.byKey[k]; ok {
+		return l.freed
+	}
+	return nil
+}
+
+// MaySend re-checks the lease by the wall clock; it touches no disk.
+func (j *Journal) MaySend(_ context.Context, e bridge.Entry) error {
+	if !j.leases.valid(e.Key, e.Taxpayer) {
+		return bridge.ErrLostLease
+	}
+	return nil
+}
+
+// Release gives the document's lease back without evidence.
+func (j *Journal) Release(_ context.Context, e bridge.Entry) error {
+	j.leases.drop(e.Key, e.Taxpayer)
+	return nil
+}
+
+// Released waits until the document's lease may be free.
+func (j *Journal) Released(ctx context.Context, k bridge.Key) {
+	if freed := j.leases.freed(k); freed != nil {
+		select {
+		case <-freed:
+		case <-ctx.Done():
+		}
+	}
+}

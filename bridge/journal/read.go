@@ -1,0 +1,62 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// querier is a transaction or a look from outside of one.
+type querier interface {
+	query(each func(scan func(...any) error) error, query string, args ...any)
+}
+
+// reading reads what is committed, without the writer. Its first failure sticks.
+type reading struct {
+	j   *Journal
+	ctx context.Context
+	err error
+}
+
+func (r *reading) query(each func(scan func(...any) error) error, query string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	s, err := r.j.prepared(r.ctx, query)
+	if err != nil {
+		r.err = err
+		return
+	}
+	rows, err := s.QueryContext(r.ctx, args...)
+	r.err = eachRow(rows, err, each)
+}
+
+// statements are the prepared reads, by their text. They live as long as the handle.
+type statements struct {
+	mu sync.RWMutex
+	by map[string]*sql.Stmt
+}
+
+func (j *Journal) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	j.reads.mu.RLock()
+	s, ok := j.reads.by[query]
+	j.reads.mu.RUnlock()
+	if ok {
+		return s, nil
+	}
+	s, err := j.read.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	j.reads.mu.Lock()
+	defer j.reads.mu.Unlock()
+	if first, ok := j.reads.by[query]; ok {
+		_ = s.Close()
+		return first, nil
+	}
+	if j.reads.by == nil {
+		j.reads.by = map[string]*sql.Stmt{}
+	}
+	j.reads.by[query] = s
+	return s, nil
+}

@@ -1,0 +1,150 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"einvoice-bridge/bridge"
+)
+
+// record is an entry as a row: with the version that guards its changes.
+type record struct {
+	bridge.Entry
+	version int64
+	told    int64 // bits to add to the column; not read
+}
+
+// clone keeps what callers do with their copy out of ours.
+func (r *record) clone() bridge.Entry {
+	e := r.Entry
+	e.Attempts = slices.Clone(r.Attempts)
+	return e
+}
+
+const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
+	state, class, outcome, created, updated, expires, next_lookup, version`
+
+func scanEntry(scan func(...any) error) (*record, error) {
+	var (
+		r                                record
+		class, outcome                   string
+		created, updated, expires, again int64
+	)
+	err := scan(&r.ID, &r.Key.Space, &r.Key.Document, &r.Taxpayer, &r.Upstream, &r.Ref, &r.Caller, &r.IRN, &r.Reason,
+		&r.Remarks, &r.State, &class, &outcome, &created, &updated, &expires, &again, &r.version)
+	if err != nil {
+		return nil, err
+	}
+	r.Created, r.Updated, r.Expires, r.NextLookup = at(created), at(updated), at(expires), at(again)
+	r.Outcome, err = decodeOutcome(class, outcome)
+	return &r, err
+}
+
+const attemptColumns = `id, kind, started, ended, who, upstream, class, outcome`
+
+func scanAttempt(scan func(...any) error, more ...any) (a bridge.Attempt, err error) {
+	var (
+		class, outcome string
+		start, end     int64
+	)
+	dest := append([]any{&a.ID, &a.Kind, &start, &end, &a.By, &a.Upstream, &class, &outcome}, more...)
+	if err := scan(dest...); err != nil {
+		return a, err
+	}
+	a.Start, a.End = at(start), at(end)
+	a.Outcome, err = decodeOutcome(class, outcome)
+	return a, err
+}
+
+// outcomeJSON is an Outcome on disk, without its class (a column) and its exchanges (kept for a shorter time).
+type outcomeJSON struct {
+	Code         string            `json:"code,omitempty"`
+	Message      string            `json:"message,omitempty"`
+	Date         string            `json:"date,omitempty"`
+	DateSource   bridge.DateSource `json:"date_source,omitempty"`
+	RetryAfter   time.Duration     `json:"retry_after_ns,omitempty"`
+	Alarm        string            `json:"alarm,omitempty"`
+	Unclassified bool              `json:"unclassified,omitempty"`
+	HTTPStatus   int               `json:"http_status,omitempty"`
+	UpstreamRef  string            `json:"upstream_ref,omitempty"`
+	Written      bool              `json:"written,omitempty"`
+}
+
+func encodeOutcome(o bridge.Outcome) string {
+	return encode(outcomeJSON{
+		o.Code, o.Message, o.Date, o.DateSource, o.RetryAfter, o.Alarm, o.Unclassified, o.HTTPStatus, o.UpstreamRef,
+		o.Written,
+	})
+}
+
+func decodeOutcome(class, s string) (bridge.Outcome, error) {
+	c, err := bridge.ParseClass(class)
+	if err != nil {
+		return bridge.Outcome{}, err
+	}
+	var j outcomeJSON
+	if s != "{}" {
+		if err := json.Unmarshal([]byte(s), &j); err != nil {
+			return bridge.Outcome{}, fmt.Errorf("outcome: %w", err)
+		}
+	}
+	return bridge.Outcome{
+		Class: c, Code: j.Code, Message: j.Message, Date: j.Date, DateSource: j.DateSource, RetryAfter: j.RetryAfter,
+		Alarm: j.Alarm, Unclassified: j.Unclassified, HTTPStatus: j.HTTPStatus, UpstreamRef: j.UpstreamRef,
+		Written: j.Written,
+	}, nil
+}
+
+// toldJSON is an Answer on disk, without its class (a column) and ref (the call's).
+type toldJSON struct {
+	IRN        string        `json:"irn,omitempty"`
+	CancelDate string        `json:"cancel_date,omitempty"`
+	Message    string        `json:"message,omitempty"`
+	Fault      string        `json:"fault,omitempty"`
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+}
+
+func encodeAnswer(a bridge.Answer) string {
+	return encode(toldJSON{a.IRN, a.CancelDate, a.Message, a.Fault, a.RetryAfter})
+}
+
+// encode can't fail for what it is given: strings, numbers, times of this era.
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}
+
+// micros is a time on disk; the zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// at is the inverse of micros, in UTC.
+func at(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// clip makes a caller's own text fit for a column: PostgreSQL takes no NUL and only valid UTF-8, and an index no more
+// than a few hundred bytes.
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// sqliteDSN is the driver's name for the file. The pragmas are per connection, so they belong here:
+//
+//   - WAL lets readers read while the one writer writes;
+//   - synchronous=FULL makes a commit survive a power cut, which is the point of a journal;
+//   - checkpoints come every 16 MB of log, so that a busy hour doesn't spend its fsyncs on them.
+func sqliteDSN(path, mode string, pragmas ...string) string {
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": append([]string{
+		"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
+	}, pragmas...)}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+func (j *Journal) openSQLite(ctx context.Context, path string) error {
+	j.name = path
+	unlock, err := lockFile(path)
+	if err != nil {
+		return err
+	}
+	j.closers = append(j.closers, unlock)
+	db, err := sql.Open("sqlite", sqliteDSN(path, "rwc", "journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-8000)"))
+	if err != nil {
+		return j.explain(err)
+	}
+	db.SetMaxOpenConns(1)
+	j.closers = append(j.closers, db.Close)
+	if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
+		return j.explain(err)
+	}
+	j.writer = newWriter(db, "BEGIN IMMEDIATE", j.explain)
+	j.closers = append(j.closers, func() error { j.writer.stop(); return nil })
+	return j.openSQLiteReader(path)
+}
+
+// openSQLiteReader opens a handle that can't write, with connections of its own: readers never wait for the writer.
+func (j *Journal) openSQLiteReader(path string) (err error) {
+	if j.read, err = sql.Open("sqlite", sqliteDSN(path, "ro", "query_only(1)")); err != nil {
+		return j.explain(err)
+	}
+	j.read.SetMaxOpenConns(4)
+	j.read.SetMaxIdleConns(4)
+	j.closers = append(j.closers, j.read.Close)
+	return nil
+}
+
+// lockedError says which file is taken and what to do.
+func lockedError(path string) error {
+	return fmt.Errorf("journal %s: another process serves with it (it holds %s.lock): stop that one, give this one a "+
+		"file of its own, or use PostgreSQL to run several", path, path)
+}
+
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string) error {
+	files, err := fs.Sub(migrations, dir)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(d, db, files)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("bringing the tables up to date: %w", err)
+	}
+	return nil
+}
+
+// explain puts a database error into words that name the file and what to do.
+func (j *Journal) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	var e *sqlite.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		hint = "the disk didn't answer in time"
+	case errors.As(err, &e):
+		hint = sqliteHint(e.Code() & 0xff) // the low byte is the kind, the rest its detail
+	}
+	if hint == "" {
+		return fmt.Errorf("journal %s: %w", j.name, err)
+	}
+	return fmt.Errorf("journal %s: %s: %w", j.name, hint, err)
+}
+
+func sqliteHint(code int) string {
+	switch code {
+	case lib.SQLITE_FULL:
+		return "the disk is full, free some space on its file system"
+	case lib.SQLITE_READONLY, lib.SQLITE_PERM:
+		return "it can't be written, check the permissions of the file and its folder and whether the disk is mounted read-only"
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
+		return "another program keeps it locked, end that (a database shell, a backup tool)"
+	case lib.SQLITE_IOERR:
+		return "the disk reports an error or a quota is used up, check both"
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return "the file is damaged or no journal, restore a backup"
+	case lib.SQLITE_CANTOPEN:
+		return "it can't be opened, check that its folder exists and may be written"
+	}
+	return ""
+}

@@ -1,0 +1,180 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	tokenColumns = `hash, caller, label, issued, expires, revoked, used`
+	selectToken  = `SELECT ` + tokenColumns + ` FROM tokens WHERE hash = $1`
+	listTokens   = `SELECT ` + tokenColumns + ` FROM tokens ORDER BY issued, hash`
+	insertToken  = `INSERT INTO tokens (` + tokenColumns + `) VALUES ($1, $2, $3, $4, $5, 0, 0)
+		ON CONFLICT (hash) DO NOTHING`
+	revokeToken = `UPDATE tokens SET revoked = $2 WHERE hash = $1 AND revoked = 0`
+	touchToken  = `UPDATE tokens SET used = $2 WHERE hash = $1 AND used < $2`
+)
+
+const (
+	tokenFresh = 3 * time.Second // how long a token is believed without asking again: a revocation works within 5 s
+	tokenRoom  = 10_000          // tokens remembered; one is a few hundred bytes
+)
+
+// tokenCache spares a query per call.
+type tokenCache struct {
+	mu   sync.Mutex
+	by   map[string]cachedToken
+	used map[string]int64 // last uses not on disk yet, in microseconds, to the minute
+}
+
+type cachedToken struct {
+	bridge.Token
+	read time.Time
+}
+
+// Issue keeps a new token. Its hash must not have been issued before.
+func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
+	isNew := false
+	err := j.writer.write(ctx, func(x *tx) error {
+		isNew = x.exec(insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires)) == 1
+		return nil
+	}, nil)
+	if err == nil && !isNew {
+		err = fmt.Errorf("the same token was issued before, choose another")
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a token of %s: %w", t.Caller, err)
+	}
+	return nil
+}
+
+// Token finds an issued token by hash, and notes that it was used.
+func (j *Journal) Token(ctx context.Context, hash string) (bridge.Token, error) {
+	now := time.Now()
+	if t, ok := j.tokens.get(hash, now); ok {
+		return t, nil
+	}
+	t, err := j.readToken(ctx, hash)
+	if err != nil {
+		return t, err
+	}
+	j.tokens.put(t, now)
+	return t, nil
+}
+
+func (j *Journal) readToken(ctx context.Context, hash string) (bridge.Token, error) {
+	all, err := j.readTokens(ctx, selectToken, hash)
+	switch {
+	case err != nil:
+		return bridge.Token{}, fmt.Errorf("looking up a token: %w", err)
+	case len(all) == 0:
+		return bridge.Token{}, bridge.ErrNoEntry
+	}
+	return all[0], nil
+}
+
+// Issued lists all tokens that are kept, oldest first.
+func (j *Journal) Issued(ctx context.Context) ([]bridge.Token, error) {
+	all, err := j.readTokens(ctx, listTokens)
+	if err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", err)
+	}
+	return all, nil
+}
+
+func (j *Journal) readTokens(ctx context.Context, query string, args ...any) (all []bridge.Token, err error) {
+	r := &reading{j: j, ctx: ctx}
+	r.query(func(scan func(...any) error) error {
+		var (
+			t                              bridge.Token
+			issued, expires, revoked, used int64
+		)
+		err := scan(&t.Hash, &t.Caller, &t.Label, &issued, &expires, &revoked, &used)
+		t.Issued, t.Expires, t.Revoked, t.Used = at(issued), at(expires), at(revoked), at(used)
+		all = append(all, t)
+		return err
+	}, query, args...)
+	return all, j.explain(r.err)
+}
+
+// Revoke ends a token everywhere within 5 s; ErrNoEntry when there is none that could be revoked.
+func (j *Journal) Revoke(ctx context.Context, hash string) error {
+	found := false
+	err := j.writer.write(ctx, func(t *tx) error {
+		found = t.exec(revokeToken, hash, time.Now().UnixMicro()) == 1
+		return nil
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("revoking a token: %w", err)
+	}
+	j.tokens.forget(hash)
+	if !found {
+		return bridge.ErrNoEntry
+	}
+	return nil
+}
+
+// flushTokens writes the last uses down.
+func (j *Journal) flushTokens(ctx context.Context) error {
+	used := j.tokens.takeUsed()
+	if len(used) == 0 {
+		return nil
+	}
+	return j.writer.write(ctx, func(t *tx) error {
+		for hash, minute := range used {
+			t.exec(touchToken, hash, minute)
+		}
+		return nil
+	}, nil)
+}
+
+func (c *tokenCache) get(hash string, now time.Time) (bridge.Token, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.by[hash]
+	if !ok || now.Sub(t.read) >= tokenFresh || now.Before(t.read) {
+		return bridge.Token{}, false
+	}
+	c.touch(t.Token, now)
+	return t.Token, true
+}
+
+func (c *tokenCache) put(t bridge.Token, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.by) >= tokenRoom || c.by == nil {
+		c.by = map[string]cachedToken{}
+	}
+	c.by[t.Hash] = cachedToken{t, now}
+	c.touch(t, now)
+}
+
+// touch notes a use of a token that was good for it.
+func (c *tokenCache) touch(t bridge.Token, now time.Time) {
+	minute := now.Truncate(time.Minute)
+	if !t.Revoked.IsZero() || !t.Expires.IsZero() && !now.Before(t.Expires) || !minute.After(t.Used) {
+		return
+	}
+	if c.used == nil {
+		c.used = map[string]int64{}
+	}
+	c.used[t.Hash] = minute.UnixMicro()
+}
+
+func (c *tokenCache) forget(hash string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.by, hash)
+}
+
+func (c *tokenCache) takeUsed() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used := c.used
+	c.used = nil
+	return used
+}
