@@ -22,8 +22,23 @@ func (p Params) check() error {
 		if err := names("response part of "+op.Name, op.Response, map[string]bool{}); err != nil {
 			return err
 		}
-		if op.Wrapper != "" && !isNCName(op.Wrapper) {
-			return fmt.Errorf("response wrapper of %s: %q is no XML name", op.Name, op.Wrapper)
+		for _, name := range []string{op.Wrapper, op.ResponseName} {
+			if name != "" && !isNCName(name) {
+				return fmt.Errorf("response of %s: %q is no XML name", op.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkRPC says what an rpc description could not express.
+func (p Params) checkRPC() error {
+	if p.Qualified {
+		return errors.New("rpc parts are never qualified (WS-I BP 1.1 R2735)")
+	}
+	for _, op := range p.Operations {
+		if op.ResponseElement() != op.Name+"Response" {
+			return fmt.Errorf("the rpc answer to %s is always %sResponse (WS-I BP 1.1 R2729)", op.Name, op.Name)
 		}
 	}
 	return nil

@@ -44,6 +44,8 @@ type Operation struct {
 	SOAPAction    string // what callers are told to send in the header of that name
 	Request       []string
 	Response      []string
+	// ResponseName is the answer's element; empty means Name + "Response". Only the document flavours can say another.
+	ResponseName string
 	// Wrapper is the element that holds the response parts inside the operation's own ("return"); empty for none.
 	Wrapper string
 }
@@ -79,8 +81,8 @@ func Render(name string, p Params) ([]byte, error) {
 		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("render WSDL: %w", err)
 		}
-		if p.Qualified && f.rpc() {
-			return nil, fmt.Errorf("WSDL flavour %s: rpc parts are never qualified (WS-I BP 1.1 R2735)", name)
+		if err := p.checkRPC(); err != nil && f.rpc() {
+			return nil, fmt.Errorf("WSDL flavour %s: %w", name, err)
 		}
 		var b bytes.Buffer
 		if err := templates.ExecuteTemplate(&b, f.template, page{Params: p, flavour: f}); err != nil {
@@ -89,6 +91,14 @@ func Render(name string, p Params) ([]byte, error) {
 		return b.Bytes(), nil
 	}
 	return nil, fmt.Errorf("unknown WSDL flavour %q; there are %s", name, strings.Join(Flavours(), ", "))
+}
+
+// ResponseElement is the answer's element.
+func (op Operation) ResponseElement() string {
+	if op.ResponseName != "" {
+		return op.ResponseName
+	}
+	return op.Name + "Response"
 }
 
 // page is what the templates see.

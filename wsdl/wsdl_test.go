@@ -150,6 +150,18 @@ func TestValuesAreEscaped(t *testing.T) {
 	}
 }
 
+func TestDocumentFlavoursTakeAnyAnswerElement(t *testing.T) {
+	p := provider()
+	p.Qualified = true
+	p.Operations[1].ResponseName = "CancelResult"
+	doc := string(render(t, "document-soap12", p))
+	for _, want := range []string{`<xsd:element name="CancelResult">`, `<wsdl:message name="eInvoiceCancelResponse"><wsdl:part name="parameters" element="tns:CancelResult"/>`, `elementFormDefault="qualified"`} {
+		if !strings.Contains(doc, want) {
+			t.Errorf("no %s in %s", want, doc)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		flavour string
@@ -163,6 +175,7 @@ func TestRefused(t *testing.T) {
 		"part twice":          {wsdl.Default, func(p *wsdl.Params) { p.Operations[1].Response[1] = "Irn" }, `"Irn" stands twice`},
 		"operation twice":     {wsdl.Default, func(p *wsdl.Params) { p.Operations[1].Name = "access_new_token" }, "stands twice"},
 		"wrapper no name":     {wsdl.Default, func(p *wsdl.Params) { p.Operations[0].Wrapper = "a b" }, `"a b" is no XML name`},
+		"rpc can't rename":    {"rpc-encoded", func(p *wsdl.Params) { p.Operations[0].ResponseName = "token" }, "R2729"},
 		"rpc can't qualify":   {"rpc-literal", func(p *wsdl.Params) { p.Qualified = true }, "R2735"},
 		"no operation at all": {wsdl.Default, func(p *wsdl.Params) { p.Operations = nil }, "operation"},
 	} {
