@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "einvoice-bridge/"
+
+// may lists, for each place, the project packages that its code (tests excepted) may import; a trailing slash allows
+// everything below. The most specific place counts.
+var may = map[string][]string{
+	"cmd/einvoice-bridge": {"bridge", "bridge/", "wsdl", "schemas", "fixtures/"},
+	"bridge":              {},
+	"bridge/config":       {"bridge"},
+	"bridge/soap":         {"bridge"},
+	"bridge/server":       {"bridge", "bridge/soap", "bridge/access", "wsdl"},
+	"bridge/access":       {"bridge"},
+	"bridge/journal":      {"bridge"},
+	"bridge/upstream":     {"bridge"},
+	"bridge/upstream/":    {"bridge", "bridge/upstream", "bridge/upstream/irpcode"},
+	"bridge/console":      {"bridge"},
+	"wsdl":                {},
+	"schemas":             {},
+	"fixtures/":           {"fixtures/"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// place is the most specific key of may for a package path.
+func place(path string) (string, bool) {
+	if _, ok := may[path]; ok {
+		return path, true
+	}
+	for dir := path; dir != "."; dir = filepath.Dir(dir) {
+		if _, ok := may[dir+"/"]; ok && dir != path {
+			return dir + "/", true
+		}
+	}
+	return "", false
+}
+
+func allowed(path, imported string) bool {
+	p, ok := place(path)
+	return ok && slices.ContainsFunc(may[p], func(a string) bool {
+		return a == imported || strings.HasSuffix(a, "/") && strings.HasPrefix(imported, a)
+	})
+}
+
+// Imports run one way: who may import whom is listed above, and nowhere else.
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(p.ImportPath, module)
+		if _, ok := place(path); !ok {
+			t.Errorf("%s has no place in the layout", path)
+			continue
+		}
+		for _, i := range p.Imports {
+			if imported, own := strings.CutPrefix(i, module); own && !allowed(path, imported) {
+				t.Errorf("%s must not import %s", path, imported)
+			}
+		}
+	}
+}
+
+// Fiber is imported in one package only, etree in another: leaving either is a one-package job.
+func TestOneHomeForFiberAndEtree(t *testing.T) {
+	homes := map[string]string{
+		"github.com/gofiber/fiber/v2": "bridge/server", "github.com/valyala/fasthttp": "bridge/server", "github.com/beevik/etree": "bridge/soap",
+	}
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(p.ImportPath, module)
+		for _, i := range p.Imports {
+			for lib, home := range homes {
+				if i == lib && path != home && !strings.HasPrefix(path, "fixtures/peers/") {
+					t.Errorf("%s imports %s; only %s may", path, lib, home)
+				}
+			}
+		}
+	}
+}
+
+// The top level is fixed.
+func TestTopLevel(t *testing.T) {
+	fixed := []string{"cmd", "bridge", "wsdl", "schemas", "fixtures", "go.mod", "go.sum", "Dockerfile", "README.md", "Makefile"}
+	entries, err := os.ReadDir(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(fixed, e.Name()) && e.Name() != "out" && e.Name() != "bin" {
+			t.Errorf("%s does not belong to the top level", e.Name())
+		}
+	}
+}
