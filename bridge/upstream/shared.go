@@ -26,6 +26,7 @@ type Shared struct {
 	pools    map[string]http.RoundTripper
 	guards   map[string]*Guard
 	sessions map[sessionKey]sessionInfo
+	slots    map[string]Slots
 }
 
 type sessionKey struct {
@@ -43,6 +44,7 @@ func NewShared(budget bridge.Budget, log *slog.Logger) *Shared {
 		pools:    map[string]http.RoundTripper{},
 		guards:   map[string]*Guard{},
 		sessions: map[sessionKey]sessionInfo{},
+		slots:    map[string]Slots{},
 	}
 }
 
