@@ -16,7 +16,7 @@ type Kind struct {
 
 // common keys are taken by every kind.
 var common = []string{
-	"kind", "environment", "base_url", "headers", "proxy", "ca_file", "client_certificate", "client_key",
+	"kind", "environment", "base_url", "headers", "proxy", "ca", "client_certificate", "client_key",
 	"timeout", "lookup_timeout", "cancels_per_minute",
 }
 

@@ -180,9 +180,9 @@ type Upstream struct {
 	BaseURL           string            `yaml:"base_url"`
 	Headers           map[string]string `yaml:"headers"` // static, on every call
 	Proxy             string            `yaml:"proxy"`
-	CAFile            string            `yaml:"ca_file"`
-	ClientCertificate string            `yaml:"client_certificate"`
-	ClientKey         string            `yaml:"client_key"`
+	CA                string            `yaml:"ca"`                 // PEM, usually file:…
+	ClientCertificate string            `yaml:"client_certificate"` // PEM
+	ClientKey         Secret            `yaml:"client_key"`         // PEM
 	Timeout           Duration          `yaml:"timeout"`
 	LookupTimeout     Duration          `yaml:"lookup_timeout"`
 	RemarksTooLong    string            `yaml:"remarks_too_long"` // refuse | truncate
