@@ -1,6 +1,9 @@
 package soap
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // readBody reads the operation's element and, after it or before it, the elements that rpc/encoded callers refer to.
 func (r *reading) readBody() *Fault {
@@ -14,9 +17,11 @@ func (r *reading) readBody() *Fault {
 			break
 		}
 		if ref, ok := r.referable(); ok {
-			if fault = r.readReference(&ref); fault == nil {
-				refs = append(refs, ref)
+			if slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }) {
+				return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
 			}
+			fault = r.readReference(&ref)
+			refs = append(refs, ref)
 		} else if r.unwrapped {
 			fault = r.readParam()
 		} else if r.op != nil {

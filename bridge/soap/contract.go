@@ -21,8 +21,9 @@ type Contract struct {
 
 // Operation is one request and its answer.
 type Operation struct {
-	// Name is the request's element; the answer's is Name + "Response".
-	Name string
+	// Name is the request's element, ResponseName the answer's; "" stands for Name + "Response".
+	Name         string
+	ResponseName string
 	// SOAPAction is what the WSDL tells callers to send. It is never needed to dispatch.
 	SOAPAction string
 	// Description is the text that the provider writes as encodingStyle (Mimic.EncodingStyle).
@@ -127,6 +128,14 @@ func DefaultContract() *Contract {
 			NotYours:     "The access token provided is not valid for this user_gstin",
 		},
 	}
+}
+
+// responseName returns the answer's element.
+func (op *Operation) responseName() string {
+	if op.ResponseName != "" {
+		return op.ResponseName
+	}
+	return op.Name + "Response"
 }
 
 // named returns parts whose element has the name of its slot.

@@ -2,7 +2,7 @@ package soap
 
 import "net/http"
 
-// reading is one Decode under way.
+// reading is one Decode or DecodeReply under way.
 type reading struct {
 	d      *Decoder
 	header Header
@@ -20,10 +20,11 @@ type reading struct {
 
 	addressing *Addressing
 	token      *UsernameToken
+	// reply is set when an answer is read instead of a request.
+	reply *Reply
 	// refused is what the header is refused for. It is told as soon as the operation's name is known, so that a server
 	// may still relay an operation that isn't ours.
 	refused *Fault
-	rootEnd int // where the Envelope's start tag ends
 }
 
 func (r *reading) note(text string) { r.notes = append(r.notes, text) }
@@ -66,6 +67,7 @@ func (r *reading) complete(f *Fault) *Fault {
 		f = r.refused
 	}
 	f.Version, f.Operation, f.Addressing = r.version, r.name.local, r.addressing
+	f.foreign = f.Operation != "" && r.d.foreign(f.Operation, r.action())
 	return f
 }
 
@@ -88,7 +90,6 @@ func (r *reading) envelope() *Fault {
 	if fault := r.setVersion(version); fault != nil {
 		return fault
 	}
-	r.rootEnd = r.scan.end
 	return r.envelopeChildren()
 }
 
@@ -114,7 +115,11 @@ func (r *reading) envelopeChildren() *Fault {
 				return clientf("A second Body at byte %d", r.scan.start)
 			}
 			body = true
-			fault = r.readBody()
+			if r.reply != nil {
+				fault = r.readReply()
+			} else {
+				fault = r.readBody()
+			}
 		default:
 			return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
 		}
@@ -137,6 +142,23 @@ func (r *reading) setVersion(v Version) *Fault {
 			return HTTPFault(http.StatusUnsupportedMediaType, "The Content-Type does not go with the version of the SOAP envelope")
 		}
 		r.note("the Content-Type does not go with the version of the SOAP envelope")
+	}
+	if v == SOAP12 {
+		return r.checkEnvelope12()
+	}
+	return nil
+}
+
+// checkEnvelope12 refuses what SOAP 1.2 part 1 §5.1 and §5.1.1 don't allow on Envelope, but for the encodingStyle that
+// LuaSOAP and SOAP::Lite send.
+func (r *reading) checkEnvelope12() *Fault {
+	for _, a := range r.scan.attrs {
+		if a.space == "" {
+			return clientf("Attributes of Envelope must be in a namespace, one at byte %d is not", r.scan.start)
+		}
+	}
+	if _, ok := r.scan.attr(ns12Envelope, "encodingStyle"); ok && r.d.Strict {
+		return clientf("Envelope must not carry encodingStyle, found it at byte %d", r.scan.start)
 	}
 	return nil
 }
@@ -168,4 +190,12 @@ func (r *reading) skip() *Fault {
 		}
 	}
 	return nil
+}
+
+// skipHidden skips an element whose content must not be shown to anybody.
+func (r *reading) skipHidden() *Fault {
+	start := r.scan.end
+	fault := r.skip()
+	r.scan.hidden.add(start, r.scan.start, false)
+	return fault
 }

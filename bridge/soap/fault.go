@@ -49,14 +49,17 @@ type Fault struct {
 	Version    Version
 	Operation  string
 	Addressing *Addressing
+	foreign    bool
 }
 
 // Error returns the text with the code before it.
 func (f *Fault) Error() string { return fmt.Sprintf("soap %s fault: %s", f.Code, f.Text) }
 
-// UnknownOperation reports whether the request was refused for calling an operation that the contract doesn't define;
-// Operation then names it, so that the request may be relayed instead.
-func (f *Fault) UnknownOperation() bool { return f.Subcode == ProcedureNotPresent && f.Operation != "" }
+// UnknownOperation reports whether the request calls an operation that isn't ours: Operation then names it, whatever
+// else is wrong with the request, and it may be relayed to whoever defines it. It is false when anything in the request
+// names one of our own operations, be it in a foreign namespace, another letter case or the SOAPAction: the provider's
+// server dispatches more loosely than we do, and would carry out a cancellation that we refused.
+func (f *Fault) UnknownOperation() bool { return f.foreign }
 
 // AsFault returns the Fault in err. Any other error is an inner one and becomes a Server fault that tells nothing of it.
 func AsFault(err error) *Fault {
@@ -90,8 +93,13 @@ func badArguments(format string, args ...any) *Fault {
 	return f
 }
 
-// String returns the name of the code in SOAP 1.1.
-func (c Code) String() string { return c.local(SOAP11) }
+// String returns the name of the code, in SOAP 1.1 where both versions have it.
+func (c Code) String() string {
+	if c == DataEncodingUnknown {
+		return c.local(SOAP12)
+	}
+	return c.local(SOAP11)
+}
 
 // local is the code's name inside the envelope namespace of a version.
 func (c Code) local(v Version) string {

@@ -74,14 +74,19 @@ func appendFaultHeader12(b []byte, a *Addressing, f *Fault) []byte {
 	return append(b, "</env:Header>"...)
 }
 
+// appendDetail appends the typed detail, where it is wanted.
 func (c *Contract) appendDetail(b []byte, f *Fault, text, ref string) []byte {
 	if !c.Faults.TypedDetail {
 		return b
 	}
+	prefix := ""
+	if c.Qualified {
+		prefix = "f:"
+	}
 	b = append(appendText(append(b, `<f:bridgeFault xmlns:f="`...), c.Namespace), `">`...)
-	b = appendElement(b, "code", f.Code.String())
-	b = appendElement(b, "message", text)
-	b = appendElement(b, "ref", ref)
+	b = appendElement(b, prefix+"code", f.Code.String())
+	b = appendElement(b, prefix+"message", text)
+	b = appendElement(b, prefix+"ref", ref)
 	return append(b, "</f:bridgeFault>"...)
 }
 

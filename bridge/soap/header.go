@@ -1,3 +1,172 @@
 package soap
 
-func (r *reading) readHeader() *Fault { return r.skip() }
+import (
+	"encoding/xml"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/beevik/etree"
+)
+
+// block is one child of Header that is meant for us.
+type block struct {
+	*etree.Element
+	name           xml.Name
+	mustUnderstand bool
+}
+
+// readHeader reads Header, which has just been opened, to its end, and judges it. Only a Header that holds blocks is
+// worth a document tree.
+func (r *reading) readHeader() *Fault {
+	blocks := 0
+	for {
+		t, fault := r.element("Header")
+		if fault != nil {
+			return fault
+		}
+		if t == tokEnd {
+			break
+		}
+		if blocks++; blocks > r.d.Limits.HeaderBlocks {
+			return exceeded("header_blocks", r.d.Limits.HeaderBlocks, r.scan.start)
+		}
+		skip := r.skip
+		if space := r.scan.name.space; !isAddressing(space) && space != nsWSSE {
+			skip = r.skipHidden // home-made headers carry credentials under any name
+		}
+		if fault := skip(); fault != nil {
+			return fault
+		}
+	}
+	if blocks > 0 && r.reply == nil {
+		r.refused = r.judgeHeader()
+	}
+	return nil
+}
+
+// judgeHeader goes over the blocks in the order that SOAP demands: their syntax first (SOAP 1.2 part 1 §5.2.3), then
+// whether all mandatory ones are understood, before anything else is done (WS-I BP 1.1 R1025, R1027, R2725).
+func (r *reading) judgeHeader() *Fault {
+	header, fault := r.headerTree()
+	if fault != nil {
+		return fault
+	}
+	var blocks []block
+	for _, e := range header.ChildElements() {
+		if !r.forUs(e) {
+			continue
+		}
+		b := block{Element: e, name: xml.Name{Space: e.NamespaceURI(), Local: e.Tag}}
+		if b.mustUnderstand, fault = r.mustUnderstand(e); fault != nil {
+			return fault
+		}
+		blocks = append(blocks, b)
+	}
+	var unknown []xml.Name
+	for _, b := range blocks {
+		if b.mustUnderstand && !r.understood(b) {
+			unknown = append(unknown, b.name)
+		}
+	}
+	if len(unknown) > 0 {
+		return &Fault{Code: MustUnderstand, Text: "A mandatory header block is not understood", NotUnderstood: unknown}
+	}
+	if fault := r.readAddressing(blocks); fault != nil {
+		return fault
+	}
+	return r.readSecurity(blocks)
+}
+
+// headerTree parses the document up to the end of Header, closed there. The scanner has already held these very bytes
+// to XML and to the limits.
+func (r *reading) headerTree() (*etree.Element, *Fault) {
+	root := r.scan.open[0]
+	name := root.local
+	if root.prefix != "" {
+		name = root.prefix + ":" + name
+	}
+	part := slices.Concat(r.scan.doc[r.scan.base:r.scan.end], []byte("</"+name+">"))
+	doc := etree.NewDocument()
+	doc.ReadSettings.MaxDepth = r.d.Limits.Depth + 1
+	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	if err := doc.ReadFromBytes(part); err != nil || doc.Root() == nil {
+		return nil, notWellFormed(r.scan.start)
+	}
+	children := doc.Root().ChildElements()
+	if len(children) != 1 {
+		return nil, notWellFormed(r.scan.start)
+	}
+	return children[0], nil
+}
+
+// forUs reports whether a block is addressed to the ultimate receiver: by no role, the next node's, or its own.
+func (r *reading) forUs(e *etree.Element) bool {
+	name := "actor"
+	if r.version == SOAP12 {
+		name = "role"
+	}
+	role, _ := attrOf(e, r.version.namespace(), name)
+	switch strings.TrimSpace(role) {
+	case "", "http://schemas.xmlsoap.org/soap/actor/next",
+		ns12Envelope + "/role/next", ns12Envelope + "/role/ultimateReceiver":
+		return true
+	}
+	return false
+}
+
+// mustUnderstand reads the attribute; SOAP 1.1 §4.2.3 knows only 0 and 1, its callers also send the words.
+func (r *reading) mustUnderstand(e *etree.Element) (bool, *Fault) {
+	value, ok := attrOf(e, r.version.namespace(), "mustUnderstand")
+	if !ok {
+		return false, nil
+	}
+	switch strings.Trim(value, " \t\r\n") {
+	case "1", "true":
+		return true, nil
+	case "0", "false":
+		return false, nil
+	}
+	return false, clientf("mustUnderstand of a header block is not a boolean")
+}
+
+func (r *reading) understood(b block) bool {
+	switch {
+	case slices.Contains(r.d.Understood, b.name):
+		return true
+	case isAddressing(b.name.Space):
+		return slices.Contains(addressingBlocks, b.name.Local)
+	case b.name == securityName:
+		return r.d.Security != SecurityRefuse && securityUnderstood(b.Element)
+	}
+	return false
+}
+
+// attrOf returns an attribute by its expanded name.
+func attrOf(e *etree.Element, space, local string) (string, bool) {
+	for i := range e.Attr {
+		if a := &e.Attr[i]; a.Key == local && a.Space != "" && a.NamespaceURI() == space {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+// childrenOf returns an element's children of one expanded name.
+func childrenOf(e *etree.Element, space, local string) []*etree.Element {
+	var found []*etree.Element
+	for _, c := range e.ChildElements() {
+		if c.Tag == local && c.NamespaceURI() == space {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// textOf returns the text of an element, "" when it holds elements: etree would return the text before the first one.
+func textOf(e *etree.Element) string {
+	if len(e.ChildElements()) > 0 {
+		return ""
+	}
+	return strings.Trim(e.Text(), " \t\r\n")
+}

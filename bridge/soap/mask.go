@@ -15,9 +15,15 @@ type hidden struct {
 	start int
 }
 
-func (h *hidden) add(start, end int) {
+// span is a range of bytes; value tells that it is a secret itself and not just a place where one may be.
+type span struct {
+	start, end int
+	value      bool
+}
+
+func (h *hidden) add(start, end int, value bool) {
 	if start < end {
-		h.spans = append(h.spans, span{start, end})
+		h.spans = append(h.spans, span{start, end, value})
 	}
 }
 
@@ -31,7 +37,7 @@ func (h *hidden) enter(level int, local string, content int) bool {
 
 func (h *hidden) leave(level, content int) {
 	if h.depth == level+1 {
-		h.add(h.start, content)
+		h.add(h.start, content, true)
 		h.depth = 0
 	}
 }
@@ -47,7 +53,7 @@ func (h *hidden) attribute(secret bool, name string, start, end int) {
 		return
 	}
 	if secretName(local) || (secret && prefix == "") {
-		h.add(start, end)
+		h.add(start, end, true)
 	}
 }
 
@@ -103,7 +109,8 @@ func (r *Request) Masked(max int) []byte {
 func (r *Request) sweep(out []byte) []byte {
 	const shortest = 8
 	for _, h := range r.hide {
-		if secret := trimXML(r.doc[h.start:h.end]); len(secret) >= shortest && bytes.Contains(out, secret) {
+		secret := trimXML(r.doc[h.start:h.end])
+		if h.value && len(secret) >= shortest && bytes.Contains(out, secret) {
 			out = bytes.ReplaceAll(out, secret, []byte(mask))
 		}
 	}

@@ -100,6 +100,19 @@ func (d *Decoder) named(action string) *opTable {
 	return nil
 }
 
+// foreign reports whether neither an operation nor a SOAPAction could mean one of ours to a less careful server.
+// An action that goes with the operation (the provider's may end in "Server") adds no doubt.
+func (d *Decoder) foreign(operation, action string) bool {
+	last := strings.TrimSuffix(action[strings.LastIndexAny(action, "#/:")+1:], "Server")
+	for _, t := range d.ops {
+		mentioned := strings.Contains(strings.ToLower(action), strings.ToLower(t.Name))
+		if strings.EqualFold(operation, t.Name) || (mentioned && last != operation) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkAction compares SOAPAction with the body, which decides in any case (WS-I BP 1.1 R1127).
 func (r *reading) checkAction(t *opTable) *Fault {
 	action := strings.Trim(r.header.SOAPAction, " \t\"")

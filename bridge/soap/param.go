@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,6 +12,7 @@ type reference struct {
 	text    string
 	nil     bool
 	simple  bool // neither elements in it nor a further reference
+	used    bool
 	content span
 }
 
@@ -32,7 +34,7 @@ func (r *reading) readParam() *Fault {
 			return badArguments("Unknown parameter at byte %d", r.scan.start)
 		}
 		r.note("an unknown parameter was ignored")
-		return r.skip()
+		return r.skipHidden() // it may be a misspelled secret
 	}
 	if guessed {
 		r.note("parameter '" + r.op.Request[i].Name + "' was spelled in another letter case")
@@ -71,7 +73,7 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 	p := &r.params[i]
 	switch p.Slot {
 	case SlotAccessToken, SlotPassword, SlotClientSecret: // whatever the contract calls them
-		r.scan.hidden.add(content.start, content.end)
+		r.scan.hidden.add(content.start, content.end, true)
 	}
 	if most := r.d.Limits.ParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
 		return exceeded("param_chars", most, content.start)
@@ -172,17 +174,19 @@ func (r *reading) readReference(ref *reference) (fault *Fault) {
 // that isn't in this message.
 func (r *reading) resolve(refs []reference) *Fault {
 	for _, p := range r.pending {
-		var found []reference
-		for _, ref := range refs {
-			if "#"+ref.id == p.id {
-				found = append(found, ref)
-			}
-		}
-		if len(found) != 1 || !found[0].simple {
+		i := slices.IndexFunc(refs, func(ref reference) bool { return "#"+ref.id == p.id })
+		if i < 0 || !refs[i].simple {
 			return badArguments("Parameter '%s' refers to no simple value in this message", r.op.Request[p.param].Name)
 		}
-		if fault := r.set(p.param, found[0].text, found[0].nil, found[0].content); fault != nil {
+		ref := &refs[i]
+		ref.used = true
+		if fault := r.set(p.param, ref.text, ref.nil, ref.content); fault != nil {
 			return fault
+		}
+	}
+	for _, ref := range refs {
+		if !ref.used {
+			r.scan.hidden.add(ref.content.start, ref.content.end, false)
 		}
 	}
 	return nil

@@ -94,9 +94,18 @@ func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, value fu
 		b = appendAddressing(b, a, op.SOAPAction+"Response")
 		b = append(b, "</SOAP-ENV:Header>"...)
 	}
-	b = append(b, "<SOAP-ENV:Body><ns1:"...)
-	b = append(append(b, op.Name...), `Response xmlns:ns1="`...)
+	b = append(b, "<SOAP-ENV:Body>"...)
+	name := "ns1:" + op.responseName()
+	b = append(append(append(b, '<'), name...), ` xmlns:ns1="`...)
 	b = append(appendText(b, c.Namespace), `">`...)
+	b = c.appendParts(b, op, value)
+	b = append(append(append(b, "</"...), name...), '>')
+	return append(b, "</SOAP-ENV:Body></SOAP-ENV:Envelope>"...)
+}
+
+// appendParts appends all parts, always, in the contract's order: a missing or misplaced one means wrong values in the
+// rpc proxies of Mono, silent loss in WCF and an error in zeep.
+func (c *Contract) appendParts(b []byte, op *Operation, value func(slot string) string) []byte {
 	prefix := ""
 	if c.Qualified {
 		prefix = "ns1:"
@@ -114,8 +123,7 @@ func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, value fu
 	if op.ResponseWrapper != "" {
 		b = append(append(append(append(b, "</"...), prefix...), op.ResponseWrapper...), '>')
 	}
-	b = append(append(b, "</ns1:"...), op.Name...)
-	return append(b, "Response></SOAP-ENV:Body></SOAP-ENV:Envelope>"...)
+	return b
 }
 
 // appendOpen appends the XML declaration and the start tag of an Envelope with the SOAP-ENV prefix.

@@ -53,9 +53,6 @@ type openElement struct {
 
 type binding struct{ prefix, uri string }
 
-// span is a range of bytes.
-type span struct{ start, end int }
-
 func (s *scanner) init(doc []byte, lim *Limits) *Fault {
 	base, fault := checkDeclaration(doc)
 	if fault != nil {
@@ -129,7 +126,7 @@ func (s *scanner) comment() *Fault {
 	if s.comments++; s.comments > s.lim.Comments {
 		return exceeded("comments", s.lim.Comments, s.start)
 	}
-	s.hidden.add(s.start+len("<!--"), s.end-len("-->"))
+	s.hidden.add(s.start+len("<!--"), s.end-len("-->"), false)
 	return nil
 }
 

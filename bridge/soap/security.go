@@ -1,13 +1,93 @@
 package soap
 
-// SecurityPolicy says what a WS-Security header block is worth.
+import (
+	"encoding/xml"
+	"strings"
+
+	"github.com/beevik/etree"
+)
+
+// SecurityPolicy says what a WS-Security header block is worth. Signatures are never verified, so a block with one is
+// never understood.
 type SecurityPolicy int
 
 const (
 	// SecurityIgnore understands a block of UsernameToken and Timestamp and leaves it at that.
 	SecurityIgnore SecurityPolicy = iota
-	// SecurityCheck understands the same and insists on a well-formed UsernameToken, for a server that checks it.
+	// SecurityCheck understands the same and insists on well-formed UsernameTokens, for a server that checks them.
 	SecurityCheck
 	// SecurityRefuse understands none: a block that says mustUnderstand is refused.
 	SecurityRefuse
 )
+
+const (
+	nsWSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+	nsWSU  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+)
+
+var (
+	securityName    = xml.Name{Space: nsWSSE, Local: "Security"}
+	invalidSecurity = Subcode{"wsse", nsWSSE, "InvalidSecurity"}
+)
+
+// securityUnderstood reports whether a Security block holds nothing but UsernameToken and Timestamp.
+func securityUnderstood(e *etree.Element) bool {
+	children := e.ChildElements()
+	for _, c := range children {
+		space := c.NamespaceURI()
+		if !(c.Tag == "UsernameToken" && space == nsWSSE) && !(c.Tag == "Timestamp" && space == nsWSU) {
+			return false
+		}
+	}
+	return len(children) > 0
+}
+
+// readSecurity takes the UsernameToken out of the Security blocks (WSS UsernameToken Profile 1.0 §3.1).
+func (r *reading) readSecurity(blocks []block) *Fault {
+	if r.d.Security == SecurityRefuse {
+		return nil
+	}
+	var tokens []*etree.Element
+	for _, b := range blocks {
+		if b.name == securityName {
+			tokens = append(tokens, childrenOf(b.Element, nsWSSE, "UsernameToken")...)
+		}
+	}
+	if len(tokens) == 0 {
+		return nil
+	}
+	token, ok := usernameToken(tokens[0])
+	if !ok || len(tokens) > 1 {
+		if r.d.Security == SecurityCheck {
+			f := clientf("The Security header must hold one UsernameToken with one Username and one Password")
+			f.Subcode = invalidSecurity
+			return f
+		}
+		r.note("a malformed UsernameToken was ignored")
+		return nil
+	}
+	r.token = token
+	return nil
+}
+
+func usernameToken(e *etree.Element) (*UsernameToken, bool) {
+	username := childrenOf(e, nsWSSE, "Username")
+	password := childrenOf(e, nsWSSE, "Password")
+	nonce := childrenOf(e, nsWSSE, "Nonce")
+	created := childrenOf(e, nsWSU, "Created")
+	if len(username) != 1 || len(password) != 1 || len(nonce) > 1 || len(created) > 1 {
+		return nil, false
+	}
+	t := &UsernameToken{
+		Username: textOf(username[0]),
+		Password: textOf(password[0]),
+		Digest:   strings.HasSuffix(password[0].SelectAttrValue("Type", ""), "#PasswordDigest"),
+	}
+	if len(nonce) == 1 {
+		t.Nonce = textOf(nonce[0])
+	}
+	if len(created) == 1 {
+		t.Created = textOf(created[0])
+	}
+	return t, t.Username != "" && t.Password != ""
+}

@@ -21,7 +21,6 @@ const (
 	nsXSI        = "http://www.w3.org/2001/XMLSchema-instance"
 	nsXML        = "http://www.w3.org/XML/1998/namespace"
 	nsXMLNS      = "http://www.w3.org/2000/xmlns/"
-	nsXOP        = "http://www.w3.org/2004/08/xop/include"
 )
 
 // String returns "1.1" or "1.2".

@@ -1,0 +1,98 @@
+package soap
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// rootPart takes the envelope out of an MTOM or SOAP-with-attachments request: the part that start names, or the
+// first (RFC 2387 §3.2). The other parts are counted and otherwise left alone; a value that refers to one is refused
+// where it stands.
+func (r *reading) rootPart(m mediaType, body []byte) (mediaType, []byte, *Fault) {
+	if r.d.RefuseMultipart {
+		return m, nil, HTTPFault(http.StatusUnsupportedMediaType, "multipart/related is not accepted here; send the envelope alone")
+	}
+	boundary := m.params["boundary"]
+	if boundary == "" || len(boundary) > 70 { // RFC 2046 §5.1.1
+		return m, nil, clientf("The multipart/related Content-Type has no usable boundary")
+	}
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	var root *part
+	for n := 0; ; n++ {
+		p, fault := r.nextPart(parts, n)
+		if fault != nil {
+			return m, nil, fault
+		}
+		if p == nil {
+			break
+		}
+		if root == nil && p.starts(m.params["start"]) {
+			root = p
+		}
+	}
+	if root == nil {
+		return m, nil, clientf("The multipart/related request has no root part")
+	}
+	return root.open()
+}
+
+// part is one part of a multipart body.
+type part struct {
+	header textproto.MIMEHeader
+	body   []byte
+}
+
+// nextPart reads part n, or nil after the last one.
+func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
+	p, err := parts.NextRawPart()
+	if err == io.EOF { // bare only after the closing boundary; a body cut short wraps it
+		return nil, nil
+	}
+	if err != nil {
+		return nil, badMultipart()
+	}
+	if lim := r.d.Limits.MIMEParts; n >= lim {
+		return nil, clientf("Limit max_mime_parts (%d) exceeded", lim)
+	}
+	size := 0
+	for key, values := range p.Header {
+		for _, v := range values {
+			size += len(key) + len(": \r\n") + len(v)
+		}
+	}
+	if lim := r.d.Limits.MIMEHeaderBytes; size > lim {
+		return nil, clientf("Limit max_mime_header_bytes (%d) exceeded", lim)
+	}
+	body, err := io.ReadAll(p)
+	if err != nil {
+		return nil, badMultipart()
+	}
+	return &part{header: p.Header, body: body}, nil
+}
+
+func badMultipart() *Fault {
+	return clientf("The multipart/related request is malformed or incomplete")
+}
+
+// starts reports whether this is the part that start names; "" names the first one.
+func (p *part) starts(start string) bool {
+	return start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")
+}
+
+// open checks that the root part is an envelope as it stands. The type parameter of application/xop+xml holds the
+// SOAP version's media type and matters as little as that of an ordinary request.
+func (p *part) open() (mediaType, []byte, *Fault) {
+	m := parseMediaType(p.header.Get("Content-Type"))
+	if m.name == "application/xop+xml" {
+		m.name = ""
+	}
+	switch strings.ToLower(strings.TrimSpace(p.header.Get("Content-Transfer-Encoding"))) {
+	case "", "binary", "8bit", "7bit":
+		return m, p.body, nil
+	}
+	return m, nil, clientf("The root part of a multipart/related request must not be transfer-encoded")
+}
