@@ -89,6 +89,33 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	return r
 }
 
+// Reach opens a connection to the base URL's host, or to the proxy, and closes it. A login that the authority rations
+// asks this first, so that an unreachable host uses up nothing. It is no proof that a call will get through.
+func (c *Client) Reach(ctx context.Context) error {
+	t, ok := c.pool.(*http.Transport)
+	if !ok {
+		return nil
+	}
+	u, err := url.Parse(c.base)
+	if err != nil {
+		return errors.New("base_url is not a URL")
+	}
+	if t.Proxy != nil {
+		if proxy, _ := t.Proxy(&http.Request{URL: u}); proxy != nil {
+			u = proxy
+		}
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
+	}
+	conn, err := t.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("connection failed before anything was sent: %w", err)
+	}
+	return conn.Close()
+}
+
 func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) {
 	u, err := url.Parse(c.base + q.Path)
 	if err != nil {

@@ -99,13 +99,18 @@ func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error
 	}
 }
 
-// Drop forgets the token if it is still the one that was held: of many calls that are refused with the same token,
-// the first one drops it and the others find the new one.
-func (s *Session[T]) Drop(h Held[T]) {
+// Drop gives up a token that the authority refused, if it is still the one that was held: of many calls that are
+// refused with the same token, the first one drops it and the others find the new one.
+func (s *Session[T]) Drop(h Held[T]) { s.end(h, true) }
+
+// Forget gives up a token that is suspect for another reason; the next login is a Fresh one.
+func (s *Session[T]) Forget(h Held[T]) { s.end(h, false) }
+
+func (s *Session[T]) end(h Held[T], rejected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.valid && s.generation == h.generation {
-		s.valid, s.rejected = false, true
+		s.valid, s.rejected = false, rejected
 	}
 }
 

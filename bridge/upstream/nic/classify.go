@@ -1,0 +1,195 @@
+package nic
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// verdict is what a reply says before it is known what was asked.
+type verdict uint8
+
+const (
+	unreadable   verdict = iota // no envelope that can be relied on: the status decides
+	answered                    // Status 1, and the data could be decrypted
+	sealed                      // Status 1, but the data can't be read: it happened, whatever it says
+	failed                      // Status 0 with a reason, or without
+	tokenRefused                // stopped at the gate: log in and call again
+)
+
+// answer is a reply as it was read.
+type answer struct {
+	upstream.Reply
+	verdict verdict
+	plain   []byte // decrypted data, when answered
+	errors  upstream.IRPErrors
+}
+
+// read decodes a reply to a call under a session. Bodies come before statuses.
+func read(r upstream.Reply, s *session) answer {
+	a := answer{Reply: r}
+	e, err := decode(r.Body)
+	if r.Err != nil || err != nil {
+		if r.Err == nil && r.Status == http.StatusUnauthorized {
+			a.verdict = tokenRefused
+		}
+		return a
+	}
+	if e.status == "1" {
+		a.verdict = sealed
+		var data string
+		if json.Unmarshal(e.data, &data) == nil {
+			if plain, err := unseal64(s.block, []byte(data)); err == nil && isObject(plain) {
+				a.verdict, a.plain = answered, plain
+			}
+		}
+		return a
+	}
+	a.verdict, a.errors = failed, e.errors
+	class, unclassified := e.errors.Class()
+	theirs := unclassified && class != upstream.IRPConfig && class != upstream.IRPPayload
+	switch {
+	case class == upstream.IRPToken, theirs && r.Status == http.StatusUnauthorized:
+		a.verdict = tokenRefused
+	case theirs && !business(r.Status):
+		a.verdict = unreadable // a gateway's own words around its status
+	}
+	return a
+}
+
+// isObject guards against a wrong key whose padding happens to look right (one in 256).
+func isObject(plain []byte) bool {
+	plain = bytes.TrimSpace(plain)
+	return len(plain) > 0 && plain[0] == '{' && json.Valid(plain)
+}
+
+// business tells on which statuses an error envelope with unknown codes is the authority's verdict.
+func business(status int) bool {
+	return status < 300 || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+}
+
+// plainBody is the reply for the record: with the decrypted data where it was encrypted.
+func (a answer) plainBody() []byte {
+	if a.verdict != answered {
+		return a.Body
+	}
+	return append(append([]byte(`{"Status":1,"Data":`), a.plain...), '}')
+}
+
+// outcome classifies the reply to a cancel, all but the cases that need another call: sealed and tokenRefused.
+func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
+	switch a.verdict {
+	case answered:
+		return a.cancelled(c)
+	case failed:
+		return a.refused()
+	}
+	return a.byStatus()
+}
+
+func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
+	var data cancelReply
+	if err := json.Unmarshal(a.plain, &data); err != nil || !strings.EqualFold(strings.TrimSpace(data.Irn), c.Document) {
+		o := a.Outcome(bridge.Unknown, "NIC reported success for another document")
+		o.Alarm = o.Message
+		return o
+	}
+	o := a.Outcome(bridge.Cancelled, "")
+	if o.Date, o.DateSource = upstream.IRPDate(data.CancelDate), bridge.DateUpstream; o.Date == "" {
+		o.Date, o.DateSource = a.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
+	}
+	return o
+}
+
+func (a answer) refused() bridge.Outcome {
+	class, unclassified := a.errors.Class()
+	o := a.Outcome(bridge.Refused, a.errors.Message())
+	o.Code, o.Unclassified = a.errors.Codes(), unclassified
+	switch class {
+	case upstream.IRPConfig:
+		o.Class = bridge.Misconfigured
+		o.Alarm = "NIC refused the credentials: " + o.Message + hint(a.errors)
+	case upstream.IRPPayload:
+		o.Alarm = "NIC finds the request malformed: " + o.Message
+	case upstream.IRPTemporary:
+		o.Class = bridge.Unknown
+	case upstream.IRPAlready:
+		o.Class = bridge.AlreadyCancelled
+	case upstream.IRPAmbiguous:
+		o.Class = bridge.Unknown
+		if len(a.errors) == 0 {
+			o.Message = "NIC reported failure without a reason"
+		}
+	}
+	return o
+}
+
+// byStatus is for replies without a body that decides.
+func (a answer) byStatus() bridge.Outcome {
+	o := closedDoor(a.Reply)
+	if a.Err != nil || o.Class == bridge.None {
+		o = a.Verdict()
+	}
+	if o.Class == bridge.None {
+		o = a.Outcome(bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", a.Status))
+	}
+	if len(a.errors) > 0 {
+		o.Code, o.Unclassified = a.errors.Codes(), true
+		o.Message += ": " + a.errors.Message()
+	}
+	return o
+}
+
+// closedDoor is Misconfigured for statuses that say we are in the wrong place or not let in; None for all others.
+func closedDoor(r upstream.Reply) bridge.Outcome {
+	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d", r.Status))
+	switch r.Status {
+	case http.StatusUnauthorized:
+		o.Alarm = "NIC refused the call with HTTP 401: check client_id and client_secret"
+	case http.StatusForbidden:
+		o.Alarm = "NIC refused the call with HTTP 403: is this machine's address on NIC's allow-list?"
+	case http.StatusNotFound:
+		o.Alarm = "NIC does not know the path (HTTP 404): check base_url and the paths"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		o.Alarm = fmt.Sprintf("the base URL redirects elsewhere (HTTP %d), which is never followed: check base_url", r.Status)
+	default:
+		o.Class, o.Message = bridge.None, ""
+	}
+	return o
+}
+
+// refusedAgain is the end after a fresh login was refused, too.
+func (a answer) refusedAgain() bridge.Outcome {
+	reason := a.errors.Message()
+	if reason == "" {
+		reason = fmt.Sprintf("HTTP %d", a.Status)
+	}
+	o := a.Outcome(bridge.Misconfigured, reason)
+	o.Code, o.RetryAfter = a.errors.Codes(), tokenHold
+	o.Alarm = "NIC refuses a token that it has just issued (" + reason + "): check gstin and username, and whether " +
+		"another program forces refreshes with the same credentials"
+	return o
+}
+
+// hint says what usually lies behind a code.
+func hint(errs upstream.IRPErrors) string {
+	switch {
+	case errs.Has("1004", "1006", "1011", "1012"):
+		return " (a proxy may drop header names with underscores: try header_style: hyphen)"
+	case errs.Has("1013", "1016", "1020"):
+		return " (does public_key belong to this base_url?)"
+	case errs.Has("3059"):
+		return " (is this machine's address on NIC's allow-list?)"
+	case errs.Has("3098"):
+		return " (check the setting irp)"
+	case errs.Has("2255", "5003"):
+		return " (the request's body was lost on the way: a proxy?)"
+	}
+	return ""
+}

@@ -1,0 +1,228 @@
+package nic
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge/upstream"
+)
+
+// Config is one taxpayer's access to NIC.
+type Config struct {
+	Name        string // in the configuration, for logs and metrics
+	Environment string // a label such as "sandbox" or "production"
+	Settings    upstream.Settings
+
+	ClientID, ClientSecret string
+	GSTIN                  string
+	Username, Password     string
+	// PublicKey is NIC's key of that environment: PEM, the bare base64 of its DER, or an X.509 certificate.
+	PublicKey []byte
+
+	HeaderStyle    string // "underscore" (client_id; default) or "hyphen" (client-id)
+	AuthVersion    string // "1.04" (default) or "1.03", which gateways may still want
+	IRP            string // header "irp": "NIC1" or "NIC2", for IRNs of the other system; usually empty
+	SupGSTIN       string // the supplier's GSTIN, only when an e-commerce operator cancels
+	RemarksTooLong string // "refuse" (default) or "truncate": what happens above 100 characters
+
+	AuthPath   string // default /eivital/v1.04/auth (or v1.03)
+	CancelPath string // default /eicore/v1.03/Invoice/Cancel
+	GetPath    string // default /eicore/v1.03/Invoice/irn; the IRN is appended
+
+	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
+}
+
+// The values of HeaderStyle, AuthVersion and RemarksTooLong.
+const (
+	Underscore, Hyphen = "underscore", "hyphen"
+	Auth104, Auth103   = "1.04", "1.03"
+	Refuse, Truncate   = "refuse", "truncate"
+)
+
+func (c Config) withDefaults() Config {
+	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
+	c.SupGSTIN = strings.ToUpper(strings.TrimSpace(c.SupGSTIN))
+	or(&c.HeaderStyle, Underscore)
+	or(&c.AuthVersion, Auth104)
+	or(&c.RemarksTooLong, Refuse)
+	or(&c.AuthPath, "/eivital/v"+c.AuthVersion+"/auth")
+	or(&c.CancelPath, "/eicore/v1.03/Invoice/Cancel")
+	or(&c.GetPath, "/eicore/v1.03/Invoice/irn")
+	or(&c.CallTimeout, 30*time.Second)
+	or(&c.LoginTimeout, 10*time.Second)
+	or(&c.LookupTimeout, 10*time.Second)
+	return c
+}
+
+func or[T comparable](value *T, fallback T) {
+	if *value == *new(T) {
+		*value = fallback
+	}
+}
+
+var gstin = regexp.MustCompile(`^[0-9A-Z]{15}$`)
+
+// check names everything that is wrong, by configuration key, without any value that could be secret.
+func (c Config) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, f := range []struct{ key, value string }{
+		{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}, {"username", c.Username}, {"password", c.Password},
+	} {
+		switch {
+		case f.value == "":
+			wrong("%s is missing", f.key)
+		case f.key != "password" && !printable(f.value):
+			wrong("%s has control characters and can't be sent in a header", f.key)
+		}
+	}
+	if !gstin.MatchString(c.GSTIN) {
+		wrong("gstin %q is not 15 letters and digits", c.GSTIN)
+	}
+	if c.SupGSTIN != "" && !gstin.MatchString(c.SupGSTIN) {
+		wrong("sup_gstin %q is not 15 letters and digits", c.SupGSTIN)
+	}
+	for _, f := range []struct {
+		key, value string
+		allowed    []string
+	}{
+		{"header_style", c.HeaderStyle, []string{Underscore, Hyphen}},
+		{"auth_version", c.AuthVersion, []string{Auth104, Auth103}},
+		{"irp", c.IRP, []string{"", "NIC1", "NIC2"}},
+		{"remarks_too_long", c.RemarksTooLong, []string{Refuse, Truncate}},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			wrong("%s is %q, must be %s", f.key, f.value, strings.Join(f.allowed, " or "))
+		}
+	}
+	for _, f := range []struct{ key, value string }{
+		{"auth_path", c.AuthPath}, {"cancel_path", c.CancelPath}, {"get_path", c.GetPath},
+	} {
+		if u, err := url.Parse(f.value); err != nil || !strings.HasPrefix(f.value, "/") || u.Host != "" {
+			wrong("%s must start with a slash and be a path", f.key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// checkLength refuses credentials that do not fit into one RSA block. Authentication 1.04 encrypts the base64 text of
+// the whole JSON, which leaves little room: with a 2048-bit key the JSON may have 183 bytes.
+func (c Config) checkLength(key *rsa.PublicKey) error {
+	room := key.Size() - 11 // RFC 8017 §7.2.1
+	if c.AuthVersion == Auth103 {
+		if over := len(c.Password) - room; over > 0 {
+			return fmt.Errorf("password is too long, by %d bytes: authentication 1.03 with this key carries %d", over, room)
+		}
+		return nil
+	}
+	room = room / 4 * 3
+	appKey := strings.Repeat("A", 44)
+	used := len(credentials(c.Username, c.Password, appKey, false))
+	if over := used - room; over > 0 {
+		free := room - len(credentials("", "", appKey, false))
+		return fmt.Errorf("username and password are too long, by %d bytes: authentication 1.04 with this key carries %d bytes "+
+			"for both together, as JSON writes them, and these have %d", over, free, free+over)
+	}
+	return nil
+}
+
+// Hosts and keys that have been seen in the field. They serve warnings only: keys may rotate.
+const (
+	sandboxKey    = "b477a9b813284a846c630901a5f28e3721ba9612211c20840d0a05a39d8bf664"
+	productionKey = "56b3092ba7c9b7962514f6cf93de41a54045d0be7d7196c1598048e02f4bfad5"
+	portalHost    = "einvoice1.gst.gov.in"
+)
+
+// warnings are what looks wrong but may be meant.
+func (c Config) warnings(fingerprint string) []string {
+	var all []string
+	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
+	u, err := url.Parse(c.Settings.BaseURL)
+	if err != nil {
+		return nil
+	}
+	host := u.Hostname()
+	sandbox := strings.Contains(host, "sandbox")
+	production := strings.HasPrefix(host, "api.einvoice") && strings.HasSuffix(host, ".gst.gov.in")
+	switch {
+	case host == portalHost:
+		warn("%s is the portal for people, not the API; its hosts are named api.einvoice1.gst.gov.in and the like", host)
+	case production && fingerprint == sandboxKey:
+		warn("public_key is the sandbox's, but %s is production; NIC will answer 1013 or 1020", host)
+	case sandbox && fingerprint == productionKey:
+		warn("public_key is production's, but %s is the sandbox; NIC will answer 1013 or 1020", host)
+	}
+	if label := strings.ToLower(c.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
+		warn("environment is %q, but the base URL's host is %s", c.Environment, host)
+	}
+	if loopback := host == "localhost" || host == "::1" || strings.HasPrefix(host, "127."); u.Scheme == "http" && !loopback {
+		warn("base_url is not https: client secret and token travel in clear")
+	}
+	return all
+}
+
+// header is that of a login.
+func (c Config) header() http.Header {
+	h := http.Header{
+		c.spelt("client_id"):     {c.ClientID},
+		c.spelt("client_secret"): {c.ClientSecret},
+		"Content-Type":           {"application/json"},
+		"Accept":                 {"application/json"},
+	}
+	if c.AuthVersion == Auth104 {
+		h["Gstin"] = []string{c.GSTIN}
+	}
+	return h
+}
+
+// sessionHeader is that of every call under a session.
+func (c Config) sessionHeader(token string) http.Header {
+	h := c.header()
+	h["Gstin"] = []string{c.GSTIN}
+	h[c.spelt("user_name")] = []string{c.Username}
+	h["AuthToken"] = []string{token}
+	if c.IRP != "" {
+		h["irp"] = []string{c.IRP}
+	}
+	if c.SupGSTIN != "" {
+		h[c.spelt("sup_gstin")] = []string{c.SupGSTIN}
+	}
+	return h
+}
+
+// spelt turns NIC's documented header name into the configured style. Some proxies drop names with underscores.
+func (c Config) spelt(name string) string {
+	if c.HeaderStyle == Hyphen {
+		return strings.ReplaceAll(name, "_", "-")
+	}
+	return name
+}
+
+// credential is the digest that the session, gates and breaker hang on: all that decides whether NIC lets us in.
+func (c Config) credential(keyPrint string) string {
+	fields := []string{
+		"nic", strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.ClientSecret, c.GSTIN, c.Username, c.Password, keyPrint,
+		c.HeaderStyle, c.AuthVersion, c.IRP, c.SupGSTIN, c.AuthPath, c.CancelPath, c.Settings.Proxy,
+		string(c.Settings.Certificate),
+	}
+	names := make([]string, 0, len(c.Settings.Headers))
+	for name := range c.Settings.Headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fields = append(fields, name, c.Settings.Headers[name])
+	}
+	return upstream.Digest(fields...)
+}

@@ -1,0 +1,221 @@
+package nic
+
+import (
+	"crypto/aes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A published sandbox pair of 2020.
+const (
+	vectorAppKey = "66616f31506f4b614c67643131784d725754694c3263676741667839514d774d"
+	vectorSek    = "oRvKfBtmgNTSuk/oXUhiLOjXi45jiWA2oKNxhhQM3UH2o/32YWGLbUjK1/dohPe3"
+	vectorSEK    = "cd5a1e75eee6da79ef3077166087ca86bbec8a548511962296d266c554109c04"
+	vectorIRN    = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
+)
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSekOfThePublishedPair(t *testing.T) {
+	block, err := aes.NewCipher(unhex(t, vectorAppKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sek, err := unseal64(block, []byte(vectorSek))
+	if err != nil || hex.EncodeToString(sek) != vectorSEK {
+		t.Fatalf("SEK %x, %v", sek, err)
+	}
+	if got := base64.StdEncoding.EncodeToString(seal(block, sek)); got != vectorSek {
+		t.Errorf("wrapped again: %s", got)
+	}
+}
+
+func TestSealVectors(t *testing.T) {
+	block, _ := aes.NewCipher(unhex(t, vectorSEK))
+	tests := []struct{ name, plain, sealed string }{
+		{"fox", "The quick brown fox jumps over the lazy dog", "JS+hxYf64FMHThrhoIejqk3VjGwFw+GTYzUyVKc6GEOLKERVuvaNY91zPdo829r0"},
+		{"cancel", string(marshal(cancelRequest{vectorIRN, "1", "Wrong entry"})),
+			"xjBygs2QD4EJEeN8cw+aFBGePZZ0KGYesABeav0O2dCIOvzMU9jst0vlBdgpgwKYv1iU8c0F2V9qUjFcgShy8UI+yBYVoWdrSTVCEYj8nS+jcuNoaKrGPVnf0CfiOxGkOfyHNrDGa3b+B2M232kiSw=="},
+		{"reply", `{"Irn":"` + vectorIRN + `","CancelDate":"2019-12-05 14:26:00"}`,
+			"xjBygs2QD4EJEeN8cw+aFBGePZZ0KGYesABeav0O2dCIOvzMU9jst0vlBdgpgwKYv1iU8c0F2V9qUjFcgShy8aXlqCkwdDdeDo/oIVvPuQOY4FVeGQ1q0f8o3AgROLBJUAlBdEW6Yue+y+0YCJC3/A=="},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := base64.StdEncoding.EncodeToString(seal(block, []byte(tt.plain))); got != tt.sealed {
+				t.Errorf("sealed\n got %s\nwant %s", got, tt.sealed)
+			}
+			plain, err := unseal64(block, []byte(tt.sealed))
+			if err != nil || string(plain) != tt.plain {
+				t.Errorf("unsealed %q, %v", plain, err)
+			}
+		})
+	}
+}
+
+func TestUnsealRefuses(t *testing.T) {
+	block, _ := aes.NewCipher(unhex(t, vectorSEK))
+	raw := func(lastBytes ...byte) []byte { // a block with this end, encrypted without padding
+		b := make([]byte, 16)
+		copy(b[16-len(lastBytes):], lastBytes)
+		block.Encrypt(b, b)
+		return b
+	}
+	for name, sealed := range map[string][]byte{
+		"nothing":           {},
+		"half a block":      make([]byte, 24),
+		"padding of 0":      raw(0),
+		"padding of 17":     raw(17),
+		"padding of 255":    raw(255),
+		"unequal padding":   raw(3, 2, 3),
+		"padding too short": raw(1, 3, 3),
+	} {
+		if plain, err := unseal(block, sealed); err == nil {
+			t.Errorf("%s: unsealed as %q", name, plain)
+		}
+	}
+	for _, text := range []string{"", "not base64!", "AAAA"} {
+		if _, err := unseal64(block, []byte(text)); err == nil {
+			t.Errorf("%q was unsealed", text)
+		}
+	}
+	full, err := unseal(block, seal(block, make([]byte, 16)))
+	if err != nil || len(full) != 16 {
+		t.Errorf("a full block of padding: %d bytes, %v", len(full), err)
+	}
+}
+
+// nicKey is NIC's side of the RSA encryption in these tests, made once.
+var nicKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func spki(t testing.TB, key any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey().PublicKey)) }
+
+func certificate(t *testing.T) []byte {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "NIC"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &nicKey().PublicKey, nicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func TestParseKeyForms(t *testing.T) {
+	der := spki(t, &nicKey().PublicKey)
+	text := base64.StdEncoding.EncodeToString(der)
+	folded := text[:76] + "\r\n" + text[76:152] + "\n" + text[152:] + "\n"
+	cert := certificate(t)
+	for name, file := range map[string][]byte{
+		"PEM":                    pemOf("PUBLIC KEY", der),
+		"PEM after a BOM":        append([]byte("\ufeff"), pemOf("PUBLIC KEY", der)...),
+		"PEM with words before":  append([]byte("NIC sandbox, 2025\n"), pemOf("PUBLIC KEY", der)...),
+		"bare base64":            []byte(text),
+		"bare base64 with lines": []byte(folded),
+		"DER":                    der,
+		"certificate":            pemOf("CERTIFICATE", cert),
+		"certificate as base64":  []byte(base64.StdEncoding.EncodeToString(cert)),
+	} {
+		key, print, err := parseKey(file)
+		if err != nil || !key.Equal(&nicKey().PublicKey) || len(print) != 64 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestParseKeyTellsWhatTheFileHolds(t *testing.T) {
+	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	small := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 1023), big.NewInt(1)), E: 65537}
+	tests := []struct {
+		name, want string
+		file       []byte
+	}{
+		{"empty", "public_key is missing or empty; ", []byte(" \n")},
+		{"private key", "public_key holds a private key; ", pemOf("PRIVATE KEY", []byte("x"))},
+		{"RSA private key", "public_key holds a private key; ", pemOf("RSA PRIVATE KEY", []byte("x"))},
+		{"request", `public_key holds PEM "CERTIFICATE REQUEST"; `, pemOf("CERTIFICATE REQUEST", []byte("x"))},
+		{"elliptic key", "public_key holds a key of another kind (*ecdsa.PublicKey); ", pemOf("PUBLIC KEY", spki(t, &ec.PublicKey))},
+		{"short key", "public_key holds an RSA key of only 1024 bits, where NIC has 2048; ", pemOf("PUBLIC KEY", spki(t, small))},
+		{"a page", "public_key holds something that is neither a public key nor a certificate; ", []byte("<html>")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := parseKey(tt.file)
+			if err == nil || err.Error() != tt.want+wantedKey {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
+	key := &nicKey().PublicKey
+	cfg := Config{AuthVersion: Auth104, Username: "user-name-1"}
+	cfg.Password = strings.Repeat("p", 66-len(cfg.Username))
+	plain := credentials(cfg.Username, cfg.Password, strings.Repeat("A", 44), false)
+	if len(plain) != 183 {
+		t.Fatalf("the longest login has %d bytes", len(plain))
+	}
+	if err := cfg.checkLength(key); err != nil {
+		t.Errorf("183 bytes: %v", err)
+	}
+	if _, err := encryptRSA(key, []byte(base64.StdEncoding.EncodeToString(plain))); err != nil {
+		t.Errorf("183 bytes: %v", err)
+	}
+	cfg.Password += "p"
+	if _, err := encryptRSA(key, []byte(base64.StdEncoding.EncodeToString(append(plain, 'p')))); err == nil {
+		t.Error("184 bytes fit after all")
+	}
+	const want = "username and password are too long, by 1 bytes: authentication 1.04 with this key carries 66 bytes for both together, as JSON writes them, and these have 67"
+	if err := cfg.checkLength(key); err == nil || err.Error() != want {
+		t.Errorf("184 bytes: %v", err)
+	}
+	cfg.Password = strings.Repeat(`"`, 30) // each becomes two
+	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "are too long, by 5 bytes") {
+		t.Errorf("quotes: %v", err)
+	}
+	cfg.Password = strings.Repeat("<", 55) // each stays one
+	if err := cfg.checkLength(key); err != nil {
+		t.Errorf("angle brackets: %v", err)
+	}
+	cfg.AuthVersion, cfg.Password = Auth103, strings.Repeat("p", 246)
+	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "password is too long, by 1 bytes") {
+		t.Errorf("legacy: %v", err)
+	}
+}

@@ -1,0 +1,275 @@
+package nic
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+const (
+	maxRemarks = 100 // UTF-16 units; NIC's side counts as .NET does
+	// gateHold is how long a refused credential is left alone, tokenHold how long after a refused fresh token.
+	gateHold  = 5 * time.Minute
+	tokenHold = time.Minute
+	// lookupWindow: GET by IRN answers 2283 two to three days after the IRN's generation.
+	lookupWindow = 48 * time.Hour
+)
+
+// Adapter is one taxpayer's way to NIC. It implements bridge.Upstream.
+type Adapter struct {
+	cfg        Config
+	key        *rsa.PublicKey
+	profile    bridge.Profile
+	client     *upstream.Client
+	guard      *upstream.Guard
+	session    *upstream.Session[*session]
+	logins     []bridge.Rate
+	authHeader http.Header
+	mask       upstream.Mask
+	warnings   []string
+}
+
+var _ bridge.Upstream = (*Adapter)(nil)
+
+// New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
+// and no secret.
+func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
+	cfg = cfg.withDefaults()
+	key, print, keyErr := parseKey(cfg.PublicKey)
+	err := errors.Join(cfg.check(), keyErr)
+	if keyErr == nil {
+		err = errors.Join(err, cfg.checkLength(key))
+	}
+	client, clientErr := shared.Client(cfg.Settings)
+	if err = errors.Join(err, clientErr); err != nil {
+		return nil, fmt.Errorf("nic %s: %w", cfg.Name, err)
+	}
+	credential := cfg.credential(print)
+	a := &Adapter{
+		cfg:        cfg,
+		key:        key,
+		profile:    cfg.profile(credential),
+		client:     client,
+		guard:      shared.Guard(credential, gateHold),
+		logins:     cfg.logins(),
+		authHeader: cfg.header(),
+		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
+			With(cfg.Password, cfg.ClientSecret),
+		warnings: cfg.warnings(print),
+	}
+	a.session = upstream.SessionFor(shared, credential, a.login)
+	return a, nil
+}
+
+func (c Config) profile(credential string) bridge.Profile {
+	rules := upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks))
+	if c.RemarksTooLong == Truncate {
+		rules.Remarks = ""
+	}
+	return bridge.Profile{
+		Name:          c.Name,
+		Kind:          "nic",
+		Space:         upstream.IRPSpace,
+		Zone:          upstream.IST,
+		Credential:    credential,
+		LookupWindow:  lookupWindow,
+		CallTimeout:   c.CallTimeout,
+		LookupTimeout: c.LookupTimeout,
+		Rules:         rules,
+	}
+}
+
+// logins are NIC's limit with one in reserve (5 in 15 minutes, documented for the sibling e-way-bill API), and two
+// shorter ones so that a few quick failures don't use all of it up.
+func (c Config) logins() []bridge.Rate {
+	key := "nic-login/" + upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.GSTIN, c.Username)
+	return []bridge.Rate{
+		{Key: key + "/20s", Limit: 2, Per: 20 * time.Second},
+		{Key: key + "/2m", Limit: 3, Per: 2 * time.Minute},
+		{Key: key + "/15m", Limit: 4, Per: 15 * time.Minute},
+	}
+}
+
+// Profile implements bridge.Upstream.
+func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
+
+// Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
+func (a *Adapter) Warnings() []string { return a.warnings }
+
+// Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		plain := marshal(cancelRequest{c.Document, string(c.Reason), cut(upstream.IRPRemarks(c), maxRemarks)})
+		ans, trail, err := a.call(ctx, "cancel", plain, func(s *session) upstream.Request {
+			return upstream.Request{
+				Purpose: "cancel", Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,
+				Body: sealedBody(s, plain), Timeout: a.cfg.CallTimeout,
+			}
+		})
+		var o bridge.Outcome
+		switch {
+		case err != nil:
+			o = upstream.NotSent(err)
+			o.Written = ans.Written // a first send that was stopped at the gate
+			trail = append(trail, o.Exchanges...)
+		case ans.verdict == sealed:
+			o, trail = a.confirm(ctx, c, ans, trail)
+		case ans.verdict == tokenRefused:
+			o = ans.refusedAgain()
+		default:
+			o = ans.outcome(c)
+		}
+		o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
+		o.Exchanges = trail
+		return o
+	})
+}
+
+// Lookup implements bridge.Upstream (NIC e-invoice API, "Get e-Invoice by IRN"). NIC names no cancel date.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) { return a.lookup(ctx, c) })
+}
+
+// Probe implements bridge.Upstream.
+func (a *Adapter) Probe(ctx context.Context) error {
+	_, _, err := a.session.Get(ctx)
+	return err
+}
+
+// call makes one call under the session, and the same once more after a new login when it was stopped at the gate. A
+// lookup whose reply can't be decrypted is repeated, too; a cancel never is. An error means that there was no session
+// to call with; ans is then what the first call brought.
+func (a *Adapter) call(ctx context.Context, purpose string, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, err error) {
+	for replayed := false; ; replayed = true {
+		held, logins, err := a.session.Get(ctx)
+		trail = append(trail, logins...)
+		if err != nil {
+			return ans, trail, err
+		}
+		s := held.Token
+		ans = read(a.client.Do(ctx, build(s)), s)
+		trail = append(trail, ans.Exchange(s.mask, plain, ans.plainBody()))
+		switch ans.verdict {
+		case tokenRefused:
+			a.session.Drop(held)
+		case sealed:
+			a.session.Forget(held)
+		}
+		again := ans.verdict == tokenRefused || ans.verdict == sealed && purpose == "lookup"
+		if !again || replayed {
+			return ans, trail, nil
+		}
+	}
+}
+
+// confirm settles a success whose data can't be read: the cancel has happened, the session key is what is suspect. It
+// is never refused and never sent again.
+func (a *Adapter) confirm(ctx context.Context, c bridge.Cancellation, ans answer, trail []bridge.Exchange) (bridge.Outcome, []bridge.Exchange) {
+	state, err := a.lookup(ctx, c)
+	trail = append(trail, state.Exchanges...)
+	if err != nil {
+		trail = append(trail, upstream.NotSent(err).Exchanges...)
+	}
+	o := ans.Outcome(bridge.Cancelled, "")
+	o.DateSource = bridge.DateEstimated
+	switch {
+	case err == nil && state.Status == bridge.StatusCancelled:
+		o.Alarm = "NIC reported success in data that could not be decrypted; its record shows the IRN as cancelled"
+	case err == nil && state.Status != bridge.StatusUnknown:
+		o.Class, o.DateSource = bridge.Unknown, ""
+		o.Message = "NIC reported success in data that could not be decrypted, but its record shows the IRN as " + state.Text
+		o.Alarm = o.Message
+	default:
+		o.Alarm = "NIC reported success in data that could not be decrypted, and could not be asked; check the IRN on the portal"
+	}
+	return o, trail
+}
+
+func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	ans, trail, err := a.call(ctx, "lookup", nil, func(s *session) upstream.Request {
+		return upstream.Request{
+			Purpose: "lookup", Method: http.MethodGet, Path: a.cfg.GetPath + "/" + url.PathEscape(c.Document),
+			Header: s.header, Timeout: a.cfg.LookupTimeout,
+		}
+	})
+	if err != nil {
+		o := upstream.NotSent(err)
+		o.Exchanges = append(trail, o.Exchanges...)
+		return bridge.DocumentState{}, &upstream.Failure{Outcome: o}
+	}
+	state := bridge.DocumentState{Exchanges: trail}
+	switch ans.verdict {
+	case answered:
+		state.Status, state.Text = ans.state(c)
+		return state, nil
+	case tokenRefused:
+		return bridge.DocumentState{}, a.failed(ctx, ans.refusedAgain(), trail)
+	case sealed:
+		o := ans.Outcome(bridge.NotApplied, "the lookup's data can't be decrypted")
+		return bridge.DocumentState{}, a.failed(ctx, o, trail)
+	}
+	if o := ans.outcome(c); o.Class != bridge.Refused && o.Class != bridge.AlreadyCancelled {
+		return bridge.DocumentState{}, a.failed(ctx, o, trail)
+	}
+	// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
+	state.Text = a.mask.Text(ans.errors.Message())
+	return state, nil
+}
+
+// failed ends a lookup that got no answer.
+func (a *Adapter) failed(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
+	o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
+	o.Exchanges = trail
+	return a.guard.Fail(ctx, o)
+}
+
+// state reads the decrypted reply to a GET by IRN.
+func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
+	var data getReply
+	if json.Unmarshal(a.plain, &data) != nil || !strings.EqualFold(strings.TrimSpace(data.Irn), c.Document) {
+		return bridge.StatusUnknown, "NIC's reply is about another document"
+	}
+	switch status := strings.TrimSpace(data.Status); strings.ToUpper(status) {
+	case "ACT":
+		return bridge.StatusActive, status
+	case "CNL":
+		return bridge.StatusCancelled, status
+	case "REJ":
+		return bridge.StatusOther, status
+	default:
+		return bridge.StatusUnknown, "status " + status
+	}
+}
+
+// sealedBody is {"Data":"…"}. Base64 needs no escaping.
+func sealedBody(s *session, plain []byte) []byte {
+	data := seal(s.block, plain)
+	var b bytes.Buffer
+	b.Grow(base64.StdEncoding.EncodedLen(len(data)) + 11)
+	b.WriteString(`{"Data":"`)
+	b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), data))
+	b.WriteString(`"}`)
+	return b.Bytes()
+}
+
+// cut keeps at most n UTF-16 units, and never half a character.
+func cut(s string, n int) string {
+	for at, r := range s {
+		if n -= utf16.RuneLen(r); n < 0 {
+			return strings.TrimRight(s[:at], " ")
+		}
+	}
+	return s
+}

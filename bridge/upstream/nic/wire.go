@@ -1,0 +1,195 @@
+package nic
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"einvoice-bridge/bridge/upstream"
+)
+
+// The requests. Field order and spelling are NIC's.
+type (
+	authRequest struct {
+		UserName                string
+		Password                string
+		AppKey                  string
+		ForceRefreshAccessToken bool
+	}
+	sealedRequest struct {
+		Data string
+	}
+	legacyRequest struct {
+		Data authRequest `json:"data"`
+	}
+	cancelRequest struct {
+		Irn    string
+		CnlRsn string // text, though it looks like a number
+		CnlRem string
+	}
+)
+
+// The decrypted replies.
+type (
+	authReply struct {
+		AuthToken   string
+		Sek         string
+		TokenExpiry string
+	}
+	cancelReply struct {
+		Irn        string
+		CancelDate string
+	}
+	getReply struct {
+		Irn    string
+		Status string
+	}
+)
+
+// marshal writes compact JSON with <, > and & as they are: each byte counts in the login.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // structs of strings and booleans
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+func credentials(user, password, appKey string, force bool) []byte {
+	return marshal(authRequest{user, password, appKey, force})
+}
+
+// envelope is every reply of NIC before decryption.
+type envelope struct {
+	status string          // "1", "0", or whatever else stood there; empty when missing
+	data   json.RawMessage // nil when missing or null
+	errors upstream.IRPErrors
+}
+
+// field keeps a value raw, and counts how often its key came, in whatever letter case.
+type field struct {
+	raw   json.RawMessage
+	times int
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *field) UnmarshalJSON(b []byte) error {
+	f.times++
+	if f.raw = nil; !bytes.Equal(b, []byte("null")) {
+		f.raw = bytes.Clone(b)
+	}
+	return nil
+}
+
+var errNotNIC = errors.New("not a reply of NIC's form")
+
+// decode reads an envelope in all the shapes that NIC's pages and gateways show. An error means that the body says
+// nothing that can be relied on. A key that comes twice is such a case: two readers could see two answers.
+func decode(body []byte) (envelope, error) {
+	var wire struct{ Status, Data, ErrorDetails field }
+	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &wire); err != nil {
+		return envelope{}, errNotNIC
+	}
+	if wire.Status.times > 1 || wire.Data.times > 1 || wire.ErrorDetails.times > 1 {
+		return envelope{}, errNotNIC
+	}
+	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: parseErrors(wire.ErrorDetails.raw, 0)}
+	if e.status != "1" && e.status != "0" && (e.status != "" || len(e.errors) == 0) {
+		return envelope{}, errNotNIC
+	}
+	return e, nil
+}
+
+// statusText makes 1, 1.0, "1" and " 1 " the same.
+func statusText(raw json.RawMessage) string {
+	s := text(raw)
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return s
+}
+
+// text is a JSON value as text: strings unquoted, everything else as it stands.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		s = string(raw)
+	}
+	return strings.TrimSpace(s)
+}
+
+// coded is free text that begins with a code.
+var coded = regexp.MustCompile(`^([A-Z_]*\d{3,5})\s*:\s*(.*)$`)
+
+// parseErrors reads ErrorDetails as an array, one object, JSON in a string, base64 of JSON (NIC's page says so; never
+// seen), or free text, in that order. A shape inside a shape is followed a few levels deep.
+func parseErrors(raw json.RawMessage, depth int) upstream.IRPErrors {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || depth > 3 {
+		return nil
+	}
+	switch raw[0] {
+	case '[':
+		var items []json.RawMessage
+		if json.Unmarshal(raw, &items) != nil {
+			return nil
+		}
+		var all upstream.IRPErrors
+		for _, item := range items {
+			all = append(all, parseErrors(item, depth+1)...)
+		}
+		return all
+	case '{':
+		return parseEntry(raw)
+	}
+	s := text(raw)
+	if inner, ok := innerJSON(s); ok {
+		return parseErrors(inner, depth+1)
+	}
+	if m := coded.FindStringSubmatch(s); m != nil {
+		return upstream.IRPErrors{{Code: m[1], Text: m[2]}}
+	}
+	if s == "" {
+		return nil
+	}
+	return upstream.IRPErrors{{Text: s}}
+}
+
+func parseEntry(raw json.RawMessage) upstream.IRPErrors {
+	var entry struct{ ErrorCode, ErrorMessage json.RawMessage }
+	if json.Unmarshal(raw, &entry) != nil {
+		return nil
+	}
+	code := strings.TrimSuffix(text(entry.ErrorCode), ".0")
+	message := text(entry.ErrorMessage)
+	if code == "null" {
+		code = ""
+	}
+	if message == "null" {
+		message = ""
+	}
+	if code == "" && message == "" {
+		return nil
+	}
+	return upstream.IRPErrors{{Code: code, Text: message}}
+}
+
+// innerJSON finds an array or object in a string, plain or as base64.
+func innerJSON(s string) (json.RawMessage, bool) {
+	candidates := [][]byte{[]byte(s)}
+	if decoded, err := base64.StdEncoding.DecodeString(s); err == nil {
+		candidates = append(candidates, bytes.TrimSpace(decoded))
+	}
+	for _, c := range candidates {
+		if len(c) > 0 && (c[0] == '[' || c[0] == '{') && json.Valid(c) {
+			return c, true
+		}
+	}
+	return nil, false
+}
