@@ -170,6 +170,9 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 	if c.TroubleAs != "" && c.TroubleAs != "fault" && c.TroubleAs != "reply" {
 		l.at(join(path, "trouble_as"), "trouble_as is one of fault, reply")
 	}
+	if c.WSSE != "" && c.WSSE != "ignore" && c.WSSE != "check" {
+		l.at(join(path, "wsse"), "wsse is one of ignore, check")
+	}
 	if c.ReplyWithin != 0 && (c.ReplyWithin.D() < time.Second || c.ReplyWithin.D() > 10*time.Minute) {
 		l.at(join(path, "reply_within"), "reply_within of caller %s must be between 1s and 10m", name)
 	}

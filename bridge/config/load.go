@@ -148,8 +148,8 @@ func (l *loader) expandValue(n *yaml.Node) {
 	n.Value, n.Tag = v, "!!str"
 }
 
-// maxValue bounds a file: value; keys and certificates are a few KiB.
-const maxValue = 64 << 10
+// maxValue bounds a file: value; keys and certificates are a few KiB, a saved WSDL some tens.
+const maxValue = 1 << 20
 
 func (l *loader) readValue(line int, path string) string {
 	if !filepath.IsAbs(path) {

@@ -89,9 +89,9 @@ type Alarms struct {
 
 // WSDL says which description of the service is served.
 type WSDL struct {
-	Flavour            string `yaml:"flavour"`
-	SavedFile          string `yaml:"saved_file"`
-	SOAPActionTemplate string `yaml:"soap_action_template"`
+	Flavour string `yaml:"flavour"`
+	// Saved is the customer's own old WSDL, usually file:…; names and order on the wire are derived from it.
+	Saved string `yaml:"saved"`
 }
 
 // Contract names what goes over the wire where it differs from the documented service.
@@ -160,7 +160,7 @@ type Caller struct {
 	Addresses   []string `yaml:"addresses"`  // CIDRs it may call from; none: any
 	InFlight    int      `yaml:"in_flight"`
 	PerMinute   int      `yaml:"per_minute"`
-	Certificate string   `yaml:"certificate"` // common name that its client certificate must carry
+	WSSE        string   `yaml:"wsse"` // ignore | check: its UsernameToken beside a token
 }
 
 // Login is what a caller sends to access_new_token, Basic or UsernameToken.

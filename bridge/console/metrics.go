@@ -21,6 +21,7 @@ type Metrics struct {
 	alarms       *prometheus.CounterVec
 	unclassified *prometheus.CounterVec
 	estimated    *prometheus.CounterVec
+	refused      *prometheus.CounterVec
 }
 
 // buckets reach from a replay (1 ms) to the longest wait that a caller is kept for (50 s).
@@ -50,7 +51,8 @@ func NewMetrics(load func() bridge.Load) *Metrics {
 		unclassified: counter("einvoice_unclassified_codes_total", "Answers with a code that the upstream's table does not list.", "upstream"),
 		estimated:    counter("einvoice_estimated_dates_total", "Cancel dates that no authority gave.", "upstream"),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.attempts, m.wire, m.alarms, m.unclassified, m.estimated,
+	m.refused = counter("einvoice_refused_total", "Requests that never became a cancellation, by what was wrong.", "why")
+	m.registry.MustRegister(m.refused, m.calls, m.seconds, m.attempts, m.wire, m.alarms, m.unclassified, m.estimated,
 		gauge("einvoice_in_flight", "Documents in flight.", func() float64 { return float64(load().InFlight) }),
 		gauge("einvoice_waiting", "Of these, documents that wait their turn at an authority.", func() float64 { return float64(load().Waiting) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
@@ -87,6 +89,9 @@ func (m *Metrics) Attempted(r bridge.AttemptReport) {
 
 // Alarm counts one alarm.
 func (m *Metrics) Alarm(a bridge.Alarm) { m.alarms.WithLabelValues(string(a.Kind), a.Upstream).Inc() }
+
+// Refused counts one request that never became a cancellation. why is one of a closed set.
+func (m *Metrics) Refused(why string) { m.refused.WithLabelValues(why).Inc() }
 
 // statusClass keeps the label's values few: "2xx", or "none" when no reply came.
 func statusClass(status int) string {
