@@ -41,6 +41,7 @@ type CallerConfig struct {
 }
 
 // LoginConfig is what a caller shows to access_new_token. Password and ClientSecret are "argon2id:" and a PHC string.
+// Without both, the login is good only for Owner: access_new_token is relayed to the provider.
 type LoginConfig struct {
 	Username, Password     string
 	ClientID, ClientSecret string

@@ -259,6 +259,25 @@ func TestAdoptedTokens(t *testing.T) {
 	}
 }
 
+// A login without secrets stands only for whom the provider knows; it lets nobody in.
+func TestOwnerOfAProvidersToken(t *testing.T) {
+	w := newWorld(t, func(c *access.Config) { c.Callers[0].Login.Password, c.Callers[0].Login.ClientSecret = "", "" })
+	for _, tc := range []struct{ user, client, want string }{
+		{"sapuser", "erp", "sap"}, {"sapuser", "other", ""}, {"nobody", "erp", ""}, {"", "", ""},
+	} {
+		if got, ok := w.Owner(tc.user, tc.client); got != tc.want || ok != (tc.want != "") {
+			t.Errorf("%v: %q, %v", tc, got, ok)
+		}
+	}
+	for _, secret := range []string{"", "sappass"} {
+		l := good()
+		l.Password, l.ClientSecret = secret, secret
+		if _, err := w.Login(t.Context(), l); !errors.As(err, new(*access.DeniedError)) {
+			t.Errorf("login with %q: %v", secret, err)
+		}
+	}
+}
+
 func TestTokenOfACallerNoLongerConfigured(t *testing.T) {
 	w := newWorld(t)
 	token := w.login(t)

@@ -71,7 +71,10 @@ func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
 
 func newLogin(cfg LoginConfig) (*login, error) {
 	if cfg.Username == "" || cfg.ClientID == "" {
-		return nil, errors.New("login needs username, password, client_id and client_secret")
+		return nil, errors.New("login needs username and client_id")
+	}
+	if cfg.Password == "" && cfg.ClientSecret == "" {
+		return &login{cfg.Username, cfg.ClientID, unmatchable(nil), unmatchable(nil)}, nil
 	}
 	password, err := parseHash(cfg.Password)
 	if err != nil {

@@ -179,3 +179,13 @@ func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	a.slow.succeeded(name)
 	return known.at(try.from)
 }
+
+// Owner names the caller whose login has this user name and client id. It proves nothing: it is for a token that the
+// provider itself issued to them.
+func (a *Access) Owner(username, clientID string) (string, bool) {
+	c := a.byUser[username]
+	if c == nil || c.login.clientID != clientID {
+		return "", false
+	}
+	return c.Name, true
+}

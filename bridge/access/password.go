@@ -87,16 +87,20 @@ type passwords struct {
 const parallel = 2
 
 func newPasswords(costliest *hash) *passwords {
-	p := &passwords{key: make([]byte, 32), slots: make(chan struct{}, parallel)}
+	p := &passwords{key: make([]byte, 32), slots: make(chan struct{}, parallel), dummy: unmatchable(costliest)}
 	rand.Read(p.key)
-	if costliest == nil {
-		costliest = &hash{memory: hashMemory, time: hashTime, threads: hashThreads}
-	}
-	p.dummy = &hash{memory: costliest.memory, time: costliest.time, threads: costliest.threads,
-		salt: make([]byte, 16), sum: make([]byte, 32)}
-	rand.Read(p.dummy.salt)
-	rand.Read(p.dummy.sum)
 	return p
+}
+
+// unmatchable is a hash of nothing, at the price of another one or, without one, of HashPassword's.
+func unmatchable(like *hash) *hash {
+	h := &hash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, 16), sum: make([]byte, 32)}
+	if like != nil {
+		h.memory, h.time, h.threads = like.memory, like.time, like.threads
+	}
+	rand.Read(h.salt)
+	rand.Read(h.sum)
+	return h
 }
 
 func (p *passwords) digest(secret string) (sum [sha256.Size]byte) {

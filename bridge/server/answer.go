@@ -1,0 +1,257 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/soap"
+)
+
+// inbound is one POST as the rest of the package sees it. All of it is copied but the body, which is the engine's and
+// good until the answer is there.
+type inbound struct {
+	ref           string // request id
+	path          string
+	from          netip.Addr
+	received      time.Time
+	header        soap.Header
+	authorization string
+	accept, agent string
+	tls           *tls.ConnectionState // nil without TLS
+	body          []byte
+}
+
+// reply is what goes back.
+type reply struct {
+	status      int
+	contentType string
+	encoding    string // Content-Encoding of a relayed answer
+	retryAfter  time.Duration
+	body        []byte
+}
+
+// How long the questions around a call may take.
+const (
+	whoTime   = 10 * time.Second // who is calling
+	loginTime = 30 * time.Second // access_new_token, its turn among others included
+)
+
+// answer is the path of one call.
+func (s *Server) answer(in inbound) reply {
+	if n := s.inFlight.Add(1); n > int64(s.InFlight) {
+		s.inFlight.Add(-1)
+		return s.busy(in, voice{c: s.Contract, version: guessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
+	}
+	defer s.inFlight.Add(-1)
+	req, fault := s.decode(in)
+	switch {
+	case fault != nil && fault.UnknownOperation() && s.relay != nil:
+		return s.forward(in, fault.Version)
+	case fault != nil:
+		return s.fault(in, fault)
+	case len(req.Notes) > 0:
+		s.Log.Debug("request read leniently", "ref", in.ref, "from", in.from, "notes", req.Notes)
+	}
+	if req.Operation != s.Contract.Token.Name {
+		return s.cancel(in, req)
+	}
+	if s.relay != nil && s.relay.Tokens {
+		return s.forwardLogin(in, req)
+	}
+	return s.login(in, req)
+}
+
+func (s *Server) decode(in inbound) (*soap.Request, *soap.Fault) {
+	d := s.Decoder
+	large := len(in.body) > d.Limits.BodyBytes
+	if large && s.relay != nil {
+		d = s.relay.decoder // only to learn whose operation it is
+	}
+	req, err := d.Decode(in.header, in.body)
+	switch {
+	case err != nil:
+		return nil, soap.AsFault(err)
+	case large:
+		f := tooLarge(s.Decoder.Limits.BodyBytes)
+		f.Version = req.Version
+		return nil, f
+	}
+	return req, nil
+}
+
+// cancel is eInvoiceCancel.
+func (s *Server) cancel(in inbound, req *soap.Request) reply {
+	v := newVoice(s.Contract, in.ref, req)
+	caller, err := s.identify(in, req)
+	if err != nil {
+		return s.deny(in, v, err)
+	}
+	v.troubleAsReply = caller.TroubleAs == access.TroubleAsReply
+	s.noteTLS(in, caller.Name)
+	taxpayer := strings.ToUpper(strings.TrimSpace(req.Text(soap.SlotUserGSTIN)))
+	switch {
+	case taxpayer == "":
+		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("why", "user_gstin is missing"))
+		return v.reply(bridge.Answer{Class: bridge.Refused, Message: "user_gstin is missing"})
+	case !caller.May(taxpayer):
+		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("taxpayer", short(taxpayer)))
+		return v.denial(s.Contract.Values.NotYours)
+	}
+	wait, ok := caller.Enter()
+	if !ok {
+		return s.busy(in, v, wait, slog.String("caller", caller.Name))
+	}
+	defer caller.Leave()
+	return v.reply(s.Canceller.Cancel(bridge.Request{
+		Ref: in.ref, Caller: caller.Name, Taxpayer: taxpayer,
+		IRN: req.Text(soap.SlotIRN), Reason: req.Text(soap.SlotCancelReason), Remarks: req.Text(soap.SlotCancelRemarks),
+		Received: in.received, Within: caller.Within,
+		SOAPIn: req.Masked(s.Decoder.Limits.TranscodedBytes), Render: v.render,
+	}))
+}
+
+// identify finds out who calls: by access token or, when there is none, by HTTP Basic or a WS-Security UsernameToken.
+// A UsernameToken beside an access token must be the same caller's, if that caller wants it checked.
+func (s *Server) identify(in inbound, req *soap.Request) (*access.Caller, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
+	defer cancel()
+	user := req.UsernameToken
+	switch token := req.Text(soap.SlotAccessToken); {
+	case token != "":
+		c, err := s.Access.Authenticate(ctx, token, in.from)
+		if err != nil || user == nil || c.WSSE != access.WSSECheck {
+			return c, err
+		}
+		other, err := s.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+		if err == nil && other != c {
+			err = access.ErrInvalid
+		}
+		return c, err
+	case in.authorization != "":
+		return s.Access.Basic(ctx, in.authorization, in.from)
+	case user != nil:
+		return s.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+	}
+	return nil, access.ErrInvalid
+}
+
+// deny answers a caller that is nobody. What is no denial (the journal can't be asked, too many wrong passwords) is
+// trouble, never a 204.
+func (s *Server) deny(in inbound, v voice, err error) reply {
+	var slow *access.SlowDownError
+	why := slog.String("why", err.Error())
+	switch {
+	case errors.As(err, &slow):
+		return s.busy(in, v, slow.RetryAfter, why)
+	case errors.Is(err, access.ErrExpired):
+		s.refused(in, RefusedExpired, why)
+		return v.denial(s.Contract.Values.TokenExpired)
+	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrAddress), errors.Is(err, access.ErrDigest),
+		errors.As(err, new(*access.DeniedError)):
+		s.refused(in, RefusedToken, why)
+		return v.denial(s.Contract.Values.TokenInvalid)
+	}
+	return s.busy(in, v, 5*time.Second, why)
+}
+
+// login is access_new_token.
+func (s *Server) login(in inbound, req *soap.Request) reply {
+	v := newVoice(s.Contract, in.ref, req)
+	ctx, cancel := context.WithTimeout(context.Background(), loginTime)
+	defer cancel()
+	issued, err := s.Access.Login(ctx, access.Login{
+		Username: req.Text(soap.SlotUsername), Password: req.Text(soap.SlotPassword),
+		ClientID: req.Text(soap.SlotClientID), ClientSecret: req.Text(soap.SlotClientSecret),
+		GrantType: req.Text(soap.SlotGrantType), From: in.from,
+	})
+	var denied *access.DeniedError
+	var slow *access.SlowDownError
+	switch {
+	case err == nil:
+		s.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
+		s.noteTLS(in, issued.Caller)
+		return v.token(soap.TokenReply{AccessToken: issued.Token, ExpiresIn: int(issued.Life.Seconds()), TokenType: "bearer"})
+	case errors.As(err, &denied):
+		s.refused(in, RefusedLogin, slog.String("caller", denied.Caller), slog.String("why", err.Error()))
+		return v.token(soap.TokenReply{ErrorDescription: denied.Description})
+	case errors.As(err, &slow):
+		s.refused(in, RefusedLogin, slog.String("why", err.Error()))
+		r := v.token(soap.TokenReply{ErrorDescription: "Too many failed attempts; try again later"})
+		r.retryAfter = slow.RetryAfter
+		return r
+	}
+	s.refused(in, RefusedBusy, slog.String("why", err.Error()))
+	return v.fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
+}
+
+// voice words answers for one request: in its SOAP version, related to its message id, as its caller wants it.
+type voice struct {
+	c              *soap.Contract
+	version        soap.Version
+	addressing     *soap.Addressing
+	ref            string
+	troubleAsReply bool
+}
+
+func newVoice(c *soap.Contract, ref string, req *soap.Request) voice {
+	return voice{c: c, version: req.Version, addressing: related(req.Addressing), ref: ref}
+}
+
+// related fixes the answer's message id, so that what is journaled and what is sent are the same bytes.
+func related(a *soap.Addressing) *soap.Addressing {
+	if a == nil {
+		return nil
+	}
+	fixed := *a
+	fixed.ReplyID = "urn:uuid:" + uuid.NewString()
+	return &fixed
+}
+
+// render is the envelope of an answer.
+func (v voice) render(a bridge.Answer) []byte {
+	switch {
+	case a.Fault == "":
+		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
+			IRN: a.IRN, CancelDate: a.CancelDate, Failed: a.Class != bridge.Cancelled, Message: a.Message,
+		})
+	case v.troubleAsReply:
+		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
+			Failed: true, Message: a.Fault + " [ref " + v.ref + "]", Code: "503",
+		})
+	}
+	return v.c.EncodeFault(v.version, v.addressing, soap.ServerFault(a.Fault), v.ref)
+}
+
+func (v voice) reply(a bridge.Answer) reply {
+	r := reply{status: 200, contentType: v.c.ContentType(v.version), body: v.render(a), retryAfter: a.RetryAfter}
+	if a.Fault != "" && !v.troubleAsReply {
+		r.status = v.c.FaultStatus(v.version, soap.ServerFault(a.Fault))
+	}
+	return r
+}
+
+// denial is a business answer to somebody who may not do this.
+func (v voice) denial(text string) reply {
+	body := v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{Failed: true, Message: text, Code: v.c.Values.AuthCode})
+	return reply{status: 200, contentType: v.c.ContentType(v.version), body: body}
+}
+
+func (v voice) token(t soap.TokenReply) reply {
+	return reply{status: 200, contentType: v.c.ContentType(v.version), body: v.c.EncodeToken(v.version, v.addressing, t)}
+}
+
+func (v voice) fault(f *soap.Fault, retryAfter time.Duration) reply {
+	return reply{
+		status: v.c.FaultStatus(v.version, f), contentType: v.c.ContentType(v.version),
+		body: v.c.EncodeFault(v.version, v.addressing, f, v.ref), retryAfter: retryAfter,
+	}
+}

@@ -1,0 +1,18 @@
+// Package server is the bridge's SOAP side on the wire: HTTP in, SOAP answers and faults out.
+//
+// Start with [Server.answer] in answer.go, the path of one call: decode, find out who calls, hand over to the
+// [Canceller], encode. It knows nothing of the HTTP engine. Everything that does is in http.go (Fiber, and the
+// fasthttp below it), so that the engine can be changed there alone.
+//
+// What callers can rely on:
+//
+//   - Whatever arrives, the answer is well-formed XML in the SOAP version of the request: a reply, or a fault with the
+//     HTTP status that fits. Texts are fixed; nothing of a request is echoed but the name of an unknown operation.
+//   - A request that two parties could read differently (two lengths, folded headers, …) is refused before it is read
+//     as SOAP, see framing.go.
+//   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
+//   - The WSDL tells the configured public address, never what a Host header says.
+//
+// The Service behind the Canceller logs each call that reaches it. This package logs what never does: denials, faults
+// before SOAP, and issued tokens. One line each, without bodies, tokens or passwords.
+package server

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"einvoice-bridge/bridge/soap"
+)
+
+// Forward relays what the bridge does not do itself (generating, fetching) to the provider, byte for byte.
+type Forward struct {
+	URL string // the provider's SOAP address
+	// Tokens relays access_new_token too. A token that the provider then issues counts as that of the caller whose
+	// login has the same user name and client id, until it expires.
+	Tokens      bool
+	Timeout     time.Duration // of one relayed call; 0: 60 s
+	MaxRequest  int           // bytes; 0: 2 MiB. Invoices are larger than cancellations
+	MaxResponse int           // bytes; 0: 4 MiB
+}
+
+// relay is a Forward at work.
+type relay struct {
+	Forward
+	client  *http.Client
+	decoder *soap.Decoder // reads as far as the operation's name in requests of any size that may be relayed
+}
+
+func newRelay(f Forward, d *soap.Decoder) (*relay, error) {
+	u, err := url.Parse(f.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("forward: the provider's address must be an absolute http or https URL")
+	}
+	f.Timeout = orElse(f.Timeout, 60*time.Second)
+	f.MaxRequest = orElse(f.MaxRequest, 2<<20)
+	f.MaxResponse = orElse(f.MaxResponse, 4<<20)
+	wide := *d
+	wide.Limits.BodyBytes, wide.Limits.InflatedBytes, wide.Limits.TranscodedBytes = f.MaxRequest, f.MaxRequest, 2*f.MaxRequest
+	return &relay{Forward: f, decoder: &wide, client: &http.Client{
+		Timeout: f.Timeout,
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DisableCompression: true, // what comes back goes on as it is
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// errNotSent marks a relayed call of which certainly nothing reached the provider.
+var errNotSent = errors.New("not sent")
+
+// forward relays a call whose operation is not ours. The answer, a fault included, goes back unchanged.
+func (s *Server) forward(in inbound, v soap.Version) reply {
+	r, err := s.relay.send(in)
+	if err != nil {
+		return s.unreachable(in, v, err)
+	}
+	return r
+}
+
+func (s *Server) unreachable(in inbound, v soap.Version, err error) reply {
+	s.refused(in, RefusedForward, slog.String("why", err.Error()))
+	text := "The provider did not answer; whether it carried out the operation is not known."
+	if errors.Is(err, errNotSent) {
+		text = "The provider can't be reached; the operation was not carried out. Retry later."
+	}
+	return voice{c: s.Contract, version: v, ref: in.ref}.fault(soap.ServerFault(text), 0)
+}
+
+// forwardLogin relays access_new_token and takes note of the token in the answer.
+func (s *Server) forwardLogin(in inbound, req *soap.Request) reply {
+	r, err := s.relay.send(in)
+	if err != nil {
+		return s.unreachable(in, req.Version, err)
+	}
+	got, err := s.Decoder.DecodeReply(soap.Header{ContentType: r.contentType, ContentEncoding: r.encoding}, r.body)
+	switch {
+	case err != nil:
+		s.Log.Warn("the provider's token answer can't be read; its token is not known here", "ref", in.ref, "err", err.Error())
+		return r
+	case got.Fault != nil || got.Token.AccessToken == "":
+		return r
+	}
+	caller, ok := s.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
+	if !ok {
+		s.Log.Warn("the provider issued a token to a login that is no caller's; it is not known here", "ref", in.ref, "from", in.from)
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
+	defer cancel()
+	if err := s.Access.Adopt(ctx, caller, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
+		s.refused(in, RefusedBusy, slog.String("caller", caller), slog.String("why", err.Error()))
+		return voice{c: s.Contract, version: req.Version, ref: in.ref}.
+			fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
+	}
+	s.Log.Info("the provider's access token adopted", "ref", in.ref, "caller", caller, "from", in.from)
+	return r
+}
+
+// send carries one request over. The body is copied: the transport may still read it after an answer or an error.
+func (r *relay) send(in inbound) (reply, error) {
+	req, err := http.NewRequest(http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
+	if err != nil {
+		return reply{}, errNotSent
+	}
+	for name, value := range map[string]string{
+		"Content-Type": in.header.ContentType, "Content-Encoding": in.header.ContentEncoding, "SOAPAction": in.header.SOAPAction,
+		"Accept": in.accept, "User-Agent": in.agent,
+	} {
+		if value != "" || name == "User-Agent" { // an empty one keeps net/http from saying its own
+			req.Header[name] = []string{value}
+		}
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		return reply{}, withoutURL(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, int64(r.MaxResponse)+1))
+	switch {
+	case err != nil:
+		return reply{}, fmt.Errorf("read the provider's answer: %w", withoutURL(err))
+	case res.StatusCode >= 300 && res.StatusCode < 400:
+		return reply{}, errors.New("the provider answered with a redirect; its address must be the final one")
+	case len(body) > r.MaxResponse:
+		return reply{}, fmt.Errorf("the provider's answer is over the limit of %d bytes", r.MaxResponse)
+	}
+	return reply{
+		status: res.StatusCode, contentType: res.Header.Get("Content-Type"), encoding: res.Header.Get("Content-Encoding"), body: body,
+	}, nil
+}
+
+// withoutURL keeps the provider's address, which may hold a key, out of logs, and marks what never left.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	return err
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Headers that may stand once. Of two, a proxy in front and the engine behind it may believe different ones, and then
+// they disagree on where a request ends or what it is (RFC 9112 §11.2, WS-I BP 1.1 R1109).
+const (
+	contentLength = iota
+	transferEncoding
+	expect
+	host
+	contentType
+	contentEncoding
+	soapAction
+	authorization
+	uniqueCount
+)
+
+var uniqueHeaders = [uniqueCount][]byte{
+	contentLength: []byte("Content-Length"), transferEncoding: []byte("Transfer-Encoding"),
+	expect: []byte("Expect"), host: []byte("Host"), contentType: []byte("Content-Type"),
+	contentEncoding: []byte("Content-Encoding"), soapAction: []byte("SOAPAction"), authorization: []byte("Authorization"),
+}
+
+// framing returns the HTTP status to refuse a request with that the engine let pass, or 0. It reads the header as it
+// arrived: the engine's own view lacks what it has made up its mind about.
+func framing(h *fasthttp.RequestHeader) int {
+	if p := h.Protocol(); !bytes.Equal(p, []byte("HTTP/1.1")) && !bytes.Equal(p, []byte("HTTP/1.0")) {
+		return http.StatusHTTPVersionNotSupported
+	}
+	return framingOf(h.RawHeaders())
+}
+
+func framingOf(raw []byte) int {
+	var seen [uniqueCount]bool
+	for line := range bytes.Lines(raw) {
+		line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+		if len(line) == 0 {
+			break
+		}
+		name, value, colon := bytes.Cut(line, []byte(":"))
+		if !ok || !colon || len(name) == 0 || name[0] == ' ' || name[0] == '\t' { // bare LF, junk, folded line
+			return http.StatusBadRequest
+		}
+		for i, unique := range uniqueHeaders {
+			if !bytes.EqualFold(name, unique) {
+				continue
+			}
+			if seen[i] {
+				return http.StatusBadRequest
+			}
+			seen[i] = true
+			if i == expect && !bytes.EqualFold(bytes.TrimSpace(value), []byte("100-continue")) {
+				return http.StatusExpectationFailed
+			}
+		}
+	}
+	if seen[contentLength] && seen[transferEncoding] {
+		return http.StatusBadRequest
+	}
+	return 0
+}

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/wsdl"
+)
+
+// tryPath is where the page's form goes.
+const tryPath = "/einvoice/try"
+
+//go:embed page
+var pageFiles embed.FS
+
+var pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.html"))
+
+// page is the service's page for people. It runs no script and loads nothing.
+type page struct {
+	plain []byte // as a GET gets it
+	csp   string
+	data  pageData
+}
+
+type pageData struct {
+	Style      template.CSS
+	Addresses  []string
+	Operations []soap.Operation
+	Flavours   []flavourLink
+	Samples    []sample
+	Faults     []faultText
+	Try        string
+	Form       map[string]string // what was typed, the token left out
+	Fields     []formField
+	Sent       string // by the form; empty on the plain page
+	Status     int
+	Answer     string
+	Took       time.Duration
+}
+
+type flavourLink struct{ Name, Path, For string }
+
+type sample struct {
+	Version soap.Version
+	Header  soap.Header
+	Body    string
+}
+
+type faultText struct{ Text, Meaning string }
+
+type formField struct{ Slot, Label, Hint string }
+
+var flavourFor = map[string]string{
+	"document":          "every tool; start here",
+	"document-sequence": "tools that dislike xsd:all",
+	"rpc-literal":       "callers that were made for the provider's own service",
+	"rpc-encoded":       ".NET 1.x and 2.0, Delphi 7, soap4r, Tcl",
+	"document-soap12":   "callers that want a SOAP 1.2 port",
+	saved:               "callers made from the description that this operator keeps",
+}
+
+var faultTexts = []faultText{
+	{bridge.FaultWaiting, "It is written down and will be carried out. Ask again for the outcome."},
+	{bridge.FaultBusy, "Nothing was sent. Try again after the time in Retry-After."},
+	{bridge.FaultNotApplied, "The authority certainly did not carry it out."},
+	{bridge.FaultUnknown, "The bridge goes on finding out. Ask again for the outcome."},
+	{bridge.FaultMisconfigured, "Sending again won't help until the operator has acted."},
+}
+
+var formFields = []formField{
+	{soap.SlotAccessToken, "access_token", "from access_new_token or the operator"},
+	{soap.SlotUserGSTIN, "user_gstin", "GSTIN or TIN of the taxpayer"},
+	{soap.SlotIRN, "irn", "IRN or document id"},
+	{soap.SlotCancelReason, "cancel_reason", "1 duplicate, 2 data entry mistake, 3 order cancelled, 4 others"},
+	{soap.SlotCancelRemarks, "cancel_remarks", "may be empty"},
+}
+
+func (s *Server) newPage() (*page, error) {
+	style, err := pageFiles.ReadFile("page/style.css")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(style)
+	p := &page{csp: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	p.data = pageData{
+		Style: template.CSS(style), Operations: []soap.Operation{s.Contract.Token, s.Contract.Cancel},
+		Samples: s.samples(), Faults: faultTexts, Try: strings.TrimPrefix(tryPath, "/"), Fields: formFields,
+	}
+	for _, path := range Paths {
+		p.data.Addresses = append(p.data.Addresses, s.PublicURL+path)
+	}
+	for _, name := range append(wsdl.Flavours(), saved) {
+		if s.documents[Paths[0]][name] != nil {
+			p.data.Flavours = append(p.data.Flavours, flavourLink{name, "wsdl/" + name + ".wsdl", flavourFor[name]})
+		}
+	}
+	p.plain, err = p.data.html()
+	return p, err
+}
+
+func (d pageData) html() ([]byte, error) {
+	var b bytes.Buffer
+	err := pageTemplate.ExecuteTemplate(&b, "page.html", d)
+	return b.Bytes(), err
+}
+
+// samples are calls of eInvoiceCancel with the values of the provider's documentation.
+func (s *Server) samples() []sample {
+	values := map[string]string{
+		soap.SlotAccessToken: "b29cee2156282be62f51b24fe8b3f07f01c9bff1", soap.SlotUserGSTIN: "09AAAPG7885R002",
+		soap.SlotIRN:          "1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae",
+		soap.SlotCancelReason: "1", soap.SlotCancelRemarks: "Wrong entry",
+	}
+	var out []sample
+	for _, v := range []soap.Version{soap.SOAP11, soap.SOAP12} {
+		out = append(out, sample{
+			Version: v, Header: s.Contract.RequestHeader(v, &s.Contract.Cancel),
+			Body: lines(s.Contract.EncodeRequest(v, &s.Contract.Cancel, values)),
+		})
+	}
+	return out
+}
+
+// lines puts each element of an envelope on a line of its own, for reading.
+func lines(envelope []byte) string { return strings.ReplaceAll(string(envelope), "><", ">\n<") }
+
+func (s *Server) sendPage(c *fiber.Ctx, html []byte) error {
+	c.Set("Content-Security-Policy", s.page.csp)
+	c.Set("X-Content-Type-Options", "nosniff")
+	c.Set("Referrer-Policy", "no-referrer")
+	c.Set("Cache-Control", "no-store")
+	return s.send(c, reply{status: http.StatusOK, contentType: "text/html; charset=utf-8", body: html})
+}
+
+// try carries out what was typed into the page's form, as if an ERP had sent it, and shows both envelopes.
+func (s *Server) try(c *fiber.Ctx) error {
+	media, _, err := mime.ParseMediaType(c.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return fiber.ErrUnsupportedMediaType
+	}
+	typed, err := url.ParseQuery(string(c.Request().Body()))
+	if err != nil {
+		return fiber.ErrBadRequest
+	}
+	values := map[string]string{}
+	for _, f := range formFields {
+		values[f.Slot] = typed.Get(f.Slot)
+	}
+	v := soap.SOAP11
+	if typed.Get("version") == soap.SOAP12.String() {
+		v = soap.SOAP12
+	}
+	in := s.inbound(c)
+	in.authorization, in.header = "", s.Contract.RequestHeader(v, &s.Contract.Cancel)
+	in.body = s.Contract.EncodeRequest(v, &s.Contract.Cancel, values)
+	r := s.answer(in)
+
+	d := s.page.data
+	values[soap.SlotAccessToken] = "***"
+	d.Sent = lines(s.Contract.EncodeRequest(v, &s.Contract.Cancel, values))
+	d.Answer, d.Status, d.Took = lines(r.body), r.status, time.Since(in.received).Round(time.Millisecond)
+	delete(values, soap.SlotAccessToken)
+	d.Form, d.Try = values, "try"
+	html, err := d.html()
+	if err != nil {
+		return err
+	}
+	return s.sendPage(c, html)
+}

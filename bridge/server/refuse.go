@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/soap"
+)
+
+// Refusal is why a request did not reach the Canceller: a closed set, fit for a metric label.
+type Refusal string
+
+// The refusals.
+const (
+	RefusedHTTP     Refusal = "http"     // not found, wrong method, bad framing, too large, too slow
+	RefusedSOAP     Refusal = "soap"     // no readable call of a known operation
+	RefusedToken    Refusal = "token"    // nobody's token, login or password
+	RefusedExpired  Refusal = "expired"  // an expired token
+	RefusedTaxpayer Refusal = "taxpayer" // not this caller's taxpayer
+	RefusedLogin    Refusal = "login"    // access_new_token said no
+	RefusedBusy     Refusal = "busy"     // too many calls, or the journal could not be asked
+	RefusedPanic    Refusal = "panic"    // a fault of our own
+	RefusedForward  Refusal = "forward"  // the provider could not be reached
+)
+
+// refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
+func (s *Server) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
+	s.Refused(kind)
+	all := append([]slog.Attr{
+		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
+		slog.String("path", short(in.path)),
+	}, attrs...)
+	s.Log.LogAttrs(context.Background(), slog.LevelWarn, "request refused", all...)
+}
+
+// fault answers a request that could not be read as a call.
+func (s *Server) fault(in inbound, f *soap.Fault) reply {
+	kind := RefusedSOAP
+	if f.HTTPStatus != 0 {
+		kind = RefusedHTTP
+	}
+	s.refused(in, kind, slog.String("why", f.Text))
+	return voice{c: s.Contract, version: f.Version, addressing: related(f.Addressing), ref: in.ref}.fault(f, 0)
+}
+
+// busy answers a request that can't be served now.
+func (s *Server) busy(in inbound, v voice, wait time.Duration, attrs ...slog.Attr) reply {
+	s.refused(in, RefusedBusy, attrs...)
+	return v.reply(bridge.Answer{Fault: bridge.FaultBusy, RetryAfter: wait})
+}
+
+// httpFault is the fault of an HTTP status. Its text is ours: what the engine says may hold pieces of the request.
+func (s *Server) httpFault(status int) *soap.Fault {
+	switch status {
+	case http.StatusNotFound:
+		return soap.HTTPFault(status, "There is no service at this address; SOAP calls go to "+strings.Join(Paths, " or "))
+	case http.StatusMethodNotAllowed:
+		return soap.HTTPFault(status, "Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl")
+	case http.StatusRequestTimeout:
+		return soap.HTTPFault(status, "The request took too long to arrive")
+	case http.StatusRequestEntityTooLarge:
+		return tooLarge(s.bodyLimit())
+	case http.StatusUnsupportedMediaType:
+		return soap.HTTPFault(status, "This address takes the service page's form only")
+	case http.StatusExpectationFailed:
+		return soap.HTTPFault(status, "The only expectation that can be met is 100-continue")
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return soap.HTTPFault(status, "The HTTP header is over the limit of "+strconv.Itoa(headerLimit)+" bytes")
+	case http.StatusHTTPVersionNotSupported:
+		f := soap.HTTPFault(status, "HTTP/1.0 and HTTP/1.1 are spoken here")
+		f.Code = soap.Client
+		return f
+	case http.StatusInternalServerError:
+		return soap.ServerFault("Internal error; if this was a cancellation, its outcome is unknown. Sending the same request again is safe.")
+	}
+	return soap.HTTPFault(http.StatusBadRequest, "The HTTP request is malformed")
+}
+
+func tooLarge(limit int) *soap.Fault {
+	return soap.HTTPFault(http.StatusRequestEntityTooLarge, "The request body is over the limit of "+strconv.Itoa(limit)+" bytes")
+}
+
+// guessVersion is the SOAP version to refuse in when the envelope was not read.
+func guessVersion(contentType string) soap.Version {
+	name, _, _ := strings.Cut(contentType, ";")
+	if strings.EqualFold(strings.TrimSpace(name), "application/soap+xml") {
+		return soap.SOAP12
+	}
+	return soap.SOAP11
+}
+
+// short cuts what a stranger sent to what a log line needs of it.
+func short(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

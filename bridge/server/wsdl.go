@@ -1,0 +1,140 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/wsdl"
+)
+
+// document is one description, ready to be sent.
+type document struct {
+	body              []byte
+	contentType, etag string
+}
+
+// saved is the flavour of an operator's own description.
+const saved = "saved"
+
+// describe renders every flavour for every path. A flavour that can't describe the contract is left out, unless it is
+// the one behind a plain ?wsdl.
+func (s *Server) describe() error {
+	if s.Flavour == "" {
+		s.Flavour = wsdl.Default
+		if s.SavedWSDL != nil {
+			s.Flavour = saved
+		}
+	}
+	s.documents = map[string]map[string]*document{}
+	for _, path := range Paths {
+		s.documents[path] = map[string]*document{}
+		for _, flavour := range append(wsdl.Flavours(), saved) {
+			if flavour == saved && s.SavedWSDL == nil {
+				continue
+			}
+			doc, err := s.render(flavour, path)
+			if err != nil && flavour == s.Flavour {
+				return err
+			}
+			if err != nil {
+				s.Log.Info("WSDL flavour is not offered", "flavour", flavour, "why", err.Error())
+				continue
+			}
+			s.documents[path][flavour] = doc
+		}
+	}
+	if s.documents[Paths[0]][s.Flavour] == nil {
+		_, err := wsdl.Render(s.Flavour, wsdl.Params{})
+		return err
+	}
+	var err error
+	s.page, err = s.newPage()
+	return err
+}
+
+func (s *Server) render(flavour, path string) (*document, error) {
+	var body []byte
+	var err error
+	charset := "utf-8"
+	if flavour == saved {
+		body, err = wsdl.Readdress(s.SavedWSDL, s.PublicURL+path)
+		charset = wsdl.Charset(s.SavedWSDL)
+		if path == Paths[0] && !strings.HasPrefix(charset, "utf-") {
+			s.Log.Warn("the saved WSDL is not in UTF-8 or UTF-16, which .NET tools insist on", "charset", charset)
+		}
+	} else {
+		body, err = wsdl.Render(flavour, describing(s.Contract, s.PublicURL+path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body)
+	return &document{body, "text/xml; charset=" + charset, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, nil
+}
+
+// describing is the contract as the description tells it.
+func describing(c *soap.Contract, location string) wsdl.Params {
+	p := wsdl.Params{Location: location, Namespace: c.Namespace, Qualified: c.Qualified, TypedFault: c.Faults.TypedDetail}
+	for _, op := range []soap.Operation{c.Token, c.Cancel} {
+		p.Operations = append(p.Operations, wsdl.Operation{
+			Name: op.Name, Documentation: op.Description, SOAPAction: op.SOAPAction,
+			Request: names(op.Request), Response: names(op.Response),
+			ResponseName: op.ResponseName, Wrapper: op.ResponseWrapper,
+		})
+	}
+	return p
+}
+
+func names(parts []soap.Part) []string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = p.Name
+	}
+	return out
+}
+
+// get answers GET and HEAD of a service path: the description when the query says wsdl in any letter case, else the
+// page for people. Tools also ask for ?xsd=…, ?disco and the like and wait for a quick no.
+func (s *Server) get(path string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		query := strings.ToLower(string(c.Request().URI().QueryString()))
+		values, _ := url.ParseQuery(query)
+		switch {
+		case values.Has("xsd") || values.Has("disco") || values.Has("mex"):
+			return fiber.ErrNotFound
+		case !strings.Contains(query, "wsdl"):
+			return s.sendPage(c, s.page.plain)
+		case values.Has("flavour"):
+			return s.sendWSDL(c, path, values.Get("flavour"))
+		}
+		return s.sendWSDL(c, path, s.Flavour)
+	}
+}
+
+// getWSDL answers /wsdl/NAME.wsdl.
+func (s *Server) getWSDL(c *fiber.Ctx) error {
+	name, ok := strings.CutSuffix(strings.ToLower(c.Params("name")), ".wsdl")
+	if !ok {
+		return fiber.ErrNotFound
+	}
+	return s.sendWSDL(c, Paths[0], name)
+}
+
+func (s *Server) sendWSDL(c *fiber.Ctx, path, flavour string) error {
+	doc := s.documents[path][flavour]
+	if doc == nil {
+		return fiber.ErrNotFound
+	}
+	c.Set("ETag", doc.etag)
+	if match := c.Get("If-None-Match"); match == "*" || strings.Contains(match, doc.etag) {
+		c.Status(http.StatusNotModified)
+		return nil
+	}
+	return s.send(c, reply{status: http.StatusOK, contentType: doc.contentType, body: doc.body})
+}
