@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/bridge/soap"
+)
+
+func demoCommand() *cobra.Command {
+	d := demo{}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: simulators, bridge and one cancellation through each upstream, without any set-up",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.out = cmd.OutOrStdout()
+			return d.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&d.listen, "listen", "127.0.0.1:8080", "address for SOAP callers; 127.0.0.1:0 takes a free port")
+	cmd.Flags().StringVar(&d.dir, "dir", "", "folder that keeps journal and configuration; a temporary one by default")
+	cmd.Flags().BoolVar(&d.once, "once", false, "end after the calls: exit 0 if every answer was right, else 1")
+	return cmd
+}
+
+// demo is a bridge in front of simulators, and a caller that shows what goes over each wire.
+type demo struct {
+	listen, dir string
+	once        bool
+	out         io.Writer
+
+	app   *app
+	sims  []simulator
+	taps  map[string]*tap
+	wrong int // answers that were not right
+}
+
+func (d *demo) run(ctx context.Context) error {
+	dir, done, err := workDir(d.dir)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if d.sims, err = simulators(dir); err != nil {
+		return err
+	}
+	d.taps = map[string]*tap{}
+	urls, closeAll, err := listenAll(d.sims, func(s simulator) http.Handler {
+		d.taps[s.name] = &tap{handler: s.handler}
+		return d.taps[s.name]
+	})
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	if err := d.startBridge(ctx, dir, urls); err != nil {
+		return err
+	}
+	d.show()
+	if !d.once && !interrupted(ctx) {
+		d.invite()
+		err = d.app.wait(ctx)
+	}
+	if stopErr := d.app.stop(); err == nil {
+		err = stopErr
+	}
+	if err == nil && d.wrong > 0 {
+		fmt.Fprintf(d.out, "\n%d answers were not right.\n", d.wrong)
+		return exitCode(1)
+	}
+	return err
+}
+
+func (d *demo) startBridge(ctx context.Context, dir string, urls map[string]string) error {
+	path := filepath.Join(dir, "bridge.yaml")
+	if err := os.WriteFile(path, []byte(demoConfig(d.sims, urls, d.listen, dir)), 0o600); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	f, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	f.PublicURL = "http://" + d.listen
+	if strings.HasSuffix(d.listen, ":0") {
+		f.PublicURL = ""
+	}
+	// The first call of the demo is the story; only trouble is worth a line between.
+	log := newLogger(os.Stderr, config.Log{Format: "text", Level: slog.LevelError.String()})
+	if d.app, err = newApp(ctx, f, log); err != nil {
+		return err
+	}
+	if err := d.app.start(); err != nil {
+		d.app.release()
+		return err
+	}
+	return nil
+}
+
+// show makes the demo's calls: a success and a refusal through each upstream, and one repeat.
+func (d *demo) show() {
+	for i, s := range d.sims {
+		d.call(s, "is cancelled", s.success, soap.CancelReply{IRN: s.success, Code: "200"})
+		d.call(s, "is refused", s.refusal, soap.CancelReply{Failed: true, Message: s.says, Code: "204"})
+		if i == 0 {
+			d.call(s, "is asked for again: answered from the journal, nothing is sent", s.success,
+				soap.CancelReply{IRN: s.success, Code: "200"})
+		}
+	}
+}
+
+// envelope is the provider's own sample request, with another taxpayer and document.
+func envelope(taxpayer, irn string) string {
+	return `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:urn="urn:server">   <soapenv:Header/>   <soapenv:Body>      <urn:eInvoiceCancel>         <access_token>` +
+		demoToken + `</access_token>         <user_gstin>` + taxpayer + `</user_gstin>         <irn>` + irn +
+		`</irn>         <cancel_reason>1</cancel_reason>         <cancel_remarks>Wrong entry</cancel_remarks>      </urn:eInvoiceCancel>   </soapenv:Body></soapenv:Envelope>`
+}
+
+// call posts one envelope, shows what went over both wires and holds the answer against want. The date of a success
+// is the authority's and only its form is known.
+func (d *demo) call(s simulator, what, document string, want soap.CancelReply) {
+	in := envelope(s.taxpayer, document)
+	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.title, document, what, in)
+	body, err := post(d.app.server.PublicURL+server.Paths[0], in)
+	if err != nil {
+		d.complain("no answer: %v", err)
+		return
+	}
+	d.showWire(s)
+	fmt.Fprintf(d.out, "SOAP out\n  %s\n", body)
+	got, err := soap.NewDecoder(soap.DefaultContract()).DecodeReply(soap.Header{ContentType: soapType}, body)
+	switch {
+	case err != nil:
+		d.complain("the answer can't be read: %v", err)
+	case got.Fault != nil:
+		d.complain("a fault: %s", got.Fault.Text)
+	default:
+		d.compare(got.Cancel, want)
+	}
+}
+
+func (d *demo) compare(got, want soap.CancelReply) {
+	_, err := time.Parse(time.DateTime, got.CancelDate)
+	if dated := err == nil; dated != (want.Code == "200") {
+		d.complain("cancel date %q", got.CancelDate)
+		return
+	}
+	if want.CancelDate = got.CancelDate; got != want {
+		d.complain("got %+v, want %+v", got, want)
+		return
+	}
+	fmt.Fprintln(d.out, "✔ right")
+}
+
+func (d *demo) complain(format string, args ...any) {
+	d.wrong++
+	fmt.Fprintf(d.out, "✘ "+format+"\n", args...)
+}
+
+// showWire prints what reached the simulator since the last call: the bytes, and what they say decrypted.
+func (d *demo) showWire(s simulator) {
+	calls := s.log.Calls()
+	raw := d.taps[s.name].take()
+	if len(raw) == 0 {
+		fmt.Fprintln(d.out, "JSON on the wire\n  (none)")
+	}
+	calls = calls[len(calls)-len(raw):]
+	for i, r := range raw {
+		c := calls[i]
+		fmt.Fprintf(d.out, "JSON on the wire: %s\n  %s %s\n", c.Operation, c.Method, c.URL)
+		if len(r.request) > 0 {
+			fmt.Fprintf(d.out, "  sent      %s\n", r.request)
+		}
+		if plain := strings.TrimSpace(string(c.Request)); plain != "" && plain != strings.TrimSpace(string(r.request)) {
+			fmt.Fprintf(d.out, "  decrypted %s\n", plain)
+		}
+		fmt.Fprintf(d.out, "  received  %d %s\n", c.Status, bytes.TrimSpace(r.reply))
+		if plain := strings.TrimSpace(string(c.Reply)); plain != "" && plain != strings.TrimSpace(string(r.reply)) {
+			fmt.Fprintf(d.out, "  decrypted %s\n", plain)
+		}
+	}
+}
+
+// invite prints what to do next.
+func (d *demo) invite() {
+	url := d.app.server.PublicURL + server.Paths[0]
+	s := d.sims[0]
+	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
+		url, url, d.app.consoleURL(), envelope(s.taxpayer, s.success), url)
+}
+
+const soapType = "text/xml; charset=utf-8"
+
+func post(url, body string) ([]byte, error) {
+	client := http.Client{Timeout: time.Minute}
+	resp, err := client.Post(url, soapType, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+}

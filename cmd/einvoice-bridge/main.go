@@ -1,0 +1,43 @@
+// Command einvoice-bridge stands at a SOAP service's address and carries eInvoiceCancel calls to the REST APIs of tax
+// authorities and providers. The commands are one file each; app.go is the wiring, read top to bottom.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		var said exitCode
+		if errors.As(err, &said) {
+			os.Exit(int(said))
+		}
+		fmt.Fprintln(os.Stderr, "einvoice-bridge:", err)
+		os.Exit(1)
+	}
+}
+
+// exitCode ends the program with a code after everything has been said.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "einvoice-bridge",
+		Short:         "SOAP in, e-invoice cancellation at the authority, SOAP out",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), versionCommand())
+	return cmd
+}

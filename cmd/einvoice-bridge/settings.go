@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/bridge/soap"
+)
+
+// What follows hands the configuration file to the packages, each in its own words.
+
+func serviceConfig(f *config.File) bridge.Config {
+	return bridge.Config{
+		ReplyWithin: f.ReplyWithin.D(), CarryOutWithin: f.CarryOutWithin.D(), RepeatRefusalsAfter: f.RepeatRefusalsAfter.D(),
+		AlreadyCancelled: bridge.AlreadyPolicy(f.AlreadyCancelled), AlreadyMessage: f.AlreadyMessage,
+	}
+}
+
+func accessConfig(f *config.File) access.Config {
+	cfg := access.Config{TokenLife: f.Token.TTL.D()}
+	for name, c := range f.Callers {
+		caller := access.CallerConfig{
+			Name: name, Tokens: c.Tokens, Taxpayers: c.Taxpayers.List, AllTaxpayers: c.Taxpayers.All,
+			Within: c.ReplyWithin.D(), TroubleAs: access.TroubleAs(c.TroubleAs), Addresses: c.Addresses,
+			InFlight: c.InFlight, PerMinute: c.PerMinute, WSSE: access.WSSE(c.WSSE),
+		}
+		if g := c.Login; g != nil {
+			caller.Login = &access.LoginConfig{
+				Username: g.Username, Password: g.Password.Reveal(), ClientID: g.ClientID, ClientSecret: g.ClientSecret.Reveal(),
+			}
+		}
+		cfg.Callers = append(cfg.Callers, caller)
+	}
+	return cfg
+}
+
+// serverOptions are the SOAP side's, but for what only the wiring has.
+func serverOptions(f *config.File) (server.Options, error) {
+	contract, err := contractOf(f)
+	if err != nil {
+		return server.Options{}, err
+	}
+	d := soap.NewDecoder(contract)
+	d.Limits.BodyBytes = f.Limits.Body
+	d.Strict = f.Strictness == "strict"
+	if errs := d.Limits.Check(); len(errs) > 0 {
+		return server.Options{}, fmt.Errorf("limits: %w", errors.Join(errs...))
+	}
+	o := server.Options{
+		Listeners: listeners(f), PublicURL: f.PublicURL, Contract: contract, Decoder: d,
+		Flavour: f.WSDL.Flavour, InFlight: f.Limits.InFlight, TrustedProxies: f.TrustedProxies,
+	}
+	if f.WSDL.Saved != "" {
+		o.SavedWSDL, o.Flavour = []byte(f.WSDL.Saved), ""
+	}
+	if f.Forward.URL != "" {
+		o.Forward = &server.Forward{URL: f.Forward.URL, Tokens: f.Forward.RelayTokens, Timeout: f.Forward.Timeout.D()}
+	}
+	return o, nil
+}
+
+func listeners(f *config.File) []server.Listener {
+	var all []server.Listener
+	for _, l := range f.Listen {
+		s := server.Listener{Address: l.Address}
+		if t := l.TLS; t != nil {
+			s.TLS = &server.TLS{
+				Certificates: []server.KeyPair{{CertFile: t.Certificate, KeyFile: t.Key}},
+				Profile:      server.Profile(t.Profile), ClientCA: t.ClientCA,
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// contractOf is the documented contract, or the one that the saved WSDL describes, with what is configured laid over.
+func contractOf(f *config.File) (*soap.Contract, error) {
+	c := soap.DefaultContract()
+	if f.WSDL.Saved != "" {
+		saved, err := soap.ContractFromWSDL([]byte(f.WSDL.Saved))
+		if err != nil {
+			return nil, fmt.Errorf("wsdl.saved: %w", err)
+		}
+		c = saved
+	}
+	set(&c.Namespace, f.Contract.Namespace)
+	c.NamespaceAliases = append(c.NamespaceAliases, f.Contract.NamespaceAliases...)
+	for name, o := range f.Contract.Operations {
+		op := c.Operation(name)
+		if op == nil {
+			return nil, fmt.Errorf("contract.operations: %q is none of %s, %s", name, c.Cancel.Name, c.Token.Name)
+		}
+		layOver(op, o)
+	}
+	v := f.Contract.Values
+	for _, w := range []struct {
+		into *string
+		word string
+	}{
+		{&c.Values.SuccessStatus, v.Success}, {&c.Values.FailedStatus, v.Failed},
+		{&c.Values.SuccessCode, v.SuccessCode}, {&c.Values.FailedCode, v.FailedCode},
+		{&c.Values.SuccessFlag, v.SuccessFlag}, {&c.Values.FailedFlag, v.FailedFlag},
+		{&c.Values.AuthCode, v.AuthCode}, {&c.Values.TokenExpired, v.TokenExpired},
+		{&c.Values.TokenInvalid, v.TokenInvalid}, {&c.Values.NotYours, v.NotYours},
+	} {
+		set(w.into, w.word)
+	}
+	c.Mimic = soap.Mimic{EncodingStyle: f.Mimic.EncodingStyle, ResponseCharset: f.Mimic.ResponseCharset}
+	c.Faults = soap.FaultStyle{TypedDetail: f.FaultDetail == "typed", SpecStatus: f.SOAP12FaultStatus == "spec"}
+	if errs := c.Check(); len(errs) > 0 {
+		return nil, fmt.Errorf("contract: %w", errors.Join(errs...))
+	}
+	return c, nil
+}
+
+func layOver(op *soap.Operation, o config.Operation) {
+	set(&op.ResponseWrapper, o.ResponseWrapper)
+	if len(o.Request) > 0 {
+		op.Request = parts(o.Request)
+	}
+	if len(o.Response) > 0 {
+		op.Response = parts(o.Response)
+	}
+	for alias, slot := range o.Aliases {
+		if op.Aliases == nil {
+			op.Aliases = map[string]string{}
+		}
+		op.Aliases[alias] = slot
+	}
+}
+
+func parts(list []config.Part) []soap.Part {
+	all := make([]soap.Part, len(list))
+	for i, p := range list {
+		all[i] = soap.Part{Slot: p.Slot, Name: p.Name, Const: p.Const}
+	}
+	return all
+}
+
+func set(into *string, word string) {
+	if word != "" {
+		*into = word
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/nic"
+)
+
+// simulator is one authority or provider of the demo: what is served, what the configuration needs to reach it, and
+// two documents worth cancelling.
+type simulator struct {
+	name     string // of the upstream in the demo's configuration
+	title    string
+	handler  http.Handler
+	log      *sandbox.Sandbox
+	taxpayer string
+	success  string // document id that can be cancelled
+	refusal  string // document id that is refused …
+	says     string // … with these words
+	upstream string // YAML of the upstream, below its name; %s is the base URL
+	settings string // YAML of the taxpayer beside its upstream
+}
+
+// demoToken is the access token of the provider's own sample request.
+const demoToken = "b29cee2156282be62f51b24fe8b3f07f01c9bff1"
+
+// simulators makes the demo's simulators anew, with their key files in dir.
+func simulators(dir string) ([]simulator, error) {
+	n := nic.Demo(nic.Options{})
+	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o644); err != nil {
+		return nil, fmt.Errorf("writing the simulator's public key: %w", err)
+	}
+	return []simulator{{
+		name: "nic", title: "NIC, India's e-invoice portal (encrypted)", handler: n, log: n.Sandbox,
+		taxpayer: nic.DemoGSTIN, success: nic.DemoIRN, refusal: nic.DemoForeignIRN,
+		says: "2143: Invoice does not belongs to the user GSTIN",
+		upstream: fmt.Sprintf("    kind: nic\n    environment: sandbox\n    base_url: %%s\n    client_id: %q\n    client_secret: %q\n    public_key: file:nic.pem\n",
+			nic.DemoClientID, nic.DemoClientSecret),
+		settings: fmt.Sprintf("    username: %q\n    password: %q\n", nic.DemoUser, nic.DemoPassword),
+	}}, nil
+}
+
+// listenAll serves the simulators on free ports of the loopback address and tells each one's base URL by name.
+func listenAll(sims []simulator, wrap func(simulator) http.Handler) (map[string]string, func(), error) {
+	urls := map[string]string{}
+	var open []*sandbox.Listener
+	closeAll := func() {
+		for _, l := range open {
+			_ = l.Close() // its callers are ours and gone
+		}
+	}
+	for _, s := range sims {
+		l, err := sandbox.Listen("127.0.0.1:0", wrap(s))
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("simulator %s: %w", s.name, err)
+		}
+		open = append(open, l)
+		urls[s.name] = l.URL
+	}
+	return urls, closeAll, nil
+}
+
+// demoConfig is the demo's configuration file, complete: it can be served and changed by hand.
+func demoConfig(sims []simulator, urls map[string]string, listen, dir string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Written by einvoice-bridge demo: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\n"+
+		"console: {listen: \"127.0.0.1:0\"}\nlog: {level: warn}\nupstreams:\n", listen, "sqlite:"+filepath.Join(dir, "bridge.db"))
+	for _, s := range sims {
+		fmt.Fprintf(&b, "  %s:\n"+s.upstream, s.name, urls[s.name])
+	}
+	b.WriteString("taxpayers:\n")
+	for _, s := range sims {
+		fmt.Fprintf(&b, "  %s:\n    upstream: %s\n%s", s.taxpayer, s.name, s.settings)
+	}
+	fmt.Fprintf(&b, "callers:\n  erp:\n    tokens: [\"sha256:%s\"] # %s\n    taxpayers: all\n", access.HashToken(demoToken), demoToken)
+	return b.String()
+}
+
+func sandboxCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Serve the simulators of the upstreams alone, for trying a configuration",
+		Long: "Sandbox serves each simulator on a port of its own and prints the configuration that reaches them.\n" +
+			"Faults, clock, documents and the log of calls are under /_sandbox/ of each.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serveSandbox(cmd, dir)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder for keys and the configuration; a temporary one by default")
+	return cmd
+}
+
+func serveSandbox(cmd *cobra.Command, dir string) error {
+	dir, done, err := workDir(dir)
+	if err != nil {
+		return err
+	}
+	defer done()
+	sims, err := simulators(dir)
+	if err != nil {
+		return err
+	}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	path := filepath.Join(dir, "bridge.yaml")
+	if err := os.WriteFile(path, []byte(demoConfig(sims, urls, "127.0.0.1:8080", dir)), 0o600); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	w := cmd.OutOrStdout()
+	for _, s := range sims {
+		fmt.Fprintf(w, "%-14s %s  %s\n", s.name, urls[s.name], s.title)
+	}
+	fmt.Fprintf(w, "\nconfiguration  %s\ntry it with    einvoice-bridge serve -c %s\n", path, path)
+	<-cmd.Context().Done()
+	return nil
+}
+
+// workDir is dir, made if need be, or a temporary folder that done removes.
+func workDir(dir string) (path string, done func(), err error) {
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "einvoice-bridge-")
+		return dir, func() { os.RemoveAll(dir) }, err
+	}
+	if err = os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, fmt.Errorf("making the folder: %w", err)
+	}
+	dir, err = filepath.Abs(dir)
+	return dir, func() {}, err
+}
+
+// interrupted is whether ctx ended by a signal, which is how demo and sandbox are meant to end.
+func interrupted(ctx context.Context) bool { return ctx.Err() != nil }
