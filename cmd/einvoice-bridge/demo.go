@@ -54,10 +54,16 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	if d.sims, err = simulators(dir); err != nil {
+	sims, err := simulators(dir)
+	if err != nil {
 		return err
 	}
-	d.taps = map[string]*tap{}
+	return d.play(ctx, dir, sims)
+}
+
+// play starts everything, makes the calls, and then serves unless it is to end.
+func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
+	d.sims, d.taps = sims, map[string]*tap{}
 	urls, closeAll, err := listenAll(d.sims, func(s simulator) http.Handler {
 		d.taps[s.name] = &tap{handler: s.handler}
 		return d.taps[s.name]

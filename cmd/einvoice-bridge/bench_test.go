@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/nic"
+)
+
+// startBench starts a bridge on a journal on disk, in front of NIC's simulator, which takes every IRN.
+func startBench(tb testing.TB) *app {
+	tb.Helper()
+	dir := tb.TempDir()
+	n := nic.Demo(nic.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 64, NoBodies: true}})
+	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	sims, err := simulators(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sims = sims[:1]
+	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	urls, closeAll, err := listenAll(sims, func(simulator) http.Handler { return n })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(closeAll)
+	f, err := config.Parse([]byte(demoConfig(sims, urls, "127.0.0.1:0", dir)), dir, os.LookupEnv)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a, err := newApp(context.Background(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := a.stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return a
+}
+
+// fsyncTime is the median time that the disk below dir takes for one small durable write.
+func fsyncTime(tb testing.TB, dir string) time.Duration {
+	tb.Helper()
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	var all []time.Duration
+	for range 50 {
+		if _, err := f.Write(make([]byte, 4096)); err != nil {
+			tb.Fatal(err)
+		}
+		start := time.Now()
+		if err := f.Sync(); err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, time.Since(start))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// The whole path: 32 callers over real sockets, journal on disk with fsync, NIC's encryption, masked exchanges kept.
+// Load generator and simulator run in the same process and share the processors.
+func BenchmarkWholePath(b *testing.B) {
+	a := startBench(b)
+	url := a.server.PublicURL + server.Paths[0]
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	const callers = 32
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	took := make([][]time.Duration, callers)
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				start := time.Now()
+				if err := cancelOnce(client, url, randomIRN()); err != nil {
+					b.Error(err)
+					return
+				}
+				took[i] = append(took[i], time.Since(start))
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	b.ReportMetric(float64(fsyncTime(b, b.TempDir()).Microseconds()), "fsync-µs")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+func randomIRN() string {
+	var raw [32]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
+}
+
+func cancelOnce(client *http.Client, url, irn string) error {
+	resp, err := client.Post(url, soapType, bytes.NewReader([]byte(envelope(nic.DemoGSTIN, irn))))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && !bytes.Contains(body, []byte("<code>200</code>")) {
+		err = fmt.Errorf("answer: %s", body)
+	}
+	return err
+}
