@@ -1,0 +1,4 @@
+package server
+
+// FramingOf is framingOf, for tests.
+var FramingOf = framingOf
