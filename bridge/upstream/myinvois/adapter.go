@@ -1,0 +1,181 @@
+package myinvois
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// Config is one taxpayer's way to MyInvois.
+type Config struct {
+	Name        string            // in the configuration, for logs and metrics
+	Environment string            // a label such as "sandbox" or "production"
+	Settings    upstream.Settings // the way to the API; its proxy, CA and certificate serve the login too
+	// IdentityURL is the base URL of the login; empty: the API's own, which is the same host today.
+	IdentityURL  string
+	ClientID     string
+	ClientSecret string
+	// SpareSecret is the client id's second secret. It is tried once when the first one is refused.
+	SpareSecret string
+	// OnBehalfOf is the TIN, or TIN:ROB, that an intermediary represents; empty for a taxpayer's own system.
+	OnBehalfOf string
+	// IRNMap leads from ids that callers know to UUIDs.
+	IRNMap map[string]string
+	// FetchCancelDate asks for the document's details after each cancel, for the authority's own date.
+	FetchCancelDate bool
+
+	// What the client id may do in a minute; 0 is what LHDN documents: 12, 12 and 125.
+	CancelsPerMinute, LoginsPerMinute, LookupsPerMinute int
+
+	CallTimeout, LoginTimeout, LookupTimeout time.Duration // 0: 30 s, 10 s, 10 s
+}
+
+const (
+	space = "myinvois"
+	// hold is how long refused credentials are left alone.
+	hold = time.Minute
+	// margin widens every window: the authority's minute does not begin when ours does.
+	margin = 2 * time.Second
+	// lookupWindow is far longer than a cancel can be in doubt; documents stay readable for months.
+	lookupWindow = 7 * 24 * time.Hour
+)
+
+// Adapter is one taxpayer's way to MyInvois. It implements bridge.Upstream.
+type Adapter struct {
+	cfg      Config
+	profile  bridge.Profile
+	api      *upstream.Client
+	identity *upstream.Client
+	// guard is the door in front of this taxpayer's credentials, account the one in front of the client id.
+	guard, account  *upstream.Guard
+	session         *upstream.Session[token]
+	logins, lookups bridge.Rate
+	mask            upstream.Mask
+	log             *slog.Logger
+
+	onBehalfOf string // as MyInvois writes it
+	secrets    secrets
+	warnings   []string
+}
+
+var _ bridge.Upstream = (*Adapter)(nil)
+
+// New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
+// never its value.
+func New(c Config, shared *upstream.Shared) (*Adapter, error) {
+	c = c.withDefaults()
+	api, apiErr := shared.Client(c.Settings)
+	settings := c.Settings
+	settings.BaseURL = c.IdentityURL
+	identity, identityErr := shared.Client(settings)
+	if identityErr != nil && apiErr == nil {
+		apiErr = fmt.Errorf("identity_url: %w", identityErr)
+	}
+	if err := errors.Join(c.check(), apiErr); err != nil {
+		return nil, fmt.Errorf("myinvois %s: %w", c.Name, err)
+	}
+	a := &Adapter{cfg: c, api: api, identity: identity, log: shared.Log(), onBehalfOf: normalTIN(c.OnBehalfOf)}
+	a.mask = upstream.NewMask("client_secret", "access_token").With(c.ClientSecret, c.SpareSecret)
+	a.secrets.first, a.secrets.spare = c.ClientSecret, c.SpareSecret
+	// LHDN counts by client id, whoever is represented; a token belongs to one taxpayer.
+	account := upstream.Digest("myinvois account", api.BaseURL(), c.ClientID)
+	credential := upstream.Digest("myinvois", api.BaseURL(), identity.BaseURL(), c.ClientID, c.ClientSecret, c.SpareSecret, a.onBehalfOf)
+	a.profile = c.profile(account, credential)
+	a.logins = perMinute(account+" logins", c.LoginsPerMinute)
+	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
+	a.warnings = c.warnings(a.onBehalfOf)
+	a.guard, a.account = shared.Guard(credential, hold), shared.Guard(account, hold)
+	a.session = upstream.SessionFor(shared, credential, a.login)
+	return a, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.IdentityURL = or(c.IdentityURL, c.Settings.BaseURL)
+	c.CancelsPerMinute = or(c.CancelsPerMinute, 12)
+	c.LoginsPerMinute = or(c.LoginsPerMinute, 12)
+	c.LookupsPerMinute = or(c.LookupsPerMinute, 125)
+	c.CallTimeout = or(c.CallTimeout, 30*time.Second)
+	c.LoginTimeout = or(c.LoginTimeout, 10*time.Second)
+	c.LookupTimeout = or(c.LookupTimeout, 10*time.Second)
+	return c
+}
+
+func (c Config) profile(account, credential string) bridge.Profile {
+	return bridge.Profile{
+		Name:          c.Name,
+		Kind:          "myinvois",
+		Space:         space,
+		Zone:          upstream.MYT,
+		Credential:    credential,
+		Cancels:       perMinute(account, c.CancelsPerMinute),
+		LookupWindow:  lookupWindow,
+		CallTimeout:   c.CallTimeout,
+		LookupTimeout: c.LookupTimeout,
+		Rules:         c.rules(),
+	}
+}
+
+func perMinute(key string, limit int) bridge.Rate {
+	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// rules: with an irn_map any id may come, and what leads nowhere is refused by Cancel.
+func (c Config) rules() bridge.Rules {
+	document := "len=26,alphanum"
+	if len(c.IRNMap) > 0 {
+		document = "pathsafe,max=128"
+	}
+	return bridge.Rules{Document: document, Normal: c.uuid, Refusal: refusal}
+}
+
+// uuid is the document's UUID for an id as the caller writes it.
+func (c Config) uuid(irn string) string {
+	irn = strings.TrimSpace(irn)
+	if uuid, ok := c.IRNMap[irn]; ok {
+		return uuid
+	}
+	return irn
+}
+
+// refusal words a broken rule as MyInvois words such errors.
+func refusal(field, rule string) (code, message string) {
+	code, text := "BadArgument", "invalid argument"
+	if field == "irn" {
+		code, text = "NotFound", "unknown document"
+	}
+	return code, code + ": " + text + " (" + field + " " + rule + ")"
+}
+
+// isUUID tells whether s can be a document's UUID (MyInvois SDK, Cancel Document: 26 Latin alphanumerics). An empty
+// one in the path would be another call altogether.
+func isUUID(s string) bool {
+	other := func(r rune) bool { return (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z') }
+	return len(s) == 26 && !strings.ContainsFunc(s, other)
+}
+
+// Profile implements bridge.Upstream.
+func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
+
+// Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
+func (a *Adapter) Warnings() []string { return a.warnings }
+
+// Probe implements bridge.Upstream: it logs in and asks for a document that can't exist, so that a wrong base_url or a
+// token of another environment shows.
+func (a *Adapter) Probe(ctx context.Context) error {
+	_, err := a.details(ctx, strings.Repeat("0", 26))
+	return err
+}

@@ -1,0 +1,164 @@
+package myinvois
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// Cancel implements bridge.Upstream.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+	if !isUUID(c.Document) {
+		code, message := refusal("irn", "must be 26 letters and digits, or stand in irn_map")
+		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
+	}
+	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		if err := a.account.Admit(ctx); err != nil {
+			return upstream.NotSent(err)
+		}
+		o := a.send(ctx, c)
+		a.heed(ctx, o)
+		switch {
+		case o.Class == bridge.None:
+			return a.settle(ctx, c, o)
+		case o.Class == bridge.Cancelled && a.cfg.FetchCancelDate:
+			return a.date(ctx, c, o)
+		}
+		return o
+	})
+}
+
+// send makes the one call that cancels. The class is None when the document's state must decide what the reply means.
+func (a *Adapter) send(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: reason(c)})
+	if err != nil {
+		return upstream.NotSent(err) // can't be: two strings
+	}
+	reply, trail, err := a.call(ctx, a.profile.Cancels, upstream.Request{
+		Purpose: "cancel", Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Timeout: a.cfg.CallTimeout,
+	})
+	if err != nil {
+		return notSent(trail, err)
+	}
+	o := classify(reply, c.Document)
+	o.Exchanges = trail
+	if o.Class == bridge.Cancelled {
+		// The reply has no date: the authority's clock as the reply shows it.
+		o.Date, o.DateSource = reply.Date().In(upstream.MYT).Format(time.DateTime), bridge.DateReply
+	}
+	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
+		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
+	return o
+}
+
+// call makes a call with the session's token, and once more with a fresh one when the gate refuses it (401): what was
+// stopped there was not carried out. The repeat is booked under rate.
+func (a *Adapter) call(ctx context.Context, rate bridge.Rate, q upstream.Request) (upstream.Reply, []bridge.Exchange, error) {
+	var trail []bridge.Exchange
+	q.Header["Accept"], q.Header["Accept-Language"] = []string{"application/json"}, []string{"en"}
+	for try := 1; ; try++ {
+		held, login, err := a.session.Get(ctx)
+		trail = append(trail, login...)
+		if err != nil {
+			return upstream.Reply{}, trail, err
+		}
+		if q.Purpose == "cancel" {
+			if err := bridge.SendCheck(ctx); err != nil {
+				return upstream.Reply{}, trail, err
+			}
+		}
+		q.Header["Authorization"] = []string{"Bearer " + string(held.Token)}
+		reply := a.api.Do(ctx, q)
+		trail = append(trail, reply.Exchange(a.mask.With(string(held.Token)), q.Body, reply.Body))
+		if reply.Status != http.StatusUnauthorized {
+			return reply, trail, nil
+		}
+		a.session.Drop(held)
+		if try == 2 {
+			return reply, trail, nil
+		}
+		if err := a.guard.Admit(ctx, rate); err != nil {
+			return upstream.Reply{}, trail, err
+		}
+	}
+}
+
+// settle tells what IncorrectState means: the document is cancelled already, or it can't be cancelled. "Valid" would
+// be neither, so a read that lags behind is given a moment and asked once more.
+func (a *Adapter) settle(ctx context.Context, c bridge.Cancellation, o bridge.Outcome) bridge.Outcome {
+	state, err := a.details(ctx, c.Document)
+	o.Exchanges = append(o.Exchanges, state.Exchanges...)
+	if err == nil && state.Status == bridge.StatusActive && pause(ctx, lag) {
+		state, err = a.details(ctx, c.Document)
+		o.Exchanges = append(o.Exchanges, state.Exchanges...)
+	}
+	switch {
+	case err != nil: // it may be cancelled, and by an earlier send of ours
+		o.Class = bridge.Unknown
+	case state.Status == bridge.StatusCancelled:
+		o.Class, o.Date, o.DateSource = bridge.AlreadyCancelled, state.Date, bridge.DateUpstream
+	default:
+		o.Class = bridge.Refused
+	}
+	return o
+}
+
+// lag is how long a read may lag behind a write; MyInvois promises nothing.
+const lag = 500 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// date asks for the authority's own cancel date; without an answer the time of the reply stays.
+func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outcome) bridge.Outcome {
+	state, err := a.details(ctx, c.Document)
+	o.Exchanges = append(o.Exchanges, state.Exchanges...)
+	if err == nil && state.Date != "" {
+		o.Date, o.DateSource = state.Date, bridge.DateUpstream
+	}
+	return o
+}
+
+// reason is the label with the remarks, in one line, cut at MyInvois' limit. It is never empty.
+func reason(c bridge.Cancellation) string {
+	text := c.Reason.Label()
+	if c.Remarks != "" {
+		text += ": " + c.Remarks
+	}
+	return strings.TrimSpace(bridge.OneLine(text, maxReason))
+}
+
+// heed makes a 429 count for every taxpayer of the client id.
+func (a *Adapter) heed(ctx context.Context, o bridge.Outcome) {
+	if o.HTTPStatus == http.StatusTooManyRequests {
+		_ = a.account.Fail(ctx, o) // shuts the account's gate; the error is o itself
+	}
+}
+
+// fail is the error of a login that failed with this outcome. The gate is shut when the outcome says so.
+func (a *Adapter) fail(ctx context.Context, o bridge.Outcome) error {
+	a.heed(ctx, o)
+	return a.guard.Fail(ctx, o)
+}
+
+// notSent is the outcome of a call that the error stopped, with what was exchanged before.
+func notSent(trail []bridge.Exchange, err error) bridge.Outcome {
+	o := upstream.NotSent(err)
+	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
+	return o
+}

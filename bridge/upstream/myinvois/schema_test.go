@@ -1,0 +1,111 @@
+package myinvois_test
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"einvoice-bridge/schemas"
+)
+
+// schema compiles one of schemas/myinvois.
+func schema(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	files, err := schemas.Files.ReadDir("myinvois")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		raw, err := schemas.Files.ReadFile("myinvois/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.AddResource("https://schemas.example/myinvois/"+file.Name(), doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := c.Compile("https://schemas.example/myinvois/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func valid(t *testing.T, s *jsonschema.Schema, body string) error {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(v)
+}
+
+func TestFixturesKeepTheSchemas(t *testing.T) {
+	for name, fixtures := range map[string][]string{
+		"cancel-request.json": {"cancel-request.json", "cancel-request-documented.json"},
+		"cancel-reply.json":   {"cancel-reply.json", "cancel-reply-documented.json", "cancel-reply-with-error.json"},
+		"error.json": {"error-forbidden.json", "error-permission.json", "error-operation-period-over.json", "error-active-references.json",
+			"error-incorrect-state.json", "error-not-now.json", "error-bad-argument.json", "error-null-message.json", "error-two-details.json",
+			"error-not-found.json", "error-documented.json", "error-documented-validation.json"},
+		"login-reply.json":   {"login-reply.json"},
+		"login-error.json":   {"login-error.json"},
+		"details-reply.json": {"details-valid.json", "details-cancelled.json", "details-invalid.json"},
+	} {
+		s := schema(t, name)
+		for _, f := range fixtures {
+			if err := valid(t, s, fixture(t, f)); err != nil {
+				t.Errorf("%s: %v", f, err)
+			}
+		}
+	}
+}
+
+func TestSchemasRefuseWhatIsWrong(t *testing.T) {
+	for name, bodies := range map[string][]string{
+		"cancel-request.json": {`{"status":"Cancelled","reason":"x"}`, `{"status":"cancelled","reason":""}`, `{"status":"cancelled"}`,
+			`{"status":"cancelled","reason":"` + strings.Repeat("x", 301) + `"}`, `{"status":"cancelled","reason":"a\nb"}`},
+		"error.json":         {`{"error":{}}`, `{"error":{"message":"no code"}}`, `{}`},
+		"login-error.json":   {`{"error":{"code":"AccessDenied"}}`},
+		"details-reply.json": {`{"uuid":"A","status":"Cancelled","cancelDateTime":"2021-02-25 01:59:10"}`},
+	} {
+		s := schema(t, name)
+		for _, body := range bodies {
+			if valid(t, s, body) == nil {
+				t.Errorf("%s allows %s", name, body)
+			}
+		}
+	}
+}
+
+// TestWhatIsSentKeepsTheSchemas checks the bytes that really leave, whatever the remarks.
+func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
+	cancel, login := schema(t, "cancel-request.json"), schema(t, "login-request.json")
+	for _, remarks := range []string{"", "Wrong buyer", strings.Repeat("ü", 400), "a\u0000\u0085b\r\n", `"</script>&\`, "\xff\xfe"} {
+		m := &authority{}
+		c := cancellation()
+		c.Remarks = remarks
+		adapter(t, sharing(m), config()).Cancel(ctx, c)
+		if err := valid(t, cancel, m.seen("/state")[0].body); err != nil {
+			t.Errorf("%q: %v", remarks, err)
+		}
+		form, err := url.ParseQuery(m.seen("/connect/token")[0].body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := map[string]any{}
+		for name, values := range form {
+			fields[name] = values[0]
+		}
+		if err := login.Validate(fields); err != nil {
+			t.Error(err)
+		}
+	}
+}
