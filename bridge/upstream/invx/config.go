@@ -1,0 +1,145 @@
+package invx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// Config is one taxpayer's way to InvX.
+type Config struct {
+	Name string // of the upstream in the configuration, for logs and metrics
+	// GSTIN is the taxpayer. Its gate is its own: what the tax authority refuses one taxpayer doesn't stop the others of
+	// the same organisation.
+	GSTIN string
+
+	Settings upstream.Settings // the way to InvX; BaseURL ends before /invx
+	AuthURL  string            // theodore's base URL, its version included; same proxy and certificates as InvX
+	OrgID    string
+	Username string // theodore's handle, an e-mail address
+	Password string
+
+	// CallHeaders go with every call to InvX; {token} and {org} stand for the session's token and OrgID. None: the pair
+	// that Vayana documents.
+	CallHeaders map[string]string
+	// Query is added to the search for an IRN, e.g. doctype. It can't replace the IRN and the seller.
+	Query map[string]string
+
+	RemarksTooLong   string // "refuse" (default) or "truncate": what happens above 100 characters
+	CancelsPerMinute int    // 0: no limit known
+	Parallel         int    // calls at once per organisation; default 5
+
+	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
+}
+
+// The values of RemarksTooLong.
+const (
+	Refuse   = "refuse"
+	Truncate = "truncate"
+)
+
+const (
+	maxRemarks = 100 // UTF-16 units, as NIC behind InvX takes them
+	// hold is how long a credential that was refused is left alone.
+	hold = time.Minute
+	// lookupWindow: InvX keeps documents without a stated end; after a week only a person can tell more.
+	lookupWindow = 7 * 24 * time.Hour
+)
+
+// defaultHeaders are documented for Vayana's enriched API; InvX's own page of common headers is not public.
+var defaultHeaders = map[string]string{
+	"X-FLYNN-N-USER-TOKEN": "{token}",
+	"X-FLYNN-N-ORG-ID":     "{org}",
+}
+
+func (c Config) withDefaults() Config {
+	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
+	or(&c.RemarksTooLong, Refuse)
+	or(&c.Parallel, 5)
+	or(&c.CallTimeout, 30*time.Second)
+	or(&c.LoginTimeout, 10*time.Second)
+	or(&c.LookupTimeout, 10*time.Second)
+	if len(c.CallHeaders) == 0 {
+		c.CallHeaders = defaultHeaders
+	}
+	return c
+}
+
+func or[T comparable](value *T, fallback T) {
+	if *value == *new(T) {
+		*value = fallback
+	}
+}
+
+// check names everything that is wrong, by configuration key, without any value that could be secret.
+func (c Config) check() error {
+	var errs []error
+	for _, f := range []struct{ key, value string }{
+		{"gstin", c.GSTIN}, {"auth_url", c.AuthURL}, {"org_id", c.OrgID}, {"username", c.Username}, {"password", c.Password},
+	} {
+		if f.value == "" {
+			errs = append(errs, errors.New(f.key+" is missing"))
+		}
+	}
+	if strings.Contains(c.OrgID, "..") || strings.ContainsAny(c.OrgID, `/\`) || !printable(c.OrgID) {
+		errs = append(errs, errors.New("org_id may not have slashes, dots in a row or control characters"))
+	}
+	for name, value := range c.CallHeaders {
+		if !printable(name+value) || strings.ContainsAny(name, " :") {
+			errs = append(errs, fmt.Errorf("call_headers: %q is no header", name))
+		}
+	}
+	if c.RemarksTooLong != Refuse && c.RemarksTooLong != Truncate {
+		errs = append(errs, fmt.Errorf("remarks_too_long is %q, must be %s or %s", c.RemarksTooLong, Refuse, Truncate))
+	}
+	return errors.Join(errs...)
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// user is the digest of a user of theodore: its session and its logins.
+func (c Config) user() string {
+	return upstream.Digest("theodore", strings.TrimRight(c.AuthURL, "/"), c.Username, c.Password, c.Settings.Proxy)
+}
+
+// org is the digest of an organisation as that user reaches it: its calls at once and its rate.
+func (c Config) org() string {
+	fields := []string{"invx", c.user(), strings.TrimRight(c.Settings.BaseURL, "/"), c.OrgID}
+	for _, headers := range []map[string]string{c.CallHeaders, c.Settings.Headers} {
+		var names []string
+		for name, value := range headers {
+			names = append(names, name+": "+value)
+		}
+		slices.Sort(names)
+		fields = append(fields, upstream.Digest(names...))
+	}
+	return upstream.Digest(fields...)
+}
+
+func (c Config) profile() bridge.Profile {
+	p := bridge.Profile{
+		Name:          c.Name,
+		Kind:          "invx",
+		Space:         upstream.IRPSpace,
+		Zone:          upstream.IST,
+		Credential:    upstream.Digest(c.org(), c.GSTIN),
+		LookupWindow:  lookupWindow,
+		CallTimeout:   c.CallTimeout,
+		LookupTimeout: c.LookupTimeout,
+		Rules:         upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks)),
+	}
+	if c.RemarksTooLong == Truncate {
+		p.Rules.Remarks = ""
+	}
+	if c.CancelsPerMinute > 0 {
+		p.Cancels = bridge.Rate{Key: "cancel/" + c.org(), Limit: c.CancelsPerMinute, Per: time.Minute}
+	}
+	return p
+}

@@ -1,0 +1,138 @@
+package invx
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge/upstream"
+)
+
+// loginRequest is theodore's POST /authtokens.
+type loginRequest struct {
+	Handle       string `json:"handle"`
+	Password     string `json:"password"`
+	HandleType   string `json:"handleType"`
+	DurationMins int    `json:"tokenDurationInMins"`
+}
+
+// tokenReply is the data of theodore's reply.
+type tokenReply struct {
+	Token  string          `json:"token"`
+	Expiry upstream.Scalar `json:"expiry"` // epoch milliseconds
+	Orgs   []struct {
+		Organisation struct {
+			ID string `json:"id"`
+		} `json:"organisation"`
+	} `json:"associatedOrgs"`
+}
+
+// orgs is nil when the reply has no list.
+func (r tokenReply) orgs() []string {
+	if r.Orgs == nil {
+		return nil
+	}
+	ids := make([]string, 0, len(r.Orgs))
+	for _, o := range r.Orgs {
+		ids = append(ids, o.Organisation.ID)
+	}
+	return ids
+}
+
+// cancelItem is the one item of PATCH edocuments/bulk.
+type cancelItem struct {
+	DocID    string `json:"docId"`
+	Comments string `json:"comments"`
+	Reason   string `json:"cancelReason"`
+	Action   string `json:"action"`
+}
+
+// body is every reply of InvX and theodore.
+type body struct {
+	Status upstream.Scalar `json:"status"` // "1" done, "0" failed; missing in error replies
+	Data   json.RawMessage `json:"data"`
+	Error  faults          `json:"error"`
+
+	readable bool // it was a JSON object
+}
+
+func read(reply upstream.Reply) body {
+	var b body
+	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || !isObject(reply.Body) {
+		return body{}
+	}
+	b.readable = true
+	return b
+}
+
+// items are the data of a search or a bulk reply; ok is false when they can't be read.
+func (b body) items() (list []item, ok bool) {
+	if !isArray(b.Data) || json.Unmarshal(b.Data, &list) != nil {
+		return nil, false
+	}
+	return list, true
+}
+
+// document is the data of a get by docId.
+func (b body) document() (d document, ok bool) {
+	if !isObject(b.Data) || json.Unmarshal(b.Data, &d) != nil {
+		return document{}, false
+	}
+	return d, true
+}
+
+type item struct {
+	Status upstream.Scalar `json:"itemStatus"`
+	Data   document        `json:"itemData"`
+	Errors faults          `json:"itemErrors"`
+}
+
+// document is an e-document as far as it matters here.
+type document struct {
+	ID          string          `json:"id"`
+	IRN         string          `json:"irn"`
+	Seller      string          `json:"sellerGstin"`
+	State       upstream.Scalar `json:"status"`
+	Updated     upstream.Scalar `json:"lastUpdated"` // epoch milliseconds
+	IRNResponse nested          `json:"irnResponse"`
+}
+
+// is tells whether this is the seller's document with that IRN.
+func (d document) is(irn, seller string) bool {
+	return strings.EqualFold(d.IRN, irn) && strings.EqualFold(d.Seller, seller)
+}
+
+// cancelDate is the authority's own date, else the time of the document's last change, which was the cancel.
+func (d document) cancelDate() string {
+	if date := upstream.IRPDate(d.IRNResponse.CancelDate); date != "" {
+		return date
+	}
+	if t := millis(d.Updated); !t.IsZero() {
+		return t.In(upstream.IST).Format(time.DateTime)
+	}
+	return ""
+}
+
+// nested is irnResponse: the authority's JSON, written into a string. Before a cancel it holds other things, or null;
+// one that can't be read says nothing, since the document itself names state and IRN.
+type nested struct {
+	CancelDate string `json:"CancelDate"`
+}
+
+func (n *nested) UnmarshalJSON(raw []byte) error {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = []byte(text)
+	}
+	var inner struct {
+		CancelDate upstream.Scalar `json:"CancelDate"`
+	}
+	if isObject(raw) && json.Unmarshal(raw, &inner) == nil {
+		n.CancelDate = string(inner.CancelDate)
+	}
+	return nil
+}
+
+func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
+func isArray(b []byte) bool  { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) }
