@@ -169,9 +169,9 @@ func (r *reading) readFault() *Fault {
 		f.Code, f.Text = codeOf(texts["Code/Value"]), texts["Reason/Text"]
 		f.Subcode = subcodeOf(texts["Code/Subcode/Value"])
 	}
-	text, ref, found := strings.Cut(f.Text, " [ref ")
-	if found && strings.HasSuffix(ref, "]") {
-		f.Text, r.reply.Ref = text, strings.TrimSuffix(ref, "]")
+	const mark = " [ref "
+	if i := strings.LastIndex(f.Text, mark); i >= 0 && strings.HasSuffix(f.Text, "]") {
+		f.Text, r.reply.Ref = f.Text[:i], strings.TrimSuffix(f.Text[i+len(mark):], "]")
 	}
 	r.reply.Fault = f
 	return nil

@@ -57,40 +57,25 @@ func appendElement(dst []byte, name, text string) []byte {
 	return append(append(append(dst, "</"...), name...), '>')
 }
 
-// oneLine turns every run of control characters into one blank and cuts the text at max characters: callers keep
-// messages in fixed fields and log lines.
+// oneLine makes s fit the fixed fields and log lines in which callers keep messages: control characters, with the
+// blanks around them, become one blank, and it is cut at max characters.
 func oneLine(s string, max int) string {
-	if plain(s) && len(s) <= max {
+	if strings.ContainsFunc(s, control) {
+		words := strings.FieldsFunc(s, func(r rune) bool { return control(r) || r == ' ' })
+		s = strings.Join(words, " ")
+	}
+	if len(s) <= max {
 		return s
 	}
-	var b strings.Builder
-	n, gap := 0, false
-	for _, r := range s {
-		if control(r) {
-			gap = true
-			continue
-		}
-		if gap && n > 0 && n < max {
-			b.WriteByte(' ')
-			n++
-		}
-		gap = false
+	n := 0
+	for i := range s {
 		if n == max {
-			break
+			return s[:i]
 		}
-		b.WriteRune(r)
 		n++
 	}
-	return b.String()
+	return s
 }
 
-func plain(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] >= 0x7F {
-			return false
-		}
-	}
-	return true
-}
-
+// control reports whether r is a control character or one of Unicode's own line separators.
 func control(r rune) bool { return r < ' ' || (r >= 0x7F && r < 0xA0) || r == 0x2028 || r == 0x2029 }

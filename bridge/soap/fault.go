@@ -121,12 +121,13 @@ func (c Code) local(v Version) string {
 }
 
 // FaultStatus returns the HTTP status to send a fault with: its own where it has one, else 500. The SOAP 1.2 HTTP
-// binding asks for 400 on Sender faults, but WCF reads faults only from 2xx and 500, so that is a switch.
+// binding (part 2 §7.5.2.2, table 20) asks for 400 on Sender faults, but WCF reads faults only from 2xx and 500, so
+// that is a switch.
 func (c *Contract) FaultStatus(v Version, f *Fault) int {
 	switch {
 	case f.HTTPStatus != 0:
 		return f.HTTPStatus
-	case c.Faults.SpecStatus && v == SOAP12 && (f.Code == Client || f.Code == DataEncodingUnknown):
+	case c.Faults.SpecStatus && v == SOAP12 && f.Code == Client:
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError

@@ -8,19 +8,23 @@ import (
 // EncodeFault returns the envelope of a fault. ref, the request's id, follows the text as " [ref …]"; "" leaves it out.
 // a may be nil. The stable beginning of the text is what callers may match on.
 func (c *Contract) EncodeFault(v Version, a *Addressing, f *Fault, ref string) []byte {
+	if v == SOAP12 {
+		return c.encodeFault12(a, f, ref)
+	}
+	return c.encodeFault11(a, f, ref)
+}
+
+func faultText(f *Fault, ref string) string {
 	text := oneLine(f.Text, maxMessage)
 	if ref != "" {
 		text += " [ref " + ref + "]"
 	}
-	if v == SOAP12 {
-		return c.encodeFault12(a, f, text, ref)
-	}
-	return c.encodeFault11(a, f, text, ref)
+	return text
 }
 
 // The four children are always there, unqualified and in schema order: without detail a .NET proxy throws
 // SoapHeaderException, text in it breaks Axis 1.4, and its children break Mono's WCF client.
-func (c *Contract) encodeFault11(a *Addressing, f *Fault, text, ref string) []byte {
+func (c *Contract) encodeFault11(a *Addressing, f *Fault, ref string) []byte {
 	b := c.appendOpen(make([]byte, 0, 768), SOAP11, "")
 	if a != nil {
 		b = append(b, "<SOAP-ENV:Header>"...)
@@ -29,13 +33,13 @@ func (c *Contract) encodeFault11(a *Addressing, f *Fault, text, ref string) []by
 	}
 	b = append(b, "<SOAP-ENV:Body><SOAP-ENV:Fault>"...)
 	b = appendElement(b, "faultcode", "SOAP-ENV:"+f.Code.local(SOAP11))
-	b = appendElement(b, "faultstring", text)
+	b = appendElement(b, "faultstring", faultText(f, ref))
 	b = append(b, "<faultactor></faultactor><detail>"...)
-	b = c.appendDetail(b, f, text, ref)
+	b = c.appendDetail(b, f, ref)
 	return append(b, "</detail></SOAP-ENV:Fault></SOAP-ENV:Body></SOAP-ENV:Envelope>"...)
 }
 
-func (c *Contract) encodeFault12(a *Addressing, f *Fault, text, ref string) []byte {
+func (c *Contract) encodeFault12(a *Addressing, f *Fault, ref string) []byte {
 	b := c.appendDeclaration(make([]byte, 0, 768))
 	b = append(b, `<env:Envelope xmlns:env="`+ns12Envelope+`">`...)
 	b = appendFaultHeader12(b, a, f)
@@ -47,9 +51,9 @@ func (c *Contract) encodeFault12(a *Addressing, f *Fault, text, ref string) []by
 		b = append(append(append(b, ':'), s.Local...), "</env:Value></env:Subcode>"...)
 	}
 	b = append(b, `</env:Code><env:Reason><env:Text xml:lang="en">`...)
-	b = append(appendText(b, text), "</env:Text></env:Reason>"...)
+	b = append(appendText(b, faultText(f, ref)), "</env:Text></env:Reason>"...)
 	if c.Faults.TypedDetail {
-		b = append(c.appendDetail(append(b, "<env:Detail>"...), f, text, ref), "</env:Detail>"...)
+		b = append(c.appendDetail(append(b, "<env:Detail>"...), f, ref), "</env:Detail>"...)
 	}
 	return append(b, "</env:Fault></env:Body></env:Envelope>"...)
 }
@@ -75,7 +79,7 @@ func appendFaultHeader12(b []byte, a *Addressing, f *Fault) []byte {
 }
 
 // appendDetail appends the typed detail, where it is wanted.
-func (c *Contract) appendDetail(b []byte, f *Fault, text, ref string) []byte {
+func (c *Contract) appendDetail(b []byte, f *Fault, ref string) []byte {
 	if !c.Faults.TypedDetail {
 		return b
 	}
@@ -85,7 +89,7 @@ func (c *Contract) appendDetail(b []byte, f *Fault, text, ref string) []byte {
 	}
 	b = append(appendText(append(b, `<f:bridgeFault xmlns:f="`...), c.Namespace), `">`...)
 	b = appendElement(b, prefix+"code", f.Code.String())
-	b = appendElement(b, prefix+"message", text)
+	b = appendElement(b, prefix+"message", oneLine(f.Text, maxMessage))
 	b = appendElement(b, prefix+"ref", ref)
 	return append(b, "</f:bridgeFault>"...)
 }

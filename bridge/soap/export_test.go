@@ -1,0 +1,38 @@
+package soap
+
+// Doc returns the transcoded envelope that a request was read from.
+func (r *Request) Doc() []byte { return r.doc }
+
+// WellFormed holds a document to the scanner's rules alone.
+func WellFormed(doc []byte) error {
+	lim := DefaultLimits()
+	if fault := checkChars(doc, false); fault != nil {
+		return fault
+	}
+	var s scanner
+	if fault := s.init(doc, &lim); fault != nil {
+		return fault
+	}
+	for {
+		t, fault := s.next()
+		if fault != nil {
+			return fault
+		}
+		if t == tokEOF {
+			return nil
+		}
+	}
+}
+
+// Transcode runs the character set stage alone.
+func Transcode(body []byte, label string) ([]byte, error) {
+	r := &reading{d: NewDecoder(DefaultContract())}
+	doc, fault := r.toUTF8(body, label)
+	if fault != nil {
+		return nil, fault
+	}
+	return doc, nil
+}
+
+// Cleaned is what remains of a reply's text on the wire.
+func Cleaned(s string) string { return oneLine(s, maxMessage) }
