@@ -8,6 +8,9 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/fixtures/sandbox"
+	sim "einvoice-bridge/fixtures/sandbox/myinvois"
 	"einvoice-bridge/schemas"
 )
 
@@ -108,4 +111,26 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// keepSchemas holds what really came from the simulator against what we say we rely on.
+func keepSchemas(t *testing.T, exchanges []bridge.Exchange) {
+	t.Helper()
+	for _, e := range exchanges {
+		name := map[string]string{"login": "login-reply.json", "cancel": "cancel-reply.json", "lookup": "details-reply.json"}[e.Purpose]
+		if e.Status >= 400 {
+			name = "error.json"
+		}
+		if err := valid(t, schema(t, name), e.Response); err != nil {
+			t.Errorf("%s %s: %v", e.Purpose, e.Response, err)
+		}
+	}
+}
+
+func TestDocumentedErrorsKeepTheSchema(t *testing.T) {
+	s, a := against(t, nil)
+	if err := s.Arm(sandbox.Fault{Name: "documented_error_shape"}); err != nil {
+		t.Fatal(err)
+	}
+	keepSchemas(t, a.Cancel(ctx, document(sim.DemoForeignUUID)).Exchanges)
 }
