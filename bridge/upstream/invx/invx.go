@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"einvoice-bridge/bridge"
@@ -100,10 +99,7 @@ func (a *Adapter) Close(ctx context.Context) error {
 	if !held {
 		return nil
 	}
-	reply := a.theodore.Do(ctx, upstream.Request{
-		Purpose: "logout", Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
-	})
-	if reply.Status/100 != 2 {
+	if reply := a.logout(ctx, t); reply.Status/100 != 2 {
 		return fmt.Errorf("invx %s: logout at theodore failed (HTTP %d); the token counts as active until it expires", a.cfg.Name, reply.Status)
 	}
 	return nil

@@ -52,6 +52,10 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 		return upstream.Lease[*token]{}, nil, err
 	}
 	var trail []bridge.Exchange
+	if last != nil && last.dead.Load() { // refused, but perhaps still counted as active
+		reply := a.logout(ctx, last)
+		trail = append(trail, reply.Exchange(last.mask, nil, reply.Body))
+	}
 	if last != nil && !last.dead.Load() && time.Now().Before(last.dies) {
 		lease, exchange, refused := a.sign(ctx, http.MethodPut, bearer(last), nil, last)
 		trail = append(trail, exchange)
@@ -95,6 +99,12 @@ func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body [
 	return lease(t, millis(data.Expiry), reply), exchange, nil
 }
 
+func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
+	return a.theodore.Do(ctx, upstream.Request{
+		Purpose: "logout", Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
+	})
+}
+
 func (a *Adapter) refused(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
 	o.Message, o.Alarm, o.Exchanges = a.mask.Text(o.Message), a.mask.Text(o.Alarm), trail
 	return a.desk.Fail(ctx, o)
@@ -108,9 +118,9 @@ func replaceable(o bridge.Outcome) bool {
 
 // lease measures the token's life on the authority's clock. Renewal begins 5 min before its end.
 func lease(t *token, expiry time.Time, reply upstream.Reply) upstream.Lease[*token] {
-	life := unknownLife
-	if !expiry.IsZero() {
-		life = max(expiry.Sub(reply.Date()), 0)
+	life := expiry.Sub(reply.Date())
+	if expiry.IsZero() || life <= 0 { // a token that was just given out is not expired: its expiry can't be right
+		life = unknownLife
 	}
 	margin := min(5*time.Minute, life/4)
 	end := time.Now().Add(life)
