@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
 func newShared() *Shared {
-	return NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+	return NewShared(nil, slog.New(slog.DiscardHandler)) // nobody logs in under these tests' guards
 }
 
 func newClient(t testing.TB, set Settings) *Client {

@@ -142,24 +142,27 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	case o.Class != bridge.Misconfigured && o.Class != bridge.NotApplied, wait == 0:
 		return
 	}
-	until := time.Now().Add(wait)
-	g.mu.Lock()
-	known := until.Before(g.shut.Add(time.Second))
-	g.mu.Unlock()
-	if known {
-		return
-	}
 	text := o.Alarm
 	if text == "" {
 		text = o.Message
 	}
-	err := g.budget.Shut(context.WithoutCancel(ctx), g.credential, bridge.Gate{Class: o.Class, Until: until, Text: text})
-	if err != nil {
+	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: text})
+}
+
+// Shut closes the gate for a reason that no outcome carries.
+func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
+	g.mu.Lock()
+	known := gate.Until.Before(g.shut.Add(time.Second))
+	g.mu.Unlock()
+	if known {
+		return
+	}
+	if err := g.budget.Shut(context.WithoutCancel(ctx), g.credential, gate); err != nil {
 		g.log.Error("gate was not shut", "credential", short(g.credential), "err", err)
 		return
 	}
 	g.mu.Lock()
-	g.shut = until
+	g.shut = gate.Until
 	g.mu.Unlock()
 }
 

@@ -1,4 +1,4 @@
-package upstream
+package upstream_test
 
 import (
 	"context"
@@ -10,22 +10,29 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
-func guardWith(budget bridge.Budget) *Guard {
-	return NewShared(budget, slog.New(slog.DiscardHandler)).Guard("c", time.Minute)
+// What the guard promises: after so many failures in a row it opens for so long.
+const (
+	tripAfter   = 5
+	reopenAfter = 15 * time.Second
+)
+
+func guardWith(budget bridge.Budget) *upstream.Guard {
+	return upstream.NewShared(budget, slog.New(slog.DiscardHandler)).Guard("c", time.Minute)
 }
 
 func sent(class bridge.Class, status int) bridge.Outcome {
 	return bridge.Outcome{Class: class, HTTPStatus: status, Exchanges: []bridge.Exchange{{}}}
 }
 
-func cancelWith(g *Guard, o bridge.Outcome) bridge.Outcome {
+func cancelWith(g *upstream.Guard, o bridge.Outcome) bridge.Outcome {
 	return g.Cancel(context.Background(), func(context.Context) bridge.Outcome { return o })
 }
 
-func lookupWith(g *Guard, err error) error {
+func lookupWith(g *upstream.Guard, err error) error {
 	_, err = g.Lookup(context.Background(), func(context.Context) (bridge.DocumentState, error) { return bridge.DocumentState{}, err })
 	return err
 }
@@ -49,12 +56,14 @@ func TestBreakerCountsOnlyUnavailability(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := guardWith(&upstreamtest.Budget{})
+			shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+			g := shared.Guard("c", time.Minute)
 			for range 2 * tripAfter {
 				cancelWith(g, tt.o)
 			}
-			if open := g.info().Breaker == "open"; open != tt.opens {
-				t.Errorf("breaker %s", g.info().Breaker)
+			info := shared.Guards()[0]
+			if open := info.Breaker == "open"; open != tt.opens || info.Trips > 0 != tt.opens {
+				t.Errorf("breaker %+v", info)
 			}
 		})
 	}
@@ -109,7 +118,7 @@ func TestHalfOpenBreakerLetsOneCallThrough(t *testing.T) {
 func TestLookupsCountForTheBreaker(t *testing.T) {
 	g := guardWith(&upstreamtest.Budget{})
 	for range tripAfter {
-		lookupWith(g, &Failure{sent(bridge.NotApplied, 0)})
+		lookupWith(g, &upstream.Failure{Outcome: sent(bridge.NotApplied, 0)})
 	}
 	if err := lookupWith(g, nil); !errors.Is(err, bridge.ErrUnavailable) {
 		t.Errorf("lookup with the breaker open: %v", err)
@@ -149,7 +158,7 @@ func TestGateShuts(t *testing.T) {
 				if !shut {
 					return
 				}
-				if o := NotSent(err); o.Class != tt.o.Class || o.RetryAfter != tt.want {
+				if o := upstream.NotSent(err); o.Class != tt.o.Class || o.RetryAfter != tt.want {
 					t.Errorf("held back with %+v", o)
 				}
 				if !errors.Is(err, bridge.ErrUnavailable) {
@@ -167,11 +176,11 @@ func TestGateShuts(t *testing.T) {
 func TestFailShutsTheGateOfALogin(t *testing.T) {
 	budget := &upstreamtest.Budget{}
 	err := guardWith(budget).Fail(t.Context(), sent(bridge.Misconfigured, 400))
-	if _, shut, _ := budget.Gate(t.Context(), "c"); !shut || NotSent(err).Class != bridge.Misconfigured {
+	if _, shut, _ := budget.Gate(t.Context(), "c"); !shut || upstream.NotSent(err).Class != bridge.Misconfigured {
 		t.Errorf("shut %v, err %v", shut, err)
 	}
 	err = guardWith(budget).Fail(t.Context(), bridge.Outcome{Class: bridge.Unknown, Written: true})
-	if o := NotSent(err); o.Class != bridge.NotApplied || o.Written {
+	if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.Written {
 		t.Errorf("a doubtful login is %+v for the cancel", o)
 	}
 }
@@ -187,7 +196,7 @@ func TestAdmitKeepsTheLoginRate(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		err := g.Admit(t.Context(), rate)
-		if o := NotSent(err); o.Class != bridge.NotApplied || o.RetryAfter != 40*time.Second {
+		if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.RetryAfter != 40*time.Second {
 			t.Errorf("third login: %+v", o)
 		}
 		time.Sleep(40 * time.Second)
@@ -209,7 +218,7 @@ func (brokenBudget) Shut(context.Context, string, bridge.Gate) error { return er
 
 func TestNoLoginWhenTheGatesCantBeRead(t *testing.T) {
 	g := guardWith(brokenBudget{})
-	o := NotSent(g.Admit(t.Context(), bridge.Rate{}))
+	o := upstream.NotSent(g.Admit(t.Context(), bridge.Rate{}))
 	if o.Class != bridge.NotApplied || !strings.Contains(o.Alarm, "disk full") {
 		t.Errorf("outcome %+v", o)
 	}

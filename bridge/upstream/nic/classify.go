@@ -27,13 +27,21 @@ const (
 type answer struct {
 	upstream.Reply
 	verdict verdict
-	plain   []byte // decrypted data, when answered
+	data    []byte // as it came, when answered: a JSON string
+	plain   []byte // the same decrypted
 	errors  upstream.IRPErrors
+	mask    upstream.Mask
+}
+
+// words hides in an outcome's texts what NIC may have quoted.
+func (a answer) words(o bridge.Outcome) bridge.Outcome {
+	o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
+	return o
 }
 
 // read decodes a reply to a call under a session. Bodies come before statuses.
 func read(r upstream.Reply, s *session) answer {
-	a := answer{Reply: r}
+	a := answer{Reply: r, mask: s.mask}
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
 		if r.Err == nil && r.Status == http.StatusUnauthorized {
@@ -45,8 +53,8 @@ func read(r upstream.Reply, s *session) answer {
 		a.verdict = sealed
 		var data string
 		if json.Unmarshal(e.data, &data) == nil {
-			if plain, err := unseal64(s.block, []byte(data)); err == nil && isObject(plain) {
-				a.verdict, a.plain = answered, plain
+			if plain, err := unseal64(s.block, []byte(data)); err == nil && namesIRN(plain) {
+				a.verdict, a.data, a.plain = answered, e.data, plain
 			}
 		}
 		return a
@@ -63,10 +71,10 @@ func read(r upstream.Reply, s *session) answer {
 	return a
 }
 
-// isObject guards against a wrong key whose padding happens to look right (one in 256).
-func isObject(plain []byte) bool {
-	plain = bytes.TrimSpace(plain)
-	return len(plain) > 0 && plain[0] == '{' && json.Valid(plain)
+// namesIRN tells a reply from what a wrong key leaves when its padding happens to look right (one in 256).
+func namesIRN(plain []byte) bool {
+	var named struct{ Irn string }
+	return json.Unmarshal(plain, &named) == nil && named.Irn != ""
 }
 
 // business tells on which statuses an error envelope with unknown codes is the authority's verdict.
@@ -79,7 +87,7 @@ func (a answer) plainBody() []byte {
 	if a.verdict != answered {
 		return a.Body
 	}
-	return append(append([]byte(`{"Status":1,"Data":`), a.plain...), '}')
+	return bytes.Replace(a.Body, a.data, a.plain, 1)
 }
 
 // outcome classifies the reply to a cancel, all but the cases that need another call: sealed and tokenRefused.
@@ -114,7 +122,7 @@ func (a answer) refused() bridge.Outcome {
 	switch class {
 	case upstream.IRPConfig:
 		o.Class = bridge.Misconfigured
-		o.Alarm = "NIC refused the credentials: " + o.Message + hint(a.errors)
+		o.Alarm = "NIC refuses the credentials or the settings: " + o.Message + hint(a.errors)
 	case upstream.IRPPayload:
 		o.Alarm = "NIC finds the request malformed: " + o.Message
 	case upstream.IRPTemporary:
@@ -124,7 +132,7 @@ func (a answer) refused() bridge.Outcome {
 	case upstream.IRPAmbiguous:
 		o.Class = bridge.Unknown
 		if len(a.errors) == 0 {
-			o.Message = "NIC reported failure without a reason"
+			o.Message, o.Unclassified = "NIC reported failure without a reason", false
 		}
 	}
 	return o

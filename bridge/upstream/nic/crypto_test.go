@@ -2,6 +2,7 @@ package nic
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,67 +13,85 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// A published sandbox pair of 2020.
-const (
-	vectorAppKey = "66616f31506f4b614c67643131784d725754694c3263676741667839514d774d"
-	vectorSek    = "oRvKfBtmgNTSuk/oXUhiLOjXi45jiWA2oKNxhhQM3UH2o/32YWGLbUjK1/dohPe3"
-	vectorSEK    = "cd5a1e75eee6da79ef3077166087ca86bbec8a548511962296d266c554109c04"
-	vectorIRN    = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
-)
+const vectorIRN = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
 
-func unhex(t testing.TB, s string) []byte {
+const fixtures = "../../../fixtures/nic/"
+
+func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(s)
+	b, err := os.ReadFile(fixtures + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func TestSekOfThePublishedPair(t *testing.T) {
-	block, err := aes.NewCipher(unhex(t, vectorAppKey))
+// vectors are the files of vectors.txtar by name, without their line feeds.
+func vectors(t testing.TB) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, f := range txtar.Parse(fixture(t, "vectors.txtar")).Files {
+		all[f.Name] = strings.TrimSpace(string(f.Data))
+	}
+	return all
+}
+
+// vectorBlock is AES with one of the keys of vectors.txtar.
+func vectorBlock(t testing.TB, name string) cipher.Block {
+	t.Helper()
+	key, err := hex.DecodeString(vectors(t)[name])
 	if err != nil {
 		t.Fatal(err)
 	}
-	sek, err := unseal64(block, []byte(vectorSek))
-	if err != nil || hex.EncodeToString(sek) != vectorSEK {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return block
+}
+
+func TestSekOfThePublishedPair(t *testing.T) {
+	v := vectors(t)
+	block := vectorBlock(t, "appkey.hex")
+	sek, err := unseal64(block, []byte(v["sek.wrapped"]))
+	if err != nil || hex.EncodeToString(sek) != v["sek.hex"] {
 		t.Fatalf("SEK %x, %v", sek, err)
 	}
-	if got := base64.StdEncoding.EncodeToString(seal(block, sek)); got != vectorSek {
+	if got := base64.StdEncoding.EncodeToString(seal(block, sek)); got != v["sek.wrapped"] {
 		t.Errorf("wrapped again: %s", got)
 	}
 }
 
 func TestSealVectors(t *testing.T) {
-	block, _ := aes.NewCipher(unhex(t, vectorSEK))
-	tests := []struct{ name, plain, sealed string }{
-		{"fox", "The quick brown fox jumps over the lazy dog", "JS+hxYf64FMHThrhoIejqk3VjGwFw+GTYzUyVKc6GEOLKERVuvaNY91zPdo829r0"},
-		{"cancel", string(marshal(cancelRequest{vectorIRN, "1", "Wrong entry"})),
-			"xjBygs2QD4EJEeN8cw+aFBGePZZ0KGYesABeav0O2dCIOvzMU9jst0vlBdgpgwKYv1iU8c0F2V9qUjFcgShy8UI+yBYVoWdrSTVCEYj8nS+jcuNoaKrGPVnf0CfiOxGkOfyHNrDGa3b+B2M232kiSw=="},
-		{"reply", `{"Irn":"` + vectorIRN + `","CancelDate":"2019-12-05 14:26:00"}`,
-			"xjBygs2QD4EJEeN8cw+aFBGePZZ0KGYesABeav0O2dCIOvzMU9jst0vlBdgpgwKYv1iU8c0F2V9qUjFcgShy8aXlqCkwdDdeDo/oIVvPuQOY4FVeGQ1q0f8o3AgROLBJUAlBdEW6Yue+y+0YCJC3/A=="},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := base64.StdEncoding.EncodeToString(seal(block, []byte(tt.plain))); got != tt.sealed {
-				t.Errorf("sealed\n got %s\nwant %s", got, tt.sealed)
+	v, block := vectors(t), vectorBlock(t, "sek.hex")
+	for _, name := range []string{"fox", "cancel", "reply"} {
+		t.Run(name, func(t *testing.T) {
+			text, sealed := v[name+"/plain"], v[name+"/sealed"]
+			if got := base64.StdEncoding.EncodeToString(seal(block, []byte(text))); got != sealed {
+				t.Errorf("sealed\n got %s\nwant %s", got, sealed)
 			}
-			plain, err := unseal64(block, []byte(tt.sealed))
-			if err != nil || string(plain) != tt.plain {
+			plain, err := unseal64(block, []byte(sealed))
+			if err != nil || string(plain) != text {
 				t.Errorf("unsealed %q, %v", plain, err)
 			}
 		})
 	}
+	if got := string(marshal(cancelRequest{vectorIRN, "1", "Wrong entry"})); got != v["cancel/plain"] {
+		t.Errorf("our own JSON of it: %s", got)
+	}
 }
 
 func TestUnsealRefuses(t *testing.T) {
-	block, _ := aes.NewCipher(unhex(t, vectorSEK))
+	block := vectorBlock(t, "sek.hex")
 	raw := func(lastBytes ...byte) []byte { // a block with this end, encrypted without padding
 		b := make([]byte, 16)
 		copy(b[16-len(lastBytes):], lastBytes)

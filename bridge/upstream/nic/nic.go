@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf16"
 
@@ -35,7 +36,8 @@ type Adapter struct {
 	client     *upstream.Client
 	guard      *upstream.Guard
 	session    *upstream.Session[*session]
-	logins     []bridge.Rate
+	logins     bridge.Rate
+	troubles   atomic.Int32 // logins in a row that NIC's own trouble ended
 	authHeader http.Header
 	mask       upstream.Mask
 	warnings   []string
@@ -91,15 +93,10 @@ func (c Config) profile(credential string) bridge.Profile {
 	}
 }
 
-// logins are NIC's limit with one in reserve (5 in 15 minutes, documented for the sibling e-way-bill API), and two
-// shorter ones so that a few quick failures don't use all of it up.
-func (c Config) logins() []bridge.Rate {
-	key := "nic-login/" + upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.GSTIN, c.Username)
-	return []bridge.Rate{
-		{Key: key + "/20s", Limit: 2, Per: 20 * time.Second},
-		{Key: key + "/2m", Limit: 3, Per: 2 * time.Minute},
-		{Key: key + "/15m", Limit: 4, Per: 15 * time.Minute},
-	}
+// logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.
+func (c Config) logins() bridge.Rate {
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.GSTIN, c.Username)
+	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
 }
 
 // Profile implements bridge.Upstream.
@@ -131,9 +128,8 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outc
 		default:
 			o = ans.outcome(c)
 		}
-		o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
 		o.Exchanges = trail
-		return o
+		return ans.words(o)
 	})
 }
 
@@ -215,24 +211,23 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 		state.Status, state.Text = ans.state(c)
 		return state, nil
 	case tokenRefused:
-		return bridge.DocumentState{}, a.failed(ctx, ans.refusedAgain(), trail)
+		return bridge.DocumentState{}, a.failed(ctx, ans, ans.refusedAgain(), trail)
 	case sealed:
 		o := ans.Outcome(bridge.NotApplied, "the lookup's data can't be decrypted")
-		return bridge.DocumentState{}, a.failed(ctx, o, trail)
+		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
 	if o := ans.outcome(c); o.Class != bridge.Refused && o.Class != bridge.AlreadyCancelled {
-		return bridge.DocumentState{}, a.failed(ctx, o, trail)
+		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
 	// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
-	state.Text = a.mask.Text(ans.errors.Message())
+	state.Text = ans.mask.Text(ans.errors.Message())
 	return state, nil
 }
 
 // failed ends a lookup that got no answer.
-func (a *Adapter) failed(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
-	o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
+func (a *Adapter) failed(ctx context.Context, ans answer, o bridge.Outcome, trail []bridge.Exchange) error {
 	o.Exchanges = trail
-	return a.guard.Fail(ctx, o)
+	return a.guard.Fail(ctx, ans.words(o))
 }
 
 // state reads the decrypted reply to a GET by IRN.

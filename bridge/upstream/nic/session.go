@@ -23,6 +23,10 @@ const (
 	renewBelow  = 10 * time.Minute // NIC gives a new token only in a token's last ten minutes
 )
 
+// pauses follow the first, second and further logins in a row that NIC's trouble ended. Without them the few logins
+// that are allowed would be gone in seconds.
+var pauses = [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute}
+
 // session is a token with everything that calls under it need, made once.
 type session struct {
 	token  string
@@ -35,73 +39,83 @@ type session struct {
 
 // login is the upstream.Login of this adapter (NIC e-invoice API, "Authentication" and "Best Practices").
 func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (upstream.Lease[*session], []bridge.Exchange, error) {
-	s, lease, exchange, err := a.auth(ctx, why == upstream.Renewal)
-	trail := exchange
+	lease, trail, err := a.auth(ctx, why, why == upstream.Renewal)
 	if err != nil {
 		return lease, trail, err
 	}
+	s := lease.Token
 	switch {
 	case why == upstream.Renewal && !s.expiry.After(prev.expiry):
 		return lease, trail, errors.New("a forced refresh did not prolong the session")
 	case why == upstream.Rejected && prev != nil && s.token == prev.token && s.sek == prev.sek:
 		// NIC gave the token again that it refuses: one forced refresh, and no more.
-		s, lease, exchange, err = a.auth(ctx, true)
-		trail = append(trail, exchange...)
-		if err != nil {
-			return lease, trail, err
-		}
+		forced, exchanges, err := a.auth(ctx, why, true)
+		return forced, append(trail, exchanges...), err
 	case why != upstream.Renewal && !lease.Until.After(time.Now()):
 		// A dying token. Without force NIC hands it out to its last second.
-		if _, forced, exchange, err := a.auth(ctx, true); err == nil && forced.Until.After(time.Now()) {
-			return forced, append(trail, exchange...), nil
+		if forced, exchanges, err := a.auth(ctx, why, true); err == nil && forced.Until.After(time.Now()) {
+			return forced, append(trail, exchanges...), nil
 		}
 		lease.Until, lease.Renew = lease.Until.Add(margin), time.Time{}
 	}
 	return lease, trail, nil
 }
 
-// auth makes one login call. A failed one is a *upstream.Failure.
-func (a *Adapter) auth(ctx context.Context, force bool) (*session, upstream.Lease[*session], []bridge.Exchange, error) {
-	fail := func(o bridge.Outcome, trail ...bridge.Exchange) (*session, upstream.Lease[*session], []bridge.Exchange, error) {
-		o.Exchanges = trail
-		return nil, upstream.Lease[*session]{}, nil, a.guard.Fail(ctx, o)
+// auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
+func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
+	if o, ok := a.reach(ctx); !ok {
+		return lease, nil, a.guard.Fail(ctx, o)
 	}
-	if err := a.reach(ctx); err != nil {
-		return fail(bridge.Outcome{Class: bridge.NotApplied, Message: err.Error()})
+	if err := a.guard.Admit(ctx, a.logins); err != nil {
+		return lease, nil, err
 	}
-	if err := a.guard.Admit(ctx, a.logins...); err != nil {
-		return nil, upstream.Lease[*session]{}, nil, err
-	}
-	var appKey [32]byte
-	rand.Read(appKey[:])
-	plain, body, err := a.authBody(appKey[:], force)
+	appKey := make([]byte, 32)
+	rand.Read(appKey)
+	plain, body, err := a.authBody(appKey, force)
 	if err != nil {
-		return fail(bridge.Outcome{Class: bridge.NotApplied, Message: "login could not be encrypted", Alarm: "encrypt login: " + err.Error()})
+		return lease, nil, fmt.Errorf("encrypt login: %w", err)
 	}
 	r := a.client.Do(ctx, upstream.Request{
 		Purpose: "login", Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
 	})
-	exchange := r.Exchange(a.mask, plain, r.Body)
+	mask := a.mask.With(base64.StdEncoding.EncodeToString(appKey))
+	trail = []bridge.Exchange{r.Exchange(mask, plain, r.Body)}
 	data, o := readAuth(r)
-	if o.Class != bridge.None {
-		o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
-		return fail(o, exchange)
+	if o.Class == bridge.None {
+		if lease.Token, err = a.newSession(data, appKey, mask); err == nil {
+			a.troubles.Store(0)
+			return a.lease(lease.Token, r.Date()), trail, nil
+		}
+		o = r.Outcome(bridge.NotApplied, "NIC accepted the login, but its reply can't be used: "+err.Error())
+		o.Alarm = o.Message
 	}
-	s, err := a.newSession(data, appKey[:])
-	if err != nil {
-		o := r.Outcome(bridge.NotApplied, err.Error())
-		o.Alarm = "NIC accepted the login, but its reply can't be used: " + err.Error()
-		return fail(o, exchange)
+	o.Message, o.Alarm, o.Exchanges = mask.Text(o.Message), mask.Text(o.Alarm), trail
+	if o.Class == bridge.NotApplied && why != upstream.Renewal { // while a renewal fails the old token is still good
+		a.pause(ctx, &o)
 	}
-	s.mask = a.mask.With(s.token)
-	return s, a.lease(s, r.Date()), []bridge.Exchange{exchange}, nil
+	return lease, nil, a.guard.Fail(ctx, o)
 }
 
 // reach spares the login budget while the host can't be reached at all.
-func (a *Adapter) reach(ctx context.Context) error {
+func (a *Adapter) reach(ctx context.Context) (bridge.Outcome, bool) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.LoginTimeout)
 	defer cancel()
-	return a.client.Reach(ctx)
+	start := time.Now()
+	err := a.client.Reach(ctx)
+	if err == nil {
+		return bridge.Outcome{}, true
+	}
+	return bridge.Outcome{Class: bridge.NotApplied, Message: err.Error(), Exchanges: []bridge.Exchange{{
+		Purpose: "login", Method: http.MethodPost, URL: a.client.BaseURL() + a.cfg.AuthPath,
+		Err: err.Error(), Start: start, Took: time.Since(start),
+	}}}, false
+}
+
+// pause holds everybody back for a while after NIC's trouble with a login.
+func (a *Adapter) pause(ctx context.Context, o *bridge.Outcome) {
+	n := int(a.troubles.Add(1))
+	o.RetryAfter = max(o.RetryAfter, pauses[min(n, len(pauses))-1])
+	a.guard.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(o.RetryAfter), Text: o.Message})
 }
 
 // authBody is the login's body, and the same in clear for the (masked) record.
@@ -126,7 +140,7 @@ func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err e
 	return plain, marshal(sealedRequest{sealed}), nil
 }
 
-func (a *Adapter) newSession(data authReply, appKey []byte) (*session, error) {
+func (a *Adapter) newSession(data authReply, appKey []byte, mask upstream.Mask) (*session, error) {
 	if data.AuthToken == "" || !printable(data.AuthToken) {
 		return nil, errors.New("no AuthToken in it")
 	}
@@ -138,7 +152,10 @@ func (a *Adapter) newSession(data authReply, appKey []byte) (*session, error) {
 	if err != nil || len(sek) != 32 {
 		return nil, errors.New("its Sek is not a 32-byte key wrapped with our AppKey")
 	}
-	s := &session{token: data.AuthToken, sek: [32]byte(sek), header: a.cfg.sessionHeader(data.AuthToken)}
+	s := &session{
+		token: data.AuthToken, sek: [32]byte(sek),
+		header: a.cfg.sessionHeader(data.AuthToken), mask: mask.With(data.AuthToken),
+	}
 	if s.block, err = aes.NewCipher(sek); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,118 @@
+package nic
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
+)
+
+func newShared() *upstream.Shared {
+	return upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+}
+
+func TestNewNamesEverySettingThatIsWrong(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   []string
+	}{
+		{"nothing", func(c *Config) { *c = Config{Name: "nic-1"} }, []string{
+			"nic nic-1: ", "client_id is missing", "client_secret is missing", "username is missing", "password is missing",
+			`gstin "" is not 15 letters and digits`, "public_key is missing or empty", "base_url is missing",
+		}},
+		{"GSTIN", func(c *Config) { c.GSTIN = "29AAFCD5862R00" }, []string{`gstin "29AAFCD5862R00" is not 15 letters and digits`}},
+		{"supplier", func(c *Config) { c.SupGSTIN = "x" }, []string{`sup_gstin "X" is not`}},
+		{"choices", func(c *Config) { c.HeaderStyle, c.AuthVersion, c.IRP, c.RemarksTooLong = "dots", "2.0", "NIC3", "cut" }, []string{
+			`header_style is "dots", must be underscore or hyphen`, `auth_version is "2.0", must be 1.04 or 1.03`,
+			`irp is "NIC3"`, `remarks_too_long is "cut", must be refuse or truncate`,
+		}},
+		{"line break", func(c *Config) { c.ClientSecret = "top-secret\n" }, []string{"client_secret has control characters"}},
+		{"path", func(c *Config) { c.CancelPath = "https://elsewhere.example/x" }, []string{"cancel_path must start with a slash"}},
+		{"path to another host", func(c *Config) { c.GetPath = "//elsewhere.example/x" }, []string{"get_path must start with a slash"}},
+		{"long password", func(c *Config) { c.Password = strings.Repeat("top-secret", 7) }, []string{"username and password are too long, by 15 bytes"}},
+		{"private key", func(c *Config) { c.PublicKey = pemOf("PRIVATE KEY", []byte("top-secret")) }, []string{"public_key holds a private key"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig(t)
+			tt.change(&cfg)
+			_, err := New(cfg, newShared())
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in\n%v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "top-secret") {
+				t.Errorf("a secret shows in %v", err)
+			}
+		})
+	}
+}
+
+func TestProfile(t *testing.T) {
+	a, err := New(testConfig(t), newShared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := a.Profile()
+	if p.Name != "nic" || p.Kind != "nic" || p.Space != "irp" || p.Zone != upstream.IST || p.Cancels.Limit != 0 {
+		t.Errorf("%+v", p)
+	}
+	if p.Rules.Document != "irn" || p.Rules.Remarks != "utf16max=100" || p.Rules.Normal("A5C1") != "a5c1" {
+		t.Errorf("%+v", p.Rules)
+	}
+	cfg := testConfig(t)
+	cfg.RemarksTooLong = Truncate
+	if a, err = New(cfg, newShared()); err != nil || a.Profile().Rules.Remarks != "" {
+		t.Errorf("%+v, %v", a.Profile().Rules, err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	der := spki(t, &nicKey().PublicKey)
+	sum := sha256.Sum256(der)
+	if _, print, _ := parseKey(publicPEM(t)); print != hex.EncodeToString(sum[:]) {
+		t.Errorf("fingerprint %s, want that of the key's DER", print)
+	}
+	tests := []struct{ base, environment, print, want string }{
+		{"https://api.einvoice1.gst.gov.in", "production", productionKey, ""},
+		{"https://einv1api.gstsandbox.nic.in", "sandbox", sandboxKey, ""},
+		{"https://gateway.example/nic", "production", "unknown", ""},
+		{"http://127.0.0.1:9000", "sandbox", sandboxKey, ""},
+		{"https://api.einvoice2.gst.gov.in", "", sandboxKey, "public_key is the sandbox's"},
+		{"https://einv-apisandbox.nic.in", "", productionKey, "public_key is production's"},
+		{"https://einvoice1.gst.gov.in", "", "", "is the portal for people"},
+		{"https://api.einvoice1.gst.gov.in", "sandbox", "", `environment is "sandbox"`},
+		{"https://einv1api.gstsandbox.nic.in", "Production", "", `environment is "Production"`},
+		{"http://gateway.example", "", "", "base_url is not https"},
+	}
+	for _, tt := range tests {
+		got := Config{Name: "nic", Environment: tt.environment, Settings: upstream.Settings{BaseURL: tt.base}}.warnings(tt.print)
+		if tt.want == "" && len(got) != 0 || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+			t.Errorf("%s as %s: %q, want %q", tt.base, tt.environment, got, tt.want)
+		}
+	}
+}
+
+func TestCutCountsUTF16Units(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"ab cd", 3, "ab"}, {"aü😀b", 4, "aü😀"}, {"aü😀b", 3, "aü"}, {"", 3, ""},
+	} {
+		if got := cut(tt.in, tt.n); got != tt.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", tt.in, tt.n, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,445 @@
+package nic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
+)
+
+func TestWhatIsSent(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Config)
+		c      bridge.Cancellation
+		plain  string
+		header map[string]string
+		not    []string
+	}{
+		{
+			name: "default", change: func(*Config) {}, c: vectorCancel,
+			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"1","CnlRem":"Wrong entry"}`,
+			header: map[string]string{
+				"client_id": "client-id-1", "client_secret": "client-secret-1", "Gstin": "29AAFCD5862R000",
+				"user_name": "user-name-1", "AuthToken": "token00000000000000000001", "Content-Type": "application/json",
+			},
+			not: []string{"irp", "sup_gstin"},
+		},
+		{
+			name: "hyphens, other system, e-commerce operator, gateway",
+			change: func(c *Config) {
+				c.HeaderStyle, c.IRP, c.SupGSTIN = Hyphen, "NIC2", "09aaapg7885r002"
+				c.Settings.Headers = map[string]string{"aspid": "42"}
+			},
+			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.OrderCancelled},
+			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"3","CnlRem":"Order cancelled"}`,
+			header: map[string]string{
+				"client-id": "client-id-1", "client-secret": "client-secret-1", "user-name": "user-name-1",
+				"sup-gstin": "09AAAPG7885R002", "irp": "NIC2", "aspid": "42",
+			},
+			not: []string{"client_id", "user_name"},
+		},
+		{
+			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = Truncate },
+			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.Others, Remarks: strings.Repeat("x", 99) + "😀<&>"},
+			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"4","CnlRem":"` + strings.Repeat("x", 99) + `"}`,
+		},
+		{
+			name: "what JSON must escape", change: func(*Config) {},
+			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.DataEntry, Remarks: `"a" \ <b> & ü 😀`},
+			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"2","CnlRem":"\"a\" \\ <b> & ü 😀"}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fakeNIC{t: t}
+			var sent *http.Request
+			f.answer = func(r *http.Request, _ int) string { sent = r; return "" }
+			a, _ := f.adapter(tt.change)
+			o := a.Cancel(t.Context(), tt.c)
+			wantClass(t, o, bridge.Cancelled)
+			if got := o.Exchanges[1].Request; got != tt.plain {
+				t.Errorf("sent\n%s\nwant\n%s", got, tt.plain)
+			}
+			if sent.Method != "POST" || sent.URL.Path != "/eicore/v1.03/Invoice/Cancel" {
+				t.Errorf("%s %s", sent.Method, sent.URL.Path)
+			}
+			for name, value := range tt.header {
+				if got := sent.Header[name]; !slices.Equal(got, []string{value}) {
+					t.Errorf("header %s: %q, want %q", name, got, value)
+				}
+			}
+			for _, name := range tt.not {
+				if got, ok := sent.Header[name]; ok {
+					t.Errorf("header %s: %q", name, got)
+				}
+			}
+		})
+	}
+}
+
+// The lists of NIC's error-code page once more, by hand: what each code means on a cancel, and on a login.
+func TestEveryCode(t *testing.T) {
+	const (
+		K = "1004 1006 1007 1008 1010 1011 1012 1013 1014 1015 1016 1017 1018 1019 3000 3002 3014 3015 3064 3030 3031 3033 3034 3035 " +
+			"3036 3045 3046 3053 3059 3060 3061 3065 3067 3068 3069 3070 3072 3080 3098 2255 5003"
+		C = "3009 2142 2145"
+		B = "3001 3005 3011 3028 3029 3074 3075 3076 3077 3078 3079 2143 2146 2147 2148 2150 2154 2226 2230 2257 2270 2278 2283 2295 4002 4003 4711"
+		R = "3020 3043 SYS_5001 2139 2140 2141 5001 4004"
+		A = "2302 4000"
+		// The registration portal's codes are not expected here and count as business refusals.
+		unlisted = "3003 3024 3073 8888"
+	)
+	for _, tt := range []struct {
+		codes, text        string
+		onCancel, onLogin  bridge.Class
+		unclassified, loud bool
+	}{
+		{K, "x", bridge.Misconfigured, bridge.Misconfigured, false, true},
+		{C, "x", bridge.Refused, bridge.Misconfigured, false, true},
+		{B, "x", bridge.Refused, bridge.Misconfigured, false, false},
+		{R, "x", bridge.Unknown, bridge.NotApplied, false, false},
+		{A, "x", bridge.AlreadyCancelled, bridge.Misconfigured, false, false},
+		{"1005 1020", "x", bridge.Misconfigured, bridge.Misconfigured, false, true}, // after one replay
+		{"9999", "Invoice is not active", bridge.AlreadyCancelled, bridge.Misconfigured, false, false},
+		{"9999", "x", bridge.Refused, bridge.Misconfigured, false, false},
+		{"5002", "Application error, contact the helpdesk", bridge.Unknown, bridge.NotApplied, false, false},
+		{"5002", "The field CnlRsn must be a string", bridge.Refused, bridge.Misconfigured, false, true},
+		{"5002", "Request body too large", bridge.Refused, bridge.Misconfigured, false, true},
+		{unlisted, "x", bridge.Refused, bridge.Misconfigured, true, false},
+	} {
+		for code := range strings.FieldsSeq(tt.codes) {
+			t.Run(code+" "+tt.text, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					reply := errorReply(code, tt.text)
+					f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return reply }}
+					a, _ := f.adapter()
+					o := cancel(t, a)
+					wantClass(t, o, tt.onCancel)
+					if o.Code != code || o.Message != code+": "+tt.text || o.Unclassified != tt.unclassified || (o.Alarm != "") != tt.loud {
+						t.Errorf("%+v", o)
+					}
+					f = &fakeNIC{t: t, auth: func(int) string { return reply }}
+					a, _ = f.adapter()
+					o = cancel(t, a)
+					wantClass(t, o, tt.onLogin)
+					if o.Code != code || o.Written || len(f.used()) != 0 || len(f.logins()) != 1 {
+						t.Errorf("on login: %+v, %d calls", o, len(f.used()))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestTransportOnLogin(t *testing.T) {
+	for reply, want := range map[string]bridge.Class{
+		"401 <html>": bridge.Misconfigured, "403 <html>": bridge.Misconfigured, "404 <html>": bridge.Misconfigured, "302 moved": bridge.Misconfigured,
+		"200 <html>": bridge.NotApplied, "200 ": bridge.NotApplied, "400 <html>": bridge.NotApplied, "408 x": bridge.NotApplied,
+		"425 x": bridge.NotApplied, "429 x": bridge.NotApplied, "500 x": bridge.NotApplied, "503 <html>": bridge.NotApplied, "reset": bridge.NotApplied,
+		`200 {"Status":1,"Data":null}`:                         bridge.NotApplied,
+		`200 {"Status":1,"Data":"xjBygs2Q"}`:                   bridge.NotApplied,
+		`200 {"Status":1,"Data":{"AuthToken":"t","Sek":"AA"}}`: bridge.NotApplied,
+		`200 {"Status":1,"Data":{"AuthToken":"","Sek":""}}`:    bridge.NotApplied,
+		`200 {"Status":0,"ErrorDetails":null}`:                 bridge.NotApplied,
+	} {
+		t.Run(reply, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeNIC{t: t, auth: func(int) string { return reply }}
+				a, _ := f.adapter()
+				o := cancel(t, a)
+				wantClass(t, o, want)
+				if o.Written || len(f.used()) != 0 || len(o.Exchanges) != 1 {
+					t.Errorf("written %v, %d calls, %d exchanges", o.Written, len(f.used()), len(o.Exchanges))
+				}
+			})
+		})
+	}
+}
+
+func TestTransportOnCancel(t *testing.T) {
+	tests := []struct {
+		name    string
+		err     error
+		class   bridge.Class
+		written bool
+	}{
+		{"connect error", &net.OpError{Op: "dial", Err: errors.New("refused")}, bridge.NotApplied, false},
+		{"reset after writing", io.ErrUnexpectedEOF, bridge.Unknown, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fakeNIC{t: t}
+			shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+			shared.RoundTripper = upstreamtest.Network(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/Cancel") {
+					return nil, tt.err
+				}
+				return f.roundTrip(r)
+			})
+			f.life = time.Hour
+			a, err := New(testConfig(t), shared)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := cancel(t, a)
+			wantClass(t, o, tt.class)
+			if o.Written != tt.written || o.Exchanges[1].Err == "" || sends(o) != 1 {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+func TestTimeoutOfACallIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeNIC{t: t}
+		f.answer = func(r *http.Request, _ int) string { <-r.Context().Done(); return "reset" }
+		a, _ := f.adapter()
+		start := time.Now()
+		wantClass(t, cancel(t, a), bridge.Unknown)
+		if took := time.Since(start); took != 30*time.Second {
+			t.Errorf("took %v", took)
+		}
+		start = time.Now()
+		if _, err := a.Lookup(t.Context(), vectorCancel); err == nil || time.Since(start) != 10*time.Second {
+			t.Errorf("lookup: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// NIC e-invoice API: Status 1 means that it has happened, whatever the data says.
+func TestSuccessThatCantBeRead(t *testing.T) {
+	tests := []struct {
+		get   string
+		class bridge.Class
+		alarm string
+	}{
+		{"CNL", bridge.Cancelled, "its record shows the IRN as cancelled"},
+		{"503 <html>", bridge.Cancelled, "could not be asked"},
+		{"reset", bridge.Cancelled, "could not be asked"},
+		{errorReply("2148", "Requested IRN data is not available"), bridge.Cancelled, "could not be asked"},
+		{`{"Status":1,"Data":"garbage"}`, bridge.Cancelled, "could not be asked"},
+		{"ACT", bridge.Unknown, "shows the IRN as ACT"},
+		{"REJ", bridge.Unknown, "shows the IRN as REJ"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.get, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeNIC{t: t}
+				f.answer = func(r *http.Request, _ int) string {
+					if r.Method == http.MethodGet {
+						return tt.get
+					}
+					return `{"Status":1,"Data":"AAAAAAAAAAAAAAAAAAAAAA=="}`
+				}
+				a, _ := f.adapter()
+				o := cancel(t, a)
+				wantClass(t, o, tt.class)
+				if !strings.Contains(o.Alarm, tt.alarm) || sends(o) != 1 || !o.Written {
+					t.Errorf("%d sends, written %v, alarm %q", sends(o), o.Written, o.Alarm)
+				}
+				if tt.class == bridge.Cancelled && (o.Date != "" || o.DateSource != bridge.DateEstimated) {
+					t.Errorf("date %q from %s", o.Date, o.DateSource)
+				}
+				if n := len(f.logins()); n < 2 {
+					t.Errorf("%d logins: the suspect session key was kept", n)
+				}
+			})
+		})
+	}
+}
+
+func TestLookup(t *testing.T) {
+	tests := []struct {
+		reply  string
+		status bridge.DocumentStatus
+		text   string
+	}{
+		{"ACT", bridge.StatusActive, "ACT"},
+		{"CNL", bridge.StatusCancelled, "CNL"},
+		{"REJ", bridge.StatusOther, "REJ"},
+		{errorReply("2148", "Requested IRN data is not available"), bridge.StatusUnknown, "2148: Requested IRN data is not available"},
+		{errorReply("2154", "IRN details are not found"), bridge.StatusUnknown, "2154: IRN details are not found"},
+		{errorReply("2283", "too old"), bridge.StatusUnknown, "2283: too old"},
+		{errorReply("9999", "Invoice is not active"), bridge.StatusUnknown, "9999: Invoice is not active"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reply, func(t *testing.T) {
+			f := &fakeNIC{t: t}
+			f.answer = func(r *http.Request, _ int) string {
+				if r.Method != "GET" || r.URL.Path != "/eicore/v1.03/Invoice/irn/"+vectorIRN {
+					t.Errorf("%s %s", r.Method, r.URL.Path)
+				}
+				return tt.reply
+			}
+			a, _ := f.adapter()
+			s, err := a.Lookup(t.Context(), vectorCancel)
+			if err != nil || s.Status != tt.status || s.Text != tt.text || s.Date != "" || len(s.Exchanges) != 2 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+	for _, reply := range []string{
+		"503 <html>", "200 <html>", "429 x", "403 <html>", "reset", errorReply("5001", "Application Error"), errorReply("1010", "Invalid Client-ID"),
+		errorReply("1005", "Invalid Token"), `{"Status":1,"Data":"AAAA"}`,
+	} {
+		t.Run("no answer: "+reply, func(t *testing.T) {
+			f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return reply }}
+			a, _ := f.adapter()
+			if s, err := a.Lookup(t.Context(), vectorCancel); err == nil || errors.Is(err, bridge.ErrUnavailable) {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+	t.Run("another document", func(t *testing.T) {
+		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return "CNL" }}
+		a, _ := f.adapter()
+		a.cfg.GetPath += "/x"
+		if got, text := (answer{plain: []byte(`{"Irn":"other","Status":"CNL"}`)}).state(vectorCancel); got != bridge.StatusUnknown || text == "" {
+			t.Errorf("%v, %q", got, text)
+		}
+	})
+}
+
+func TestOpenBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return "503 <html>" }}
+		a, _ := f.adapter()
+		for range 5 {
+			wantClass(t, cancel(t, a), bridge.Unknown)
+		}
+		n := len(f.used())
+		o := cancel(t, a)
+		wantClass(t, o, bridge.NotApplied)
+		if o.RetryAfter <= 0 || o.Written || len(f.used()) != n {
+			t.Errorf("%+v", o)
+		}
+		if _, err := a.Lookup(t.Context(), vectorCancel); !errors.Is(err, bridge.ErrUnavailable) {
+			t.Errorf("lookup: %v", err)
+		}
+	})
+}
+
+func TestTooManyRequestsShutsTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeNIC{t: t}
+		shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+		shared.RoundTripper = upstreamtest.Network(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/Cancel") {
+				return upstreamtest.Respond(429, "slow down", "Retry-After: 20"), nil
+			}
+			return f.roundTrip(r)
+		})
+		f.life = time.Hour
+		a, err := New(testConfig(t), shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := cancel(t, a)
+		wantClass(t, o, bridge.NotApplied)
+		if o.RetryAfter != 20*time.Second || !o.Written {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+func TestProbe(t *testing.T) {
+	f := &fakeNIC{t: t}
+	a, _ := f.adapter()
+	if err := a.Probe(t.Context()); err != nil || len(f.logins()) != 1 {
+		t.Errorf("%v after %d logins", err, len(f.logins()))
+	}
+	f = &fakeNIC{t: t, auth: func(int) string { return errorReply("1013", "Decryption of password failed") }}
+	a, _ = f.adapter()
+	const want = "NIC refused the login: 1013: Decryption of password failed (does public_key belong to this base_url?)"
+	if err := a.Probe(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCancelledContextSendsNothing(t *testing.T) {
+	f := &fakeNIC{t: t}
+	a, _ := f.adapter()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	o := a.Cancel(ctx, vectorCancel)
+	wantClass(t, o, bridge.NotApplied)
+	if o.Written || len(f.used()) != 0 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// Whatever NIC quotes, no secret gets into an outcome, an exchange or an error.
+func TestNoSecretShows(t *testing.T) {
+	var f *fakeNIC
+	echo := func() string {
+		last := f.auths[len(f.auths)-1]
+		return "you sent " + last.Password + " " + last.AppKey + " client-secret-1 " + f.token
+	}
+	for name, set := range map[string]func(){
+		"on login": func() {
+			f.auth = func(int) string { return errorReply("1019", "you sent Pa$$word-1, client-secret-1") }
+		},
+		"on cancel":  func() { f.answer = func(*http.Request, int) string { return errorReply("7777", echo()) } },
+		"on a token": func() { f.answer = func(*http.Request, int) string { return errorReply("1005", echo()) } },
+		"in another form": func() {
+			f.answer = func(*http.Request, int) string { return `{"x":"` + echo() + `","AuthToken":"secret-5"}` }
+		},
+		"in a page":         func() { f.answer = func(*http.Request, int) string { return "500 <html>" + echo() } },
+		"nowhere, a cancel": func() {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f = &fakeNIC{t: t}
+			set()
+			a, _ := f.adapter()
+			o := cancel(t, a)
+			_, err := a.Lookup(t.Context(), vectorCancel)
+			all, _ := json.Marshal(o)
+			text := string(all)
+			if err != nil {
+				text += err.Error()
+			}
+			for _, secret := range []string{"Pa$$word-1", "client-secret-1", "token0000000", "secret-5"} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%q shows in %s", secret, text)
+				}
+			}
+			if !strings.Contains(text, "***") {
+				t.Errorf("nothing is masked in %s", text)
+			}
+		})
+	}
+}
+
+func BenchmarkCancel(b *testing.B) {
+	block := vectorBlock(b, "sek.hex")
+	s := &session{block: block, mask: upstream.NewMask("password", "appkey", "authtoken", "sek").With("Pa$$word-1", "client-secret-1", "token00000000000000000001")}
+	body := []byte(`{"Status":1,"Data":"` + vectors(b)["reply/sealed"] + `","ErrorDetails":null,"InfoDtls":null}`)
+	kept := upstream.SessionFor(upstream.NewShared(nil, nil), "c", func(context.Context, upstream.Why, *session) (upstream.Lease[*session], []bridge.Exchange, error) {
+		return upstream.Lease[*session]{Token: s, Until: time.Now().Add(time.Hour)}, nil, nil
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		held, _, _ := kept.Get(b.Context())
+		plain := marshal(cancelRequest{vectorIRN, "1", cut("Wrong entry", maxRemarks)})
+		sealedBody(held.Token, plain)
+		a := read(upstream.Reply{Status: 200, Written: true, Body: body}, held.Token)
+		if o := a.outcome(vectorCancel); o.Class != bridge.Cancelled {
+			b.Fatal(o)
+		}
+		a.Exchange(s.mask, plain, a.plainBody())
+	}
+}
