@@ -102,17 +102,3 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
-
-func TestCutCountsUTF16Units(t *testing.T) {
-	for _, tt := range []struct {
-		in   string
-		n    int
-		want string
-	}{
-		{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"ab cd", 3, "ab"}, {"aü😀b", 4, "aü😀"}, {"aü😀b", 3, "aü"}, {"", 3, ""},
-	} {
-		if got := cut(tt.in, tt.n); got != tt.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", tt.in, tt.n, got, tt.want)
-		}
-	}
-}

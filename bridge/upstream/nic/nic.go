@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf16"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -108,7 +107,7 @@ func (a *Adapter) Warnings() []string { return a.warnings }
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
 	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-		plain := marshal(cancelRequest{c.Document, string(c.Reason), cut(upstream.IRPRemarks(c), maxRemarks)})
+		plain := marshal(cancelRequest{c.Document, string(c.Reason), upstream.Cut(upstream.IRPRemarks(c), maxRemarks)})
 		ans, trail, err := a.call(ctx, "cancel", plain, func(s *session) upstream.Request {
 			return upstream.Request{
 				Purpose: "cancel", Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,
@@ -217,6 +216,9 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
 	if o := ans.outcome(c); o.Class != bridge.Refused && o.Class != bridge.AlreadyCancelled {
+		if o.HTTPStatus == http.StatusNotFound {
+			o.Class = bridge.NotApplied // a wrong get_path is no reason to stop cancels
+		}
 		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
 	// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
@@ -257,14 +259,4 @@ func sealedBody(s *session, plain []byte) []byte {
 	b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), data))
 	b.WriteString(`"}`)
 	return b.Bytes()
-}
-
-// cut keeps at most n UTF-16 units, and never half a character.
-func cut(s string, n int) string {
-	for at, r := range s {
-		if n -= utf16.RuneLen(r); n < 0 {
-			return strings.TrimRight(s[:at], " ")
-		}
-	}
-	return s
 }

@@ -304,6 +304,14 @@ func TestLookup(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a wrong path stops no cancel", func(t *testing.T) {
+		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return "404 <html>" }}
+		a, budget := f.adapter()
+		_, err := a.Lookup(t.Context(), vectorCancel)
+		if _, shut, _ := budget.Gate(t.Context(), a.profile.Credential); shut || err == nil || !strings.Contains(err.Error(), "HTTP 404") {
+			t.Errorf("gate shut %v, %v", shut, err)
+		}
+	})
 	t.Run("another document", func(t *testing.T) {
 		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return "CNL" }}
 		a, _ := f.adapter()
@@ -434,7 +442,7 @@ func BenchmarkCancel(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		held, _, _ := kept.Get(b.Context())
-		plain := marshal(cancelRequest{vectorIRN, "1", cut("Wrong entry", maxRemarks)})
+		plain := marshal(cancelRequest{vectorIRN, "1", upstream.Cut("Wrong entry", maxRemarks)})
 		sealedBody(held.Token, plain)
 		a := read(upstream.Reply{Status: 200, Written: true, Body: body}, held.Token)
 		if o := a.outcome(vectorCancel); o.Class != bridge.Cancelled {

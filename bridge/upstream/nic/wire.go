@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -124,9 +123,6 @@ func text(raw json.RawMessage) string {
 	return strings.TrimSpace(s)
 }
 
-// coded is free text that begins with a code.
-var coded = regexp.MustCompile(`^([A-Z_]*\d{3,5})\s*:\s*(.*)$`)
-
 // parseErrors reads ErrorDetails as an array, one object, JSON in a string, base64 of JSON (NIC's page says so; never
 // seen), or free text, in that order. A shape inside a shape is followed a few levels deep.
 func parseErrors(raw json.RawMessage, depth int) upstream.IRPErrors {
@@ -152,8 +148,8 @@ func parseErrors(raw json.RawMessage, depth int) upstream.IRPErrors {
 	if inner, ok := innerJSON(s); ok {
 		return parseErrors(inner, depth+1)
 	}
-	if m := coded.FindStringSubmatch(s); m != nil {
-		return upstream.IRPErrors{{Code: m[1], Text: m[2]}}
+	if e, ok := upstream.IRPErrorIn(s); ok {
+		return upstream.IRPErrors{e}
 	}
 	if s == "" {
 		return nil
