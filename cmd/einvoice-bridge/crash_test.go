@@ -1,0 +1,327 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/journal"
+	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/cleartax"
+	"einvoice-bridge/fixtures/sandbox/nic"
+)
+
+var kills = flag.Int("kills", 12, "how often the crash harness kills the bridge (the long run: -run TestCrash -kills 200 -timeout 30m)")
+
+// crashRig is a bridge that is killed again and again, callers that repeat until they are answered, and a simulator
+// whose ledger is the truth.
+type crashRig struct {
+	*testing.T
+	sim      *sandbox.Sandbox
+	taxpayer string
+	config   string // path
+	url      string // of the SOAP side
+	ready    string
+	state    string // of an active document in the simulator's words
+
+	mu      sync.Mutex
+	answers map[string][]told // by document, in order
+	calls   atomic.Int64
+}
+
+type told struct {
+	at    time.Time
+	code  string // "200", "204", "fault", "none"
+	reply soap.CancelReply
+}
+
+const crashConfig = `listen: %q
+journal: %q
+console: {listen: %q}
+log: {level: error}
+reply_within: 2s
+grace: 5s
+upstreams:
+  u:
+%s
+taxpayers:
+  %s:
+    upstream: u
+%s
+callers:
+  erp:
+    tokens: ["sha256:%s"]
+    taxpayers: all
+`
+
+func newCrashRig(t *testing.T, sim *sandbox.Sandbox, h http.Handler, taxpayer, upstream, settings string, files map[string]string) *crashRig {
+	t.Helper()
+	l, err := sandbox.Listen("127.0.0.1:0", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ports := freePorts(t, 2)
+	r := &crashRig{
+		T: t, sim: sim, taxpayer: taxpayer, config: filepath.Join(dir, "bridge.yaml"), answers: map[string][]told{},
+		url: "http://" + ports[0] + "/api.einvoice.php", ready: "http://" + ports[1] + "/readyz",
+	}
+	text := fmt.Sprintf(crashConfig, ports[0], "sqlite:"+filepath.Join(dir, "bridge.db"), ports[1],
+		fmt.Sprintf(upstream, l.URL), taxpayer, settings, access.HashToken(demoToken))
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// call makes one call and files what the caller was told. It is final when the document needn't be asked for again.
+func (r *crashRig) call(client *http.Client, irn string) (final bool) {
+	r.calls.Add(1)
+	a := told{code: "none"}
+	resp, err := client.Post(r.url, soapType, strings.NewReader(envelope(r.taxpayer, irn)))
+	if err == nil {
+		var body []byte
+		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			a = r.read(body)
+		}
+	}
+	a.at = time.Now()
+	r.mu.Lock()
+	r.answers[irn] = append(r.answers[irn], a)
+	r.mu.Unlock()
+	return a.code == "200" || a.code == "204"
+}
+
+func (r *crashRig) read(body []byte) told {
+	got, err := soap.NewDecoder(soap.DefaultContract()).DecodeReply(soap.Header{ContentType: soapType}, body)
+	switch {
+	case err != nil:
+		r.Errorf("an answer can't be read: %v\n%s", err, body)
+		return told{code: "none"}
+	case got.Fault != nil:
+		return told{code: "fault"}
+	}
+	return told{code: got.Cancel.Code, reply: got.Cancel}
+}
+
+// callers work through the documents, each repeated until it is answered; two callers share each document, so that
+// joins are killed too.
+func (r *crashRig) callers(n int, next func() (irn string, ok bool)) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			for irn, ok := next(); ok; irn, ok = next() {
+				var pair sync.WaitGroup
+				for range 2 {
+					pair.Go(func() {
+						for !r.call(client, irn) {
+							time.Sleep(time.Duration(20+rand.IntN(80)) * time.Millisecond)
+						}
+					})
+				}
+				pair.Wait()
+			}
+		})
+	}
+	return &wg
+}
+
+// trouble arms one fault after the other at the authority, until stop is closed.
+func (r *crashRig) trouble(stop <-chan struct{}) {
+	faults := []sandbox.Fault{
+		{Name: "lose_reply"}, {Name: "reset_before"}, {Name: "delay", Value: "150"}, {Name: "late_commit", Value: "100"},
+		{Name: "html_503"}, {Name: "truncate_json"}, {Name: "commit_then_500"},
+	}
+	for {
+		f := faults[rand.IntN(len(faults))]
+		f.Operation, f.Times = sandbox.Cancel, 1
+		if err := r.sim.Arm(f); err != nil {
+			r.Error(err)
+			return
+		}
+		select {
+		case <-stop:
+			r.sim.Disarm("")
+			return
+		case <-time.After(time.Duration(10+rand.IntN(40)) * time.Millisecond):
+		}
+	}
+}
+
+// document makes the n-th document known to the authority; every fourth has an e-way bill and will be refused.
+func (r *crashRig) document(n int64) string {
+	irn := fmt.Sprintf("%064x", n)
+	if refused(irn) {
+		if err := r.sim.Add(sandbox.Document{ID: irn, Owner: r.taxpayer, State: r.state, Issued: time.Now(), Blocked: true}); err != nil {
+			r.Error(err)
+		}
+	}
+	return irn
+}
+
+func refused(irn string) bool { return strings.ContainsAny(irn[63:], "37bf") }
+
+// run lets callers cancel documents while the bridge is killed, then lets everything come to rest.
+func (r *crashRig) run(kills, workers int) {
+	r.Helper()
+	p := spawn(r.T, "serve", "-c", r.config)
+	p.await(r.ready)
+	stop := make(chan struct{})
+	var issued atomic.Int64
+	wg := r.callers(workers, func() (string, bool) {
+		select {
+		case <-stop:
+			return "", false
+		default:
+			return r.document(issued.Add(1)), true
+		}
+	})
+	done := make(chan struct{})
+	go func() { r.trouble(stop); close(done) }()
+	for range kills {
+		time.Sleep(time.Duration(50+rand.IntN(500)) * time.Millisecond)
+		p.kill()
+		p = spawn(r.T, "serve", "-c", r.config)
+		p.await(r.ready)
+	}
+	close(stop)
+	<-done
+	wg.Wait()
+	p.terminate()
+	r.verify(int(issued.Load()))
+	r.Logf("%d kills, %d documents, %d calls, %d attempts at the authority", kills, issued.Load(), r.calls.Load(), r.attempts())
+}
+
+func (r *crashRig) attempts() (n int) {
+	for _, d := range r.sim.Documents() {
+		n += len(d.Attempts)
+	}
+	return n
+}
+
+// verify holds what callers were told, and when, against the authority's ledger and the journal.
+func (r *crashRig) verify(documents int) {
+	r.Helper()
+	if over := r.sim.Overlaps(); len(over) > 0 {
+		r.Errorf("%d cancels overlapped another one of the same document: %+v", len(over), over[0])
+	}
+	for n := 1; n <= documents; n++ {
+		irn := fmt.Sprintf("%064x", n)
+		doc, ok := r.sim.Document(irn)
+		all := r.answers[irn]
+		if !ok || len(all) == 0 {
+			r.Errorf("%s: in the ledger %v, %d answers", irn, ok, len(all))
+			continue
+		}
+		want := "200"
+		if refused(irn) {
+			want = "204"
+		}
+		if commits := doc.Commits(); commits > 1 || (commits == 1) != (want == "200") {
+			r.Errorf("%s was cancelled %d times, callers are to be told %s", irn, commits, want)
+		}
+		r.verifyAnswers(irn, all, want, doc)
+	}
+	r.verifyJournal(documents)
+}
+
+// verifyAnswers: every definite answer is the true one, all give the same date, and nothing is sent after it.
+func (r *crashRig) verifyAnswers(irn string, all []told, want string, doc sandbox.Document) {
+	r.Helper()
+	var first time.Time
+	date := ""
+	for _, a := range all {
+		if a.code != "200" && a.code != "204" {
+			continue
+		}
+		if a.code != want {
+			r.Errorf("%s: a caller was told %s %q, the truth is %s", irn, a.code, a.reply.Message, want)
+		}
+		if date != "" && a.reply.CancelDate != date {
+			r.Errorf("%s: callers were told %q and %q", irn, date, a.reply.CancelDate)
+		}
+		if date = a.reply.CancelDate; first.IsZero() || a.at.Before(first) {
+			first = a.at
+		}
+	}
+	for _, at := range doc.Attempts {
+		if want == "200" && at.Began.After(first) {
+			r.Errorf("%s: sent at %s although a caller had its success at %s", irn, at.Began, first)
+		}
+	}
+}
+
+// verifyJournal: every document came to a final, true end.
+func (r *crashRig) verifyJournal(documents int) {
+	r.Helper()
+	j, err := journal.Open(r.Context(), "sqlite:"+filepath.Join(filepath.Dir(r.config), "bridge.db"), journal.Options{})
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer j.Close()
+	for n := 1; n <= documents; n++ {
+		irn := fmt.Sprintf("%064x", n)
+		e, err := j.Find(r.Context(), bridge.Key{Space: "irp", Document: irn}, r.taxpayer)
+		want := bridge.Cancelled
+		if refused(irn) {
+			want = bridge.Refused
+		}
+		if err != nil || e.State != bridge.Final || e.Outcome.Class != want {
+			r.Errorf("%s in the journal: %s %s, %v; want %s", irn, e.State, e.Outcome.Class, err, want)
+		}
+	}
+}
+
+// Killed at random moments under load, with the authority in trouble too: nothing lost, nothing overlapping, nothing
+// sent after a known success, every answer true.
+func TestCrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped in short mode: the crash harness takes some seconds")
+	}
+	sim := cleartax.DemoIndia(cleartax.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 1000, NoBodies: true}})
+	r := newCrashRig(t, sim.Sandbox, sim, cleartax.DemoGSTIN, fmt.Sprintf(
+		"    kind: cleartax-in\n    base_url: %%s\n    token: %q\n    timeout: 3s\n    lookup_timeout: 2s\n", cleartax.DemoToken), "", nil)
+	r.state = cleartax.Active
+	r.run(*kills, 16)
+}
+
+// The same with NIC's sessions and its limit of logins on: after a restart the bridge logs in again, and when the
+// limit is reached it waits instead of being blocked.
+func TestCrashWithLoginLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped in short mode: the crash harness takes some seconds")
+	}
+	sim := nic.Demo(nic.Options{AutoSeed: true, AuthLimit: 5, Options: sandbox.Options{KeepCalls: 1000, NoBodies: true}})
+	r := newCrashRig(t, sim.Sandbox, sim, nic.DemoGSTIN, fmt.Sprintf(
+		"    kind: nic\n    base_url: %%s\n    client_id: %q\n    client_secret: %q\n    public_key: file:nic.pem\n    timeout: 3s\n    lookup_timeout: 2s\n",
+		nic.DemoClientID, nic.DemoClientSecret),
+		fmt.Sprintf("    username: %q\n    password: %q\n", nic.DemoUser, nic.DemoPassword), map[string]string{"nic.pem": sim.PublicKeyPEM()})
+	r.state = "ACT"
+	r.run(3, 8)
+	for _, c := range sim.Calls() {
+		if c.Operation == sandbox.Auth && c.Status == http.StatusTooManyRequests {
+			t.Error("the authority had to refuse a login")
+		}
+	}
+}
