@@ -16,9 +16,9 @@ const (
 	insertEntry = `INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
 		state, class, outcome, created, updated, expires, next_lookup, told, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'none', '{}', $11, $11, $12, 0, 0, 1)
-		ON CONFLICT (document, space, taxpayer) DO NOTHING RETURNING id`
+		ON CONFLICT (document, space, taxpayer) DO NOTHING`
 	insertAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
-		VALUES ($1, $2, $3, 0, $4, $5, 'none', '{}') RETURNING id`
+		VALUES ($1, $2, $3, 0, $4, $5, 'none', '{}')`
 	updateRequest = `UPDATE entries SET upstream = $3, ref = $4, caller = $5, irn = $6, reason = $7, remarks = $8,
 		state = $9, class = $10, outcome = $11, updated = $12, next_lookup = $13, version = version + 1
 		WHERE id = $1 AND version = $2`
@@ -69,10 +69,10 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 		created bool
 	)
 	undo := func(committed bool) {
-		if committed && created {
-			j.takeBack(rec.ID)
-		}
-		if fresh {
+		switch {
+		case committed && created:
+			go j.takeBack(rec.Entry) // the writer, who calls this, must not wait for itself
+		case fresh:
 			j.leases.drop(b.Entry.Key, b.Entry.Taxpayer)
 		}
 	}
@@ -98,7 +98,7 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 	}
 	e.Created, e.Expires = at(micros(e.Created)), at(micros(e.Expires))
 	e.Updated = e.Created
-	created = t.one([]any{&e.ID}, insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
+	e.ID, created = t.insert(insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
 		e.IRN, string(e.Reason), e.Remarks, string(e.State), micros(e.Created), micros(e.Expires))
 	if !created {
 		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
@@ -111,21 +111,22 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 
 func (j *Journal) insertAttempt(t *tx, e bridge.Entry, kind bridge.AttemptKind, start time.Time) bridge.Attempt {
 	a := bridge.Attempt{Kind: kind, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
-	t.one([]any{&a.ID}, insertAttempt, e.ID, string(kind), micros(start), a.By, a.Upstream)
+	a.ID, _ = t.insert(insertAttempt, e.ID, string(kind), micros(start), a.By, a.Upstream)
 	return a
 }
 
-// takeBack ends an entry whose Begin went through after its caller had given up and was told that it had not: it is
-// never carried out.
-func (j *Journal) takeBack(entry int64) {
-	go func() { // called by the writer, which must not wait for itself
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		_, _ = j.Finish(ctx, bridge.Finish{
-			Entry: entry, State: bridge.Final, At: time.Now(), Release: true,
-			Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"},
-		}) // on failure a send is looked up and a waiting one carried out after the next start
-	}()
+// takeBack ends an entry whose Begin went through after its caller had given up and was told that it had not: it must
+// never be carried out. Its lease is kept until that is written.
+func (j *Journal) takeBack(e bridge.Entry) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := j.Finish(ctx, bridge.Finish{
+		Entry: e.ID, State: bridge.Final, At: time.Now(), Release: true,
+		Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"},
+	})
+	if err != nil {
+		j.leases.drop(e.Key, e.Taxpayer)
+	}
 }
 
 // Attempt makes a send or lookup durable and puts the entry's request up to date. A send of an entry that has ended

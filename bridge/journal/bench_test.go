@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,15 +26,25 @@ func BenchmarkCall(b *testing.B) {
 	defer j.Close()
 	fsync := fsyncTime(b, dir)
 	var n atomic.Int64
-	b.SetParallelism(64)
+	took := make([]time.Duration, b.N)
+	b.SetParallelism(32)
 	b.ReportAllocs()
+	cpu := cpuTime()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			call(b, j, n.Add(1))
+			start := time.Now()
+			i := n.Add(1)
+			call(b, j, i)
+			took[i-1] = time.Since(start)
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/call")
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[b.N*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(took[b.N-1].Microseconds())/1000, "max-ms")
 	b.ReportMetric(float64(fsync.Microseconds()), "fsync-us")
 }
 
@@ -87,4 +98,11 @@ func fsyncTime(tb testing.TB, dir string) time.Duration {
 	}
 	slices.Sort(took)
 	return took[len(took)/2]
+}
+
+// cpuTime is what this process has used so far.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

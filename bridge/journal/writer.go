@@ -24,6 +24,7 @@ type writer struct {
 	db        *sql.DB
 	begin     string
 	forUpdate string        // appended to a SELECT that locks its row
+	returning bool          // ids come by RETURNING, not as the last row id
 	timeout   time.Duration // of one transaction; 0 for none
 	explain   func(error) error
 	queue     chan *op
@@ -266,6 +267,26 @@ func (t *tx) exec(query string, args ...any) int64 {
 	}
 	n, _ := r.RowsAffected()
 	return n
+}
+
+// insert returns the new row's id; ok is false when the row was there already.
+func (t *tx) insert(query string, args ...any) (id int64, ok bool) {
+	if t.w.returning {
+		ok = t.one([]any{&id}, query+" RETURNING id", args...)
+		return id, ok
+	}
+	s := t.stmt(query)
+	if s == nil {
+		return 0, false
+	}
+	r, err := s.ExecContext(t.ctx, args...)
+	if err != nil {
+		t.err = err
+		return 0, false
+	}
+	id, _ = r.LastInsertId()
+	n, _ := r.RowsAffected()
+	return id, n == 1
 }
 
 // one scans the only row; false when there is none.

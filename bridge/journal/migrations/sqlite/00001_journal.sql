@@ -31,8 +31,7 @@ CREATE INDEX entries_open ON entries (state, next_lookup) WHERE state <> 'final'
 CREATE INDEX entries_taxpayer ON entries (taxpayer, id);
 CREATE INDEX entries_caller ON entries (caller, id);
 CREATE INDEX entries_upstream ON entries (upstream, id);
-CREATE INDEX entries_class ON entries (class, id) WHERE class <> 'none';
-CREATE INDEX entries_created ON entries (created);
+CREATE INDEX entries_class ON entries (class, id) WHERE class NOT IN ('none', 'cancelled');
 CREATE INDEX entries_otherwise ON entries (id)
     WHERE (class = 'cancelled' AND (told & 2) <> 0) OR (class IN ('refused', 'not_applied') AND (told & 1) <> 0);
 
