@@ -44,7 +44,7 @@ var Kinds = map[string]Kind{
 	},
 	"mastersindia": {
 		Needs: []string{"base_url", "username", "password"},
-		Takes: []string{"api", "client_id", "client_secret", "passthrough_token", "remarks_too_long"},
+		Takes: []string{"api", "client_id", "client_secret", "remarks_too_long"},
 	},
 }
 

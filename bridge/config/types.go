@@ -228,8 +228,7 @@ type Upstream struct {
 	Query       map[string]string `yaml:"query"`
 
 	// mastersindia
-	API              string `yaml:"api"` // legacy | v1
-	PassthroughToken bool   `yaml:"passthrough_token"`
+	API string `yaml:"api"` // legacy | v1
 }
 
 // Taxpayer is a GSTIN or TIN: where its cancellations go, and what is special to it.

@@ -12,6 +12,10 @@ import (
 
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/cleartax"
+	"einvoice-bridge/fixtures/sandbox/invx"
+	"einvoice-bridge/fixtures/sandbox/mastersindia"
+	"einvoice-bridge/fixtures/sandbox/myinvois"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -33,20 +37,63 @@ type simulator struct {
 // demoToken is the access token of the provider's own sample request.
 const demoToken = "b29cee2156282be62f51b24fe8b3f07f01c9bff1"
 
-// simulators makes the demo's simulators anew, with their key files in dir.
+// simulators makes the demo's simulators anew, with their key files in dir. Documents and taxpayers are those of the
+// vendors' own pages where these have any.
 func simulators(dir string) ([]simulator, error) {
 	n := nic.Demo(nic.Options{})
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o644); err != nil {
 		return nil, fmt.Errorf("writing the simulator's public key: %w", err)
 	}
+	lhdn, clearMY := myinvois.Demo(myinvois.Options{}), cleartax.DemoMalaysia(cleartax.Options{})
+	clearIN, vayana := cleartax.DemoIndia(cleartax.Options{}), invx.Demo(invx.Options{})
+	masters := mastersindia.Demo(mastersindia.Options{})
 	return []simulator{{
 		name: "nic", title: "NIC, India's e-invoice portal (encrypted)", handler: n, log: n.Sandbox,
 		taxpayer: nic.DemoGSTIN, success: nic.DemoIRN, refusal: nic.DemoForeignIRN,
 		says: "2143: Invoice does not belongs to the user GSTIN",
-		upstream: fmt.Sprintf("    kind: nic\n    environment: sandbox\n    base_url: %%s\n    client_id: %q\n    client_secret: %q\n    public_key: file:nic.pem\n",
-			nic.DemoClientID, nic.DemoClientSecret),
-		settings: fmt.Sprintf("    username: %q\n    password: %q\n", nic.DemoUser, nic.DemoPassword),
+		upstream: keys("kind", "nic", "environment", "sandbox", "base_url", "%s", "client_id", nic.DemoClientID,
+			"client_secret", nic.DemoClientSecret, "public_key", "file:nic.pem"),
+		settings: keys("username", nic.DemoUser, "password", nic.DemoPassword),
+	}, {
+		name: "myinvois", title: "MyInvois, Malaysia", handler: lhdn, log: lhdn.Sandbox,
+		taxpayer: myinvois.DemoTIN, success: myinvois.DemoUUID, refusal: myinvois.DemoForeignUUID,
+		says: "Forbidden: It seems that you are not authorized to update document status",
+		upstream: keys("kind", "myinvois", "environment", "sandbox", "base_url", "%s",
+			"client_id", myinvois.DemoIntermediaryID, "client_secret", myinvois.DemoIntermediarySecret),
+		settings: keys("on_behalf_of", myinvois.DemoTIN),
+	}, {
+		name: "cleartax-my", title: "ClearTax, Malaysia", handler: clearMY, log: clearMY.Sandbox,
+		taxpayer: cleartax.DemoTIN, success: cleartax.DemoDocumentID, refusal: cleartax.DemoCancelledID,
+		says:     "2272: EInvoice is already Cancelled",
+		upstream: keys("kind", "cleartax-my", "environment", "sandbox", "base_url", "%s", "token", cleartax.DemoToken),
+		settings: keys("branch", cleartax.DemoBranch),
+	}, {
+		name: "cleartax-in", title: "ClearTax, India", handler: clearIN, log: clearIN.Sandbox,
+		taxpayer: cleartax.DemoGSTIN, success: cleartax.DemoIRN, refusal: cleartax.DemoEwayBillIRN,
+		says:     "2230: This IRN cannot be cancelled because e-way bill has been generated , you can cancel e-way bill and then try cancelling IRN",
+		upstream: keys("kind", "cleartax-in", "environment", "sandbox", "base_url", "%s", "token", cleartax.DemoToken),
+	}, {
+		name: "invx", title: "Vayana InvX, India", handler: vayana, log: vayana.Sandbox,
+		taxpayer: invx.DemoGSTIN, success: invx.DemoIRN, refusal: invx.DemoOldIRN,
+		says: "2270: The allowed cancellation time limit is crossed, you cannot cancel the IRN",
+		upstream: keys("kind", "invx", "environment", "sandbox", "base_url", "%s", "auth_url", "%s/theodore/apis/v1",
+			"org_id", invx.DemoOrgID, "username", invx.DemoHandle, "password", invx.DemoPassword),
+	}, {
+		name: "mastersindia", title: "Masters India's REST API", handler: masters, log: masters.Sandbox,
+		taxpayer: mastersindia.DemoSecondGSTIN, success: mastersindia.DemoSecondIRN, refusal: mastersindia.DemoForeignIRN,
+		says: "2143: Invoice does not belongs to the user GSTIN",
+		upstream: keys("kind", "mastersindia", "environment", "sandbox", "base_url", "%s", "username", mastersindia.DemoUsername,
+			"password", mastersindia.DemoPassword, "client_id", mastersindia.DemoClientID, "client_secret", mastersindia.DemoClientSecret),
 	}}, nil
+}
+
+// keys is YAML of keys and values in turn, as deep as an upstream's settings stand.
+func keys(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "    %s: %q\n", pairs[i], pairs[i+1])
+	}
+	return b.String()
 }
 
 // listenAll serves the simulators on free ports of the loopback address and tells each one's base URL by name.
@@ -76,7 +123,7 @@ func demoConfig(sims []simulator, urls map[string]string, listen, dir string) st
 	fmt.Fprintf(&b, "# Written by einvoice-bridge demo: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\n"+
 		"console: {listen: \"127.0.0.1:0\"}\nlog: {level: warn}\nupstreams:\n", listen, "sqlite:"+filepath.Join(dir, "bridge.db"))
 	for _, s := range sims {
-		fmt.Fprintf(&b, "  %s:\n"+s.upstream, s.name, urls[s.name])
+		fmt.Fprintf(&b, "  %s:\n%s", s.name, strings.ReplaceAll(s.upstream, "%s", urls[s.name]))
 	}
 	b.WriteString("taxpayers:\n")
 	for _, s := range sims {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,12 +10,21 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/cleartax"
+	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/mastersindia"
+	"einvoice-bridge/bridge/upstream/myinvois"
 	"einvoice-bridge/bridge/upstream/nic"
 )
 
 // builders make one taxpayer's adapter, by the upstream's kind.
 var builders = map[string]func(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error){
-	"nic": buildNIC,
+	"nic":          buildNIC,
+	"myinvois":     buildMyInvois,
+	"cleartax-my":  buildClearTaxMalaysia,
+	"cleartax-in":  buildClearTaxIndia,
+	"invx":         buildInvX,
+	"mastersindia": buildMastersIndia,
 }
 
 // buildUpstreams makes every taxpayer's adapter. What an adapter refuses is a problem of the configuration, with the
@@ -57,5 +67,49 @@ func buildNIC(name, taxpayer string, c config.Upstream, s upstream.Settings, sha
 		HeaderStyle: c.HeaderStyle, AuthVersion: c.AuthVersion, IRP: c.IRP, SupGSTIN: c.SupGSTIN,
 		RemarksTooLong: c.RemarksTooLong, AuthPath: c.AuthPath, CancelPath: c.CancelPath, GetPath: c.LookupPath,
 		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+	}, shared)
+}
+
+func buildMyInvois(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
+	return myinvois.New(myinvois.Config{
+		Name: name, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
+		ClientSecret: c.ClientSecret.Reveal(), SpareSecret: c.SpareSecret.Reveal(), OnBehalfOf: c.OnBehalfOf,
+		IRNMap: c.IRNMap, FetchCancelDate: c.FetchCancelDate, CancelsPerMinute: c.CancelsPerMinute,
+		LoginsPerMinute: c.LoginsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
+		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+	}, shared)
+}
+
+func buildClearTaxMalaysia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
+	return cleartax.NewMalaysia(cleartax.MalaysiaConfig{
+		Name: name, Environment: c.Environment, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
+		TIN: cmp.Or(c.TIN, taxpayer), Branch: c.Branch, InvoiceType: c.InvoiceType, Account: c.Account,
+		CancelsPerMinute: c.CancelsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
+		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+	}, shared)
+}
+
+func buildClearTaxIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
+	return cleartax.NewIndia(cleartax.IndiaConfig{
+		Name: name, Environment: c.Environment, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
+		GSTIN: taxpayer, Branch: c.Branch, Route: c.Route, RemarksTooLong: c.RemarksTooLong,
+		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+	}, shared)
+}
+
+func buildInvX(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
+	return invx.New(invx.Config{
+		Name: name, GSTIN: taxpayer, Settings: s, AuthURL: c.AuthURL, OrgID: c.OrgID,
+		Username: c.Username, Password: c.Password.Reveal(), CallHeaders: c.CallHeaders, Query: c.Query,
+		RemarksTooLong: c.RemarksTooLong, CancelsPerMinute: c.CancelsPerMinute,
+		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+	}, shared)
+}
+
+func buildMastersIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
+	return mastersindia.New(mastersindia.Config{
+		Name: name, GSTIN: taxpayer, Settings: s, API: c.API, Username: c.Username, Password: c.Password.Reveal(),
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RemarksTooLong: c.RemarksTooLong,
+		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)
 }
