@@ -71,6 +71,9 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	}
 	var sent written
 	req, err := c.request(sent.trace(ctx), q)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		r.Err = err
 		return r

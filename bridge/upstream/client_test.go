@@ -3,12 +3,20 @@ package upstream
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +125,26 @@ func TestDoKnowsWhetherAByteWasWritten(t *testing.T) {
 				t.Errorf("Do = written %v, err %v, verdict %v; want written %v, verdict %v", r.Written, r.Err, o.Class, tt.written, tt.class)
 			}
 		})
+	}
+}
+
+// What the connection carried before (another request, a TLS handshake) is not this request's.
+func TestWrittenCountsThisRequestOnly(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	go io.Copy(io.Discard, far)
+	c := &countingConn{Conn: near}
+	c.Write([]byte("earlier"))
+	var w written
+	trace := httptrace.ContextClientTrace(w.trace(t.Context()))
+	trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(c, &tls.Config{})})
+	trace.WroteHeaders() // into the buffer of net/http
+	if w.any() {
+		t.Error("nothing has left yet")
+	}
+	c.Write([]byte("G"))
+	if !w.any() {
+		t.Error("a byte has left")
 	}
 }
 
@@ -245,6 +273,7 @@ func TestClientsOfOneWayShareTheirConnections(t *testing.T) {
 
 func TestDoUsesProxyCAAndClientCertificate(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	srv.StartTLS()
 	defer srv.Close()
 	var connects atomic.Int32
@@ -261,15 +290,46 @@ func TestDoUsesProxyCAAndClientCertificate(t *testing.T) {
 		io.Copy(down, up)
 	}))
 	defer proxy.Close()
-	ca := pemCertificate(srv.Certificate().Raw)
-	r := newClient(t, Settings{BaseURL: srv.URL, Proxy: proxy.URL, CA: ca}).Do(t.Context(), Request{Method: "POST", Path: "/", Body: []byte("x")})
-	if r.Err != nil || r.Status != 200 || !r.Written || connects.Load() != 1 {
+	set := Settings{BaseURL: srv.URL, Proxy: proxy.URL, CA: pemOf("CERTIFICATE", srv.Certificate().Raw)}
+	set.Certificate, set.Key = clientCertificate(t)
+	do := func(set Settings) Reply {
+		return newClient(t, set).Do(t.Context(), Request{Method: "POST", Path: "/", Body: []byte("x")})
+	}
+	if r := do(set); r.Err != nil || r.Status != 200 || !r.Written || connects.Load() != 1 {
 		t.Errorf("status %d, err %v, written %v, %d CONNECTs", r.Status, r.Err, r.Written, connects.Load())
 	}
-	r = newClient(t, Settings{BaseURL: srv.URL}).Do(t.Context(), Request{Method: "POST", Path: "/", Body: []byte("x")})
-	if r.Err == nil || r.Written {
+	stranger, anonymous := set, set
+	stranger.CA = nil
+	if r := do(stranger); r.Err == nil || r.Written {
 		t.Errorf("without the CA: written %v, err %v", r.Written, r.Err)
 	}
+	anonymous.Certificate, anonymous.Key = nil, nil
+	if r := do(anonymous); r.Err == nil {
+		t.Errorf("without the client certificate: status %d", r.Status)
+	}
+}
+
+// clientCertificate is a self-signed one in PEM.
+func clientCertificate(t *testing.T) (certificate, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemOf("CERTIFICATE", der), pemOf("PRIVATE KEY", pkcs8)
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
 func BenchmarkDo(b *testing.B) {
@@ -280,6 +340,31 @@ func BenchmarkDo(b *testing.B) {
 	for b.Loop() {
 		if r := c.Do(b.Context(), Request{Method: "POST", Path: "/", Body: []byte("{}"), Timeout: time.Second}); r.Err != nil {
 			b.Fatal(r.Err)
+		}
+	}
+}
+
+func TestReach(t *testing.T) {
+	base := rawServer(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	gone := "http://" + closed.Addr().String()
+	for _, tt := range []struct {
+		name string
+		set  Settings
+		ok   bool
+	}{
+		{"host", Settings{BaseURL: base + "/path"}, true},
+		{"nobody listens", Settings{BaseURL: gone}, false},
+		{"no such name", Settings{BaseURL: "https://name.invalid"}, false},
+		{"proxy instead of the host", Settings{BaseURL: "https://name.invalid", Proxy: base}, true},
+		{"proxy that is gone", Settings{BaseURL: base, Proxy: gone}, false},
+	} {
+		if err := newClient(t, tt.set).Reach(t.Context()); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"testing"
@@ -11,10 +10,6 @@ import (
 
 	"einvoice-bridge/bridge"
 )
-
-func pemCertificate(der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
 
 func TestVerdict(t *testing.T) {
 	broken := errors.New("broken")

@@ -22,8 +22,12 @@ type teller struct {
 	err   error
 }
 
-func (a *teller) login(_ context.Context, why Why, prev int) (Lease[int], []bridge.Exchange, error) {
-	time.Sleep(a.takes)
+func (a *teller) login(ctx context.Context, why Why, prev int) (Lease[int], []bridge.Exchange, error) {
+	select {
+	case <-time.After(a.takes):
+	case <-ctx.Done():
+		return Lease[int]{}, nil, ctx.Err()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.whys = append(a.whys, why)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -286,6 +287,31 @@ func (f fault) run(t *testing.T) {
 	}
 	if state, err := a.Lookup(t.Context(), of(irn)); err != nil || state.Status != want {
 		t.Errorf("looked up: %+v, %v; want %v", state, err, want)
+	}
+}
+
+// NIC allows few logins. Those that can't even reach it are not counted among them.
+func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
+	s := sim.Demo(sim.Options{Key: simKey()})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	a := connect(t, "http://"+l.Addr().String(), s, nil)
+	for range 4 { // the breaker would open at the fifth
+		if o := a.Cancel(t.Context(), of(sim.DemoIRN)); o.Class != bridge.NotApplied || o.RetryAfter != 0 || count(o, "login") != 1 {
+			t.Errorf("%+v", o)
+		}
+	}
+	if l, err = net.Listen("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: s}}
+	srv.Start()
+	defer srv.Close()
+	if o := a.Cancel(t.Context(), of(sim.DemoIRN)); o.Class != bridge.Cancelled {
+		t.Errorf("%+v", o)
 	}
 }
 

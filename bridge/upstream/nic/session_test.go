@@ -165,6 +165,33 @@ func TestAtMostFourLoginsIn15Minutes(t *testing.T) {
 	})
 }
 
+func TestPausesStartAgainAfterALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		f := &fakeNIC{t: t, life: time.Hour, sticky: true}
+		f.auth = func(int) string {
+			if down {
+				return "503 <html>"
+			}
+			return ""
+		}
+		a, _ := f.adapter()
+		for _, want := range []time.Duration{10 * time.Second, time.Minute} {
+			if o := cancel(t, a); o.RetryAfter != want {
+				t.Errorf("pause %v, want %v", o.RetryAfter, want)
+			}
+			time.Sleep(want)
+		}
+		down = false
+		wantClass(t, cancel(t, a), bridge.Cancelled)
+		down = true
+		time.Sleep(time.Hour)
+		if o := cancel(t, a); o.RetryAfter != 10*time.Second {
+			t.Errorf("pause %v, want 10s again", o.RetryAfter)
+		}
+	})
+}
+
 func TestParallelRefusalsOfATokenLogInOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeNIC{t: t, takes: time.Second}
