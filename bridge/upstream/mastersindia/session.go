@@ -1,0 +1,70 @@
+package mastersindia
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// token is an account's session.
+type token struct {
+	value string
+	mask  upstream.Mask // that hides it, too
+}
+
+// login always starts anew: v1 speaks of refresh tokens but gives none, legacy has none.
+func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream.Lease[*token], []bridge.Exchange, error) {
+	var none upstream.Lease[*token]
+	if err := a.desk.Admit(ctx); err != nil {
+		return none, nil, err
+	}
+	q := post("login", a.dialect.loginPath, a.dialect.login(a.cfg))
+	q.Timeout = a.cfg.LoginTimeout
+	reply := a.client.Do(ctx, q)
+	b := read(reply)
+	value, life := a.dialect.token(b, reply.Date())
+	trail := []bridge.Exchange{reply.Exchange(a.mask.With(value), q.Body, reply.Body)}
+	if !tokenIn(reply, b, value) {
+		o := noToken(reply, b)
+		o.Message, o.Alarm, o.Exchanges = a.mask.Text(o.Message), a.mask.Text(o.Alarm), trail
+		return none, nil, a.desk.Fail(ctx, o)
+	}
+	margin := min(5*time.Minute, life/4)
+	end := time.Now().Add(life)
+	t := &token{value, a.mask.With(value)}
+	return upstream.Lease[*token]{Token: t, Until: end.Add(-margin / 5), Renew: end.Add(-margin)}, trail, nil
+}
+
+// tokenIn tells whether the reply to a login gives a token that can be used.
+func tokenIn(reply upstream.Reply, b body, value string) bool {
+	return reply.Err == nil && reply.Status == http.StatusOK && b.Error == "" && value != "" && printable(value)
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// noToken says why a login brought no token. HTTP 206 is how v1 refuses credentials.
+func noToken(reply upstream.Reply, b body) bridge.Outcome {
+	complaint := b.complaint()
+	o := reply.Verdict()
+	switch s := reply.Status; {
+	case reply.Err != nil:
+		return o
+	case signOnErrors[string(b.Error)], s == http.StatusPartialContent, complaint != "" && s/100 == 2, o.Class == bridge.None && s/100 > 2:
+		o = reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("the login was refused: HTTP %d %s", s, complaint)))
+		o.Code = string(b.Error)
+		if !signOnErrors[o.Code] {
+			o.Code = ""
+		}
+		o.Alarm = o.Message + ": check base_url, api, username, password, client_id and client_secret"
+	case o.Class == bridge.None:
+		o = reply.Outcome(bridge.NotApplied, fmt.Sprintf("the login's reply (HTTP %d) holds no token", s))
+	}
+	return o
+}

@@ -1,0 +1,143 @@
+package mastersindia
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// visit is one Cancel or Lookup: its calls in order, and whether its one new login is spent.
+type visit struct {
+	*Adapter
+	trail    []bridge.Exchange
+	replayed bool
+	written  bool // a byte of a cancel has left this machine
+	mask     upstream.Mask
+}
+
+// ended completes an outcome with all that was said, and takes secrets out of its texts.
+func (v *visit) ended(o bridge.Outcome) bridge.Outcome {
+	o.Exchanges = append(v.trail, o.Exchanges...)
+	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
+	return o
+}
+
+// cancel sends one cancel. A refusal without a reason is settled by asking for the document.
+func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+	reply, b, err := v.call(ctx, func(token string) upstream.Request {
+		q := v.dialect.cancel(token, c)
+		q.Timeout = v.cfg.CallTimeout
+		return q
+	})
+	if err != nil {
+		o := upstream.NotSent(err)
+		o.Written = v.written // by a send that was stopped at the gate
+		return o
+	}
+	o, mute := classify(reply, b, c.Document)
+	if mute {
+		if state, err := v.lookup(ctx, c); err == nil && state.Status == bridge.StatusActive {
+			o.Class, o.Message = bridge.Refused, "The cancellation was refused, reason not given"
+		}
+	}
+	return o
+}
+
+// lookup tells the document's state.
+func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	reply, b, err := v.call(ctx, func(token string) upstream.Request {
+		q := v.dialect.lookup(token, c)
+		q.Timeout = v.cfg.LookupTimeout
+		return q
+	})
+	if err != nil {
+		return bridge.DocumentState{}, err
+	}
+	if b.Results != nil && b.Results.success() && reply.Status/100 == 2 {
+		return b.Results.state(c.Document), nil
+	}
+	o, _ := classify(reply, b, c.Document)
+	if b.Results != nil && (o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled) {
+		// 2148, 2154 and 2283 say that this portal has no record (any more), others that it won't show it: no proof.
+		return bridge.DocumentState{Text: o.Message}, nil
+	}
+	return bridge.DocumentState{}, unanswered(o)
+}
+
+// unanswered is a question that brought no answer: it changed nothing, whatever the reply would have meant to a cancel.
+func unanswered(o bridge.Outcome) error {
+	o = upstream.BeforeCancel(o)
+	if o.Class != bridge.Misconfigured {
+		o.Class = bridge.NotApplied
+	}
+	return &upstream.Failure{Outcome: o}
+}
+
+// state reads the reply to a get.
+func (r results) state(irn string) bridge.DocumentState {
+	i, ok := r.invoice()
+	if !ok || !strings.EqualFold(i.IRN, irn) {
+		return bridge.DocumentState{Text: "the reply is about another document, or none"}
+	}
+	s := bridge.DocumentState{Text: string(i.Status)}
+	switch strings.ToUpper(s.Text) {
+	case "ACT":
+		s.Status = bridge.StatusActive
+	case "CNL":
+		s.Status = bridge.StatusCancelled
+	case "REJ":
+		s.Status = bridge.StatusOther
+	}
+	return s
+}
+
+// call makes one call with the session's token. A call that was turned away because of its token is made again after a
+// new login, once per visit. The error is a *upstream.Failure: whatever it says, the call had no effect.
+func (v *visit) call(ctx context.Context, build func(token string) upstream.Request) (upstream.Reply, body, error) {
+	for {
+		held, trail, err := v.session.Get(ctx)
+		v.trail = append(v.trail, trail...)
+		if err != nil {
+			return upstream.Reply{}, body{}, err
+		}
+		reply, err := v.send(ctx, build(held.Token.value), held.Token)
+		if err != nil {
+			return upstream.Reply{}, body{}, err
+		}
+		b := read(reply)
+		if !b.refusesToken(reply.Status) {
+			return reply, b, nil
+		}
+		v.session.Drop(held)
+		if v.replayed {
+			o := reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", reply.Status, b.reason())))
+			o.Alarm = "Masters India refuses a token that it has just issued: check api, and whether the account may cancel"
+			return upstream.Reply{}, body{}, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
+		}
+		v.replayed = true
+	}
+}
+
+// reason is whatever a failure says.
+func (b body) reason() string {
+	if b.Results != nil {
+		return b.Results.text()
+	}
+	return b.complaint()
+}
+
+func (v *visit) send(ctx context.Context, q upstream.Request, t *token) (upstream.Reply, error) {
+	if q.Purpose == "cancel" {
+		if err := bridge.SendCheck(ctx); err != nil {
+			return upstream.Reply{}, err
+		}
+	}
+	v.mask = t.mask
+	reply := v.client.Do(ctx, q)
+	v.trail = append(v.trail, reply.Exchange(v.mask, q.Body, reply.Body))
+	v.written = v.written || q.Purpose == "cancel" && reply.Written
+	return reply, nil
+}

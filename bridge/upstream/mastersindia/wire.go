@@ -1,0 +1,143 @@
+package mastersindia
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"einvoice-bridge/bridge/upstream"
+)
+
+type legacyLogin struct {
+	Username     string `json:"username"`
+	Password     string `json:"password"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	GrantType    string `json:"grant_type"`
+}
+
+type v1Login struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// order is the cancel as both generations take it.
+type order struct {
+	GSTIN   string `json:"user_gstin"`
+	IRN     string `json:"irn"`
+	Reason  string `json:"cancel_reason"`
+	Remarks string `json:"cancel_remarks"`
+}
+
+type legacyCancel struct {
+	AccessToken string `json:"access_token"`
+	order
+}
+
+type v1Cancel struct {
+	order
+	EwayBill string `json:"ewaybill_cancel"`
+}
+
+// body is every reply: of the service (results), of its sign-on, and of the frameworks around them.
+type body struct {
+	Results *results `json:"results"`
+
+	AccessToken upstream.Scalar `json:"access_token"` // legacy login
+	ExpiresIn   upstream.Scalar `json:"expires_in"`   // seconds
+	Token       upstream.Scalar `json:"token"`        // v1 login
+
+	Error       lenient `json:"error"` // the OAuth server's word: invalid_client; a sentence in v1
+	Description lenient `json:"error_description"`
+	Detail      lenient `json:"detail"` // the framework behind v1
+
+	fields map[string]json.RawMessage // everything, for field errors
+}
+
+// results are the service's own answer.
+type results struct {
+	Message json.RawMessage `json:"message"` // an object on success, a text or null on failure
+	Error   lenient         `json:"errorMessage"`
+	Status  upstream.Scalar `json:"status"` // Success or Failed
+	Code    upstream.Scalar `json:"code"`   // 200 or 204
+}
+
+// invoice is the object in message.
+type invoice struct {
+	IRN        string          `json:"Irn"`
+	CancelDate upstream.Scalar `json:"CancelDate"`
+	Status     upstream.Scalar `json:"Status"` // on a get: ACT, CNL
+}
+
+// lenient is a text where nothing else was ever seen, and which must not make the rest unreadable: anything else is
+// its JSON.
+type lenient string
+
+func (l *lenient) UnmarshalJSON(raw []byte) error {
+	var s upstream.Scalar
+	if json.Unmarshal(raw, &s) == nil {
+		*l = lenient(s)
+	} else {
+		*l = lenient(raw)
+	}
+	return nil
+}
+
+func read(reply upstream.Reply) body {
+	var b body
+	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || json.Unmarshal(reply.Body, &b.fields) != nil {
+		return body{}
+	}
+	return b
+}
+
+func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
+
+// success tells whether the positive marker is there: both halves of it.
+func (r results) success() bool {
+	return strings.EqualFold(string(r.Status), "success") && r.Code == "200"
+}
+
+// contradicts tells whether only one half of the marker is there.
+func (r results) contradicts() bool {
+	return !r.success() && (strings.EqualFold(string(r.Status), "success") || r.Code == "200")
+}
+
+// invoice is the object in message; ok is false when there is none.
+func (r results) invoice() (i invoice, ok bool) {
+	return i, isObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
+}
+
+// text is the reason of a failure: errorMessage, else message when that is a text.
+func (r results) text() string {
+	if r.Error != "" {
+		return string(r.Error)
+	}
+	var s string
+	if json.Unmarshal(r.Message, &s) != nil {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+// complaint is what a reply says that is not the service's own: "invalid_client: …", or field errors "irn: …; …".
+func (b body) complaint() string {
+	switch {
+	case b.Error != "" && b.Description != "":
+		return string(b.Error + ": " + b.Description)
+	case b.Error != "":
+		return string(b.Error)
+	case b.Detail != "":
+		return string(b.Detail)
+	}
+	var all []string
+	for name, raw := range b.fields {
+		var texts []string
+		if json.Unmarshal(raw, &texts) == nil && len(texts) > 0 {
+			all = append(all, name+": "+strings.Join(texts, ", "))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
+}
