@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/soap"
@@ -94,11 +95,17 @@ func guessVersion(contentType string) soap.Version {
 	return soap.SOAP11
 }
 
-// short cuts what a stranger sent to what a log line needs of it.
+// short makes what a stranger sent fit for a log line: not long, and nothing that a terminal would obey.
 func short(s string) string {
 	const most = 64
-	if len(s) <= most {
-		return s
+	more := ""
+	if len(s) > most {
+		s, more = s[:most], "…"
 	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s) + more
 }

@@ -130,7 +130,6 @@ func (s *Server) closeListeners() {
 	for _, ln := range s.bound {
 		ln.Close()
 	}
-	s.bound = nil
 }
 
 // Addrs are the bound addresses, in the order of Options.Listeners.
@@ -159,7 +158,8 @@ func (s *Server) Serve() error {
 
 // Shutdown stops accepting and waits until every call in flight is answered or ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.app.Server().ShutdownWithContext(ctx); err != nil {
+	s.closeListeners() // the engine closes only those that it accepts from already
+	if err := s.app.Server().ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("shut down with %d calls in flight: %w", s.inFlight.Load(), err)
 	}
 	return nil

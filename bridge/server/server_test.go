@@ -188,17 +188,29 @@ type response struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection
 }
 
 // raw sends bytes as they are over a connection of their own and reads one answer.
 func (r *rig) raw(request string) response {
 	r.t.Helper()
+	res, err := r.try(request)
+	if err != nil {
+		r.t.Fatalf("%v, after sending %.200q", err, request)
+	}
+	return res
+}
+
+// try is raw for requests that may be answered by a reset.
+func (r *rig) try(request string) (response, error) {
 	conn := r.dial()
 	defer conn.Close()
-	if _, err := io.WriteString(conn, request); err != nil {
-		r.t.Fatal(err)
+	_, sent := io.WriteString(conn, request)
+	res, err := readResponse(bufio.NewReader(conn), request)
+	if err != nil && sent != nil {
+		err = sent
 	}
-	return r.read(conn, request)
+	return res, err
 }
 
 func (r *rig) dial() net.Conn {
@@ -211,13 +223,13 @@ func (r *rig) dial() net.Conn {
 	return conn
 }
 
-func (r *rig) read(conn net.Conn, request string) response {
-	r.t.Helper()
-	res, err := readResponse(bufio.NewReader(conn), request)
+// dialQuietly returns nil when nobody accepts.
+func dialQuietly(addr string) net.Conn {
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		r.t.Fatalf("%v, after sending %.200q", err, request)
+		return nil
 	}
-	return res
+	return conn
 }
 
 // readResponse reads the answer to a request, interim ones left out.
@@ -230,7 +242,7 @@ func readResponse(in *bufio.Reader, request string) (response, error) {
 		}
 		body, err := io.ReadAll(res.Body)
 		if err != nil || res.StatusCode != http.StatusContinue {
-			return response{res.StatusCode, res.Header, string(body)}, err
+			return response{res.StatusCode, res.Header, string(body), res.Close}, err
 		}
 	}
 }
