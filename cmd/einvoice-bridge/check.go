@@ -66,6 +66,7 @@ func report(w io.Writer, path string, err error) error {
 	if !errors.As(err, &ps) {
 		return err
 	}
+	slices.SortStableFunc(ps, func(a, b config.Problem) int { return a.Line - b.Line })
 	for _, p := range ps {
 		fmt.Fprintf(w, "%s:%d: %s\n", path, p.Line, p.Text)
 	}

@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
 // TestMain lets the test binary be the program itself, so that tests kill and restart a real process.
@@ -182,10 +185,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// nicPassword gives NIC's user another password.
+func nicPassword(text, password string) string {
+	user := fmt.Sprintf("    username: %q\n    password: ", nic.DemoUser)
+	return strings.Replace(text, user+strconv.Quote(nic.DemoPassword), user+strconv.Quote(password), 1)
+}
+
 // Every problem comes at once, each with file and line, those that only an adapter can see included.
 func TestCheckSaysEverythingAtOnce(t *testing.T) {
 	_, path := sandboxed(t, func(text string) string {
-		text = strings.Replace(text, `password: "Sandbox@2026"`, `password: "`+strings.Repeat("x", 80)+`"`, 1)
+		text = nicPassword(text, strings.Repeat("x", 80))
 		return text + "    reply_within: 1s\n    nonsense: 1\n"
 	})
 	out, err := runCommand(t, "check", "-c", path)
@@ -193,7 +202,7 @@ func TestCheckSaysEverythingAtOnce(t *testing.T) {
 		t.Errorf("got %v\n%s", err, out)
 	}
 	_, path = sandboxed(t, func(text string) string {
-		text = strings.Replace(text, `password: "Sandbox@2026"`, `password: "`+strings.Repeat("x", 80)+`"`, 1)
+		text = nicPassword(text, strings.Repeat("x", 80))
 		return strings.Replace(text, "taxpayers:\n", "contract: {operations: {nope: {}}}\ntaxpayers:\n", 1)
 	})
 	out, err = runCommand(t, "check", "-c", path)
@@ -207,7 +216,7 @@ func TestCheckSaysEverythingAtOnce(t *testing.T) {
 
 func TestCheckOnlineSaysWhatIsWrong(t *testing.T) {
 	_, path := sandboxed(t, func(text string) string {
-		return strings.Replace(text, `password: "Sandbox@2026"`, `password: "wrong"`, 1)
+		return nicPassword(text, "wrong")
 	})
 	out, err := runCommand(t, "check", "--online", "-c", path)
 	if err != exitCode(1) || !strings.Contains(out, "1019") {
