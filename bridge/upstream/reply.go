@@ -33,13 +33,11 @@ func (r Reply) Verdict() bridge.Outcome {
 
 // Outcome is an outcome that this reply decided, with all that the reply says about itself filled in.
 func (r Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
-	return bridge.Outcome{
-		Class:      class,
-		Message:    message,
-		HTTPStatus: r.Status,
-		Written:    r.Written,
-		RetryAfter: RetryAfter(r.Header, r.Date()),
+	o := bridge.Outcome{Class: class, Message: message, HTTPStatus: r.Status, Written: r.Written}
+	if r.Header.Get("Retry-After") != "" {
+		o.RetryAfter = RetryAfter(r.Header, r.Date())
 	}
+	return o
 }
 
 // BeforeCancel turns the outcome of a call that comes before the cancel (a login, a search for the document's id)

@@ -29,6 +29,7 @@ type answer struct {
 	verdict verdict
 	data    []byte // as it came, when answered: a JSON string
 	plain   []byte // the same decrypted
+	doc     document
 	errors  upstream.IRPErrors
 	mask    upstream.Mask
 }
@@ -53,7 +54,9 @@ func read(r upstream.Reply, s *session) answer {
 		a.verdict = sealed
 		var data string
 		if json.Unmarshal(e.data, &data) == nil {
-			if plain, err := unseal64(s.block, []byte(data)); err == nil && namesIRN(plain) {
+			// A wrong key's padding looks right once in 256 times: only what names an IRN has been decrypted.
+			plain, err := unseal64(s.block, []byte(data))
+			if err == nil && json.Unmarshal(plain, &a.doc) == nil && a.doc.Irn != "" {
 				a.verdict, a.data, a.plain = answered, e.data, plain
 			}
 		}
@@ -69,12 +72,6 @@ func read(r upstream.Reply, s *session) answer {
 		a.verdict = unreadable // a gateway's own words around its status
 	}
 	return a
-}
-
-// namesIRN tells a reply from what a wrong key leaves when its padding happens to look right (one in 256).
-func namesIRN(plain []byte) bool {
-	var named struct{ Irn string }
-	return json.Unmarshal(plain, &named) == nil && named.Irn != ""
 }
 
 // business tells on which statuses an error envelope with unknown codes is the authority's verdict.
@@ -102,17 +99,20 @@ func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
 }
 
 func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
-	var data cancelReply
-	if err := json.Unmarshal(a.plain, &data); err != nil || !strings.EqualFold(strings.TrimSpace(data.Irn), c.Document) {
+	if !a.about(c) {
 		o := a.Outcome(bridge.Unknown, "NIC reported success for another document")
 		o.Alarm = o.Message
 		return o
 	}
 	o := a.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = upstream.IRPDate(data.CancelDate), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = upstream.IRPDate(a.doc.CancelDate), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = a.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
 	}
 	return o
+}
+
+func (a answer) about(c bridge.Cancellation) bool {
+	return strings.EqualFold(strings.TrimSpace(a.doc.Irn), c.Document)
 }
 
 func (a answer) refused() bridge.Outcome {

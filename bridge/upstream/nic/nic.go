@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -234,11 +233,10 @@ func (a *Adapter) failed(ctx context.Context, ans answer, o bridge.Outcome, trai
 
 // state reads the decrypted reply to a GET by IRN.
 func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
-	var data getReply
-	if json.Unmarshal(a.plain, &data) != nil || !strings.EqualFold(strings.TrimSpace(data.Irn), c.Document) {
+	if !a.about(c) {
 		return bridge.StatusUnknown, "NIC's reply is about another document"
 	}
-	switch status := strings.TrimSpace(data.Status); strings.ToUpper(status) {
+	switch status := strings.TrimSpace(a.doc.Status); strings.ToUpper(status) {
 	case "ACT":
 		return bridge.StatusActive, status
 	case "CNL":

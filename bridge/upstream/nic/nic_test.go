@@ -313,10 +313,8 @@ func TestLookup(t *testing.T) {
 		}
 	})
 	t.Run("another document", func(t *testing.T) {
-		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return "CNL" }}
-		a, _ := f.adapter()
-		a.cfg.GetPath += "/x"
-		if got, text := (answer{plain: []byte(`{"Irn":"other","Status":"CNL"}`)}).state(vectorCancel); got != bridge.StatusUnknown || text == "" {
+		got, text := answer{doc: document{Irn: "other", Status: "CNL"}}.state(vectorCancel)
+		if got != bridge.StatusUnknown || text != "NIC's reply is about another document" {
 			t.Errorf("%v, %q", got, text)
 		}
 	})

@@ -39,13 +39,10 @@ type (
 		Sek         string
 		TokenExpiry string
 	}
-	cancelReply struct {
+	document struct {
 		Irn        string
-		CancelDate string
-	}
-	getReply struct {
-		Irn    string
-		Status string
+		CancelDate string // of a cancel
+		Status     string // of a GET
 	}
 )
 
