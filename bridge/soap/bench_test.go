@@ -35,3 +35,21 @@ func BenchmarkMasked(b *testing.B) {
 		req.Masked(8 << 10)
 	}
 }
+
+// The budget of the hot path. Time is left to the benchmarks, the number of allocations can't lie.
+func TestAllocationBudget(t *testing.T) {
+	c := soap.DefaultContract()
+	d := soap.NewDecoder(c)
+	body := []byte(seedEnvelope)
+	got := testing.AllocsPerRun(100, func() {
+		req, err := d.Decode(seedHeader, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Masked(8 << 10)
+		c.EncodeCancel(req.Version, req.Addressing, success)
+	})
+	if got > 200 {
+		t.Errorf("%v allocations to read, mask and answer a call, the budget is 200", got)
+	}
+}

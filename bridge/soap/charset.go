@@ -24,7 +24,7 @@ const (
 )
 
 func charsetOf(label string) charset {
-	switch strings.ToLower(strings.TrimSpace(label)) {
+	switch strings.ToLower(strings.Trim(label, " \t'")) {
 	case "":
 		return noCharset
 	case "utf-8", "utf8":
@@ -77,7 +77,7 @@ func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fa
 		return 0, nil, refuseCharset(sniffed)
 	}
 	set := charsetOf(label)
-	if set == utf8Charset && sniffed == noCharset && !utf8.Valid(body) && charsetOf(declaredEncoding(body)) == windows1252 {
+	if set == utf8Charset && !utf8.Valid(body) && charsetOf(declaredEncoding(body)) == windows1252 {
 		r.note("the HTTP charset is UTF-8 but the body is not; the XML declaration's encoding was used")
 		return windows1252, body, nil
 	}

@@ -221,3 +221,37 @@ func TestContractOperation(t *testing.T) {
 		t.Error("operations are not found by their names")
 	}
 }
+
+// Letter case is forgiven only where it leaves no doubt: here Irn could be either parameter.
+func TestAmbiguousLetterCase(t *testing.T) {
+	c := soap.DefaultContract()
+	c.Cancel.Aliases = map[string]string{"IRN": soap.SlotCancelRemarks}
+	if errs := c.Check(); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	doc := strings.ReplaceAll(seedEnvelope, "irn>", "Irn>")
+	req, err := soap.NewDecoder(c).Decode(seedHeader, []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if req.Param(soap.SlotIRN).State != soap.Absent || req.Text(soap.SlotCancelRemarks) != "Wrong entry" || len(req.Notes) != 1 {
+		t.Errorf("read %v with notes %q", req.Params, req.Notes)
+	}
+}
+
+// Old callers may hold another namespace; they are read, and answered in the one that proxies expect.
+func TestNamespaceAlias(t *testing.T) {
+	c := soap.DefaultContract()
+	doc := []byte(strings.Replace(seedEnvelope, `"urn:server"`, `"http://soap.example/server"`, 1))
+	if _, err := soap.NewDecoder(c).Decode(seedHeader, doc); err == nil {
+		t.Error("a foreign namespace was accepted")
+	}
+	c.NamespaceAliases = []string{"http://soap.example/server"}
+	req, err := soap.NewDecoder(c).Decode(seedHeader, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if req.Namespace != "http://soap.example/server" || !strings.Contains(string(c.EncodeCancel(req.Version, nil, success)), `xmlns:ns1="urn:server"`) {
+		t.Errorf("read from %s", req.Namespace)
+	}
+}

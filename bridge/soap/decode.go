@@ -37,7 +37,8 @@ func NewDecoder(c *Contract) *Decoder {
 //
 // The stages, each able to refuse: content encoding, multipart, character set, strict XML, envelope, header, body.
 func (d *Decoder) Decode(h Header, body []byte) (*Request, error) {
-	r := &reading{d: d, header: h, version: guessVersion(h.ContentType)}
+	r := &reading{d: d, header: h, media: parseMediaType(h.ContentType)}
+	r.version = r.media.version()
 	if fault := r.read(body); fault != nil {
 		return nil, r.complete(fault)
 	}

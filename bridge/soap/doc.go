@@ -1,4 +1,39 @@
-// Package soap turns the bytes of a SOAP call into an operation, and answers into bytes. It does no I/O and keeps no
-// state: a Decoder reads a request (SOAP 1.1 and 1.2, any character set and spelling that real clients use, nothing
-// that XML forbids), a Contract names what is on the wire and encodes replies and faults.
+// Package soap turns the bytes of a SOAP call into an operation with its parameters, and answers into bytes. It is pure:
+// no I/O, no clock, no logging, no state. The one call that most readers need is [Decoder.Decode]; Example shows a
+// whole round.
+//
+// # In
+//
+// A call is read in stages, one file each, every one of which can refuse it with a [Fault]:
+//
+//	content.go      Content-Encoding: one layer of gzip or deflate, capped while it inflates
+//	multipart.go    the root part of an MTOM or SwA request
+//	charset.go      byte order mark, HTTP charset, XML declaration; from here on everything is UTF-8
+//	scan.go tag.go  strict XML: what encoding/xml lets pass and XML forbids, and all limits, with byte offsets
+//	envelope.go     SOAP 1.1 or 1.2, Header and Body
+//	header.go       mustUnderstand, addressing.go, security.go: the only place that needs a document tree
+//	body.go         the operation by its element's name, never by SOAPAction
+//	param.go        its parameters: any order, prefix and namespace style, aliases, nil, multi-reference values
+//
+// The order of checks is SOAP's: VersionMismatch, header syntax, MustUnderstand, then everything that is the client's
+// fault. An operation that the contract doesn't know is refused as soon as its name is read, however large or broken
+// what follows: [Fault.UnknownOperation] then tells that the call may be relayed. What is tolerated is written in
+// fixtures/soap/accept, one file per oddity, what is refused in fixtures/soap/refuse. Where leniency was needed,
+// Request.Notes says so.
+//
+// # Out
+//
+// A [Contract] holds all names, their order and the fixed words; its methods encode replies and faults. Answers go out
+// in the version of the request, as ASCII on one line, every part always there: each of these rules breaks a measured
+// client when violated. fixtures/soap/replies has every form. No reply is ever built from a template: all text goes
+// through one escaping writer.
+//
+// # What it promises
+//
+//   - One reading of a document: what it accepts libxml2 accepts too, with the same values (a test asks it).
+//   - No secret in a masked copy ([Request.Masked]) and no request content in a fault but a cleaned operation name.
+//   - Nothing is fetched or followed: no entity, schema, attachment, reference or reply address.
+//   - A refusal costs no more than 50 ms and 16 MiB whatever is sent.
+//
+// It doesn't verify signatures, decrypt, or decide who may do what.
 package soap

@@ -1,11 +1,15 @@
 package soap
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // reading is one Decode or DecodeReply under way.
 type reading struct {
 	d      *Decoder
 	header Header
+	media  mediaType // header.ContentType
 	scan   scanner
 
 	version Version
@@ -27,7 +31,12 @@ type reading struct {
 	refused *Fault
 }
 
-func (r *reading) note(text string) { r.notes = append(r.notes, text) }
+// note remembers a leniency, once: a thousand unknown parameters are one line in the log.
+func (r *reading) note(text string) {
+	if !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
+	}
+}
 
 func (r *reading) read(body []byte) *Fault {
 	doc, fault := r.document(body)
@@ -49,7 +58,7 @@ func (r *reading) document(body []byte) ([]byte, *Fault) {
 	if fault != nil {
 		return nil, fault
 	}
-	media := parseMediaType(r.header.ContentType)
+	media := r.media
 	if media.name == "multipart/related" {
 		if media, body, fault = r.rootPart(media, body); fault != nil {
 			return nil, fault
@@ -75,7 +84,7 @@ func (r *reading) request() *Request {
 	return &Request{
 		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
 		Addressing: r.addressing, UsernameToken: r.token, Notes: r.notes,
-		doc: r.scan.doc, hide: r.scan.hidden.spans,
+		doc: r.scan.doc, hide: r.scan.hidden.sorted(),
 	}
 }
 
@@ -135,7 +144,7 @@ func (r *reading) envelopeChildren() *Fault {
 }
 
 func (r *reading) setVersion(v Version) *Fault {
-	told := parseMediaType(r.header.ContentType).name
+	told := r.media.name
 	r.version = v
 	if (told == "text/xml" && v == SOAP12) || (told == "application/soap+xml" && v == SOAP11) {
 		if r.d.Strict {

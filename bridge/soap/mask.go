@@ -15,10 +15,17 @@ type hidden struct {
 	start int
 }
 
-// span is a range of bytes; value tells that it is a secret itself and not just a place where one may be.
+// span is a range of bytes; value tells that it is the value of one of the operation's secret parameters, and not just
+// a place where a secret may be.
 type span struct {
 	start, end int
 	value      bool
+}
+
+// sorted returns the spans in the order of the document.
+func (h *hidden) sorted() []span {
+	slices.SortFunc(h.spans, func(a, b span) int { return a.start - b.start })
+	return h.spans
 }
 
 func (h *hidden) add(start, end int, value bool) {
@@ -37,7 +44,7 @@ func (h *hidden) enter(level int, local string, content int) bool {
 
 func (h *hidden) leave(level, content int) {
 	if h.depth == level+1 {
-		h.add(h.start, content, true)
+		h.add(h.start, content, false)
 		h.depth = 0
 	}
 }
@@ -53,7 +60,7 @@ func (h *hidden) attribute(secret bool, name string, start, end int) {
 		return
 	}
 	if secretName(local) || (secret && prefix == "") {
-		h.add(start, end, true)
+		h.add(start, end, false)
 	}
 }
 
@@ -87,7 +94,6 @@ const mask = "***"
 // Masked returns the envelope as UTF-8 text with every secret in it replaced by ***, cut to at most max bytes. It
 // reads the body that was given to Decode, so that must not have been reused yet.
 func (r *Request) Masked(max int) []byte {
-	slices.SortFunc(r.hide, func(a, b span) int { return a.start - b.start })
 	out := make([]byte, 0, min(len(r.doc)+len(mask)*len(r.hide), max+utf8.UTFMax))
 	at := 0
 	for _, h := range r.hide {
@@ -104,8 +110,8 @@ func (r *Request) Masked(max int) []byte {
 	return cut(r.sweep(out), max)
 }
 
-// sweep masks copies of the secrets that stand elsewhere, as when a caller puts its token into another field. Secrets
-// shorter than this would hit ordinary text.
+// sweep masks copies of the secret parameters that stand elsewhere, as when a caller puts its token into another field.
+// Secrets shorter than this would hit ordinary text.
 func (r *Request) sweep(out []byte) []byte {
 	const shortest = 8
 	for _, h := range r.hide {

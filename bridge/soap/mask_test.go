@@ -83,6 +83,18 @@ func TestMaskFollowsContract(t *testing.T) {
 	}
 }
 
+// A declaration says how a tag is written and is kept, be its prefix called like a secret.
+func TestMaskKeepsDeclarations(t *testing.T) {
+	doc := strings.Replace(seedEnvelope, "<irn>", `<irn xmlns:token="urn:t" token:a="b">`, 1)
+	req, err := soap.NewDecoder(soap.DefaultContract()).Decode(seedHeader, []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(req.Masked(8 << 10)); !strings.Contains(got, `<irn xmlns:token="urn:t" token:a="b">`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What is kept is text in UTF-8, whatever came in.
 func TestMaskedIsUTF8(t *testing.T) {
 	for _, v := range readVectors(t, "accept") {

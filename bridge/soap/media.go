@@ -56,10 +56,13 @@ func nextParam(s string) (key, value, rest string) {
 	return key, b.String(), rest
 }
 
-// guessVersion tells in which version to refuse a request whose envelope could not be read.
-func guessVersion(contentType string) Version {
-	m := parseMediaType(contentType)
-	if m.name == "application/soap+xml" || m.params["start-info"] == "application/soap+xml" || m.params["type"] == "application/soap+xml" {
+// GuessVersion tells in which version to refuse a request whose envelope was not read: 1.2 when its Content-Type says
+// so, else 1.1.
+func GuessVersion(contentType string) Version { return parseMediaType(contentType).version() }
+
+func (m mediaType) version() Version {
+	const soap12 = "application/soap+xml"
+	if m.name == soap12 || m.params["start-info"] == soap12 || m.params["type"] == soap12 {
 		return SOAP12
 	}
 	return SOAP11

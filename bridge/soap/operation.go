@@ -86,12 +86,17 @@ func (r *reading) action() string {
 	if a := strings.Trim(r.header.SOAPAction, " \t\""); a != "" {
 		return a
 	}
-	return parseMediaType(r.header.ContentType).params["action"]
+	return r.media.params["action"]
+}
+
+// lastPiece returns what of a SOAPAction names an operation. The provider's own may end in "Server".
+func lastPiece(action string) string {
+	return strings.TrimSuffix(action[strings.LastIndexAny(action, "#/:")+1:], "Server")
 }
 
 // named returns the operation that a SOAPAction names, in full or by its last piece.
 func (d *Decoder) named(action string) *opTable {
-	last := action[strings.LastIndexAny(action, "#/:")+1:]
+	last := lastPiece(action)
 	for _, t := range d.ops {
 		if action != "" && (action == t.SOAPAction || last == t.Name) {
 			return t
@@ -101,9 +106,9 @@ func (d *Decoder) named(action string) *opTable {
 }
 
 // foreign reports whether neither an operation nor a SOAPAction could mean one of ours to a less careful server.
-// An action that goes with the operation (the provider's may end in "Server") adds no doubt.
+// An action that goes with the operation adds no doubt.
 func (d *Decoder) foreign(operation, action string) bool {
-	last := strings.TrimSuffix(action[strings.LastIndexAny(action, "#/:")+1:], "Server")
+	last := lastPiece(action)
 	for _, t := range d.ops {
 		mentioned := strings.Contains(strings.ToLower(action), strings.ToLower(t.Name))
 		if strings.EqualFold(operation, t.Name) || (mentioned && last != operation) {
@@ -113,17 +118,16 @@ func (d *Decoder) foreign(operation, action string) bool {
 	return true
 }
 
-// checkAction compares SOAPAction with the body, which decides in any case (WS-I BP 1.1 R1127).
+// checkAction compares the action with the body, which decides in any case (WS-I BP 1.1 R1127). Servers have given the
+// actions all kinds of forms, so any that holds the operation's name goes with it.
 func (r *reading) checkAction(t *opTable) *Fault {
-	action := strings.Trim(r.header.SOAPAction, " \t\"")
-	if action == "" || action == t.SOAPAction {
+	action := r.action()
+	if action == "" || action == t.SOAPAction || strings.Contains(strings.ToLower(action), strings.ToLower(t.Name)) {
 		return nil
 	}
-	if other := r.d.named(action); other != nil && other != t {
-		if r.d.Strict {
-			return clientf("SOAPAction names another operation than the Body")
-		}
-		r.note("SOAPAction names another operation than the Body")
+	if r.d.Strict {
+		return clientf("SOAPAction does not name the operation in the Body")
 	}
+	r.note("SOAPAction does not name the operation in the Body")
 	return nil
 }

@@ -26,7 +26,7 @@ type pendingRef struct {
 func (r *reading) readParam() *Fault {
 	name := r.scan.name
 	i, guessed, ok := 0, false, false
-	if r.d.ours(name.space) {
+	if r.d.ours(name.space) || name.space == r.name.space {
 		i, guessed, ok = r.op.find(name.local, r.d.Strict)
 	}
 	if !ok {

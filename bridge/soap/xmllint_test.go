@@ -61,27 +61,28 @@ func withoutDeclaration(doc []byte) []byte {
 // What we accept libxml2 accepts, and both read the same values.
 func TestSameReadingAsLibxml2(t *testing.T) {
 	lint := xmllint(t)
+	const separator = "|~|"
 	checked := 0
 	for name, req := range corpus(t) {
-		if strings.HasPrefix(name, "multi-ref") || strings.HasPrefix(name, "nil-draft") || strings.HasPrefix(name, "bare-") {
-			continue // what these read is not the text of one element under the operation's
+		switch {
+		case strings.HasPrefix(name, "multi-ref"), strings.HasPrefix(name, "bare-"), name == "nil-draft", name == "action-dispatch-qualified", name == "letter-case", name == "token-call-aliases":
+			continue // what these read is not the text of the one element of that name
 		}
+		var terms []string
 		for _, p := range req.Params {
-			// names that come in another spelling are found in neither reading
-			xpath := fmt.Sprintf("string((//*[local-name()='Body']/*/*[local-name()='%s' and (namespace-uri()='' or namespace-uri()='urn:server')])[1])", p.Slot)
-			cmd := exec.Command(lint, "--nonet", "--xpath", xpath, "-")
-			cmd.Stdin = bytes.NewReader(withoutDeclaration(req.Doc()))
-			out, err := cmd.Output()
-			if err != nil {
-				t.Errorf("%s: libxml2 refuses what we accept: %v", name, err)
-				break
-			}
-			theirs := strings.Trim(string(out), " \t\r\n")
-			if theirs == "" && p.Text != "" && (name == "letter-case" || name == "token-call-aliases") {
-				continue
-			}
-			if theirs != p.Text {
-				t.Errorf("%s: %s is %q to us and %q to libxml2", name, p.Slot, p.Text, theirs)
+			terms = append(terms, fmt.Sprintf("string(//*[local-name()='Body']/*/*[local-name()='%s' and (namespace-uri()='' or namespace-uri()='urn:server')]), '%s'", p.Slot, separator))
+		}
+		cmd := exec.Command(lint, "--nonet", "--xpath", "concat("+strings.Join(terms, ", ")+")", "-")
+		cmd.Stdin = bytes.NewReader(withoutDeclaration(req.Doc()))
+		out, err := cmd.Output()
+		if err != nil {
+			t.Errorf("%s: libxml2 refuses what we accept: %v", name, err)
+			continue
+		}
+		theirs := strings.Split(string(out), separator)
+		for i, p := range req.Params {
+			if got := strings.Trim(theirs[i], " \t\r\n"); got != p.Text {
+				t.Errorf("%s: %s is %q to us and %q to libxml2", name, p.Slot, p.Text, got)
 			}
 			checked++
 		}
