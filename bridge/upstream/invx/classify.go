@@ -19,19 +19,27 @@ type meaning struct {
 	unlisted bool
 }
 
+// What an operator is told.
+const (
+	alarmToken   = "InvX refused the token twice, freshly issued: check call_headers and the user's rights"
+	alarmOrg     = "InvX refuses the organisation: check org_id and the user's membership"
+	alarmRequest = "InvX finds fault with the request itself: check query and call_headers"
+	alarmLimit   = "the user has ten active tokens at theodore: log other programs of this user out or give the bridge a user of its own"
+	alarmKeys    = "Vayana can't decrypt what the account sends: check call_headers and the account's keys"
+)
+
 // errorNames are InvX's and theodore's own errors as documented. err-incorrect-update-action hangs on the state in its
 // text, err-expired-token and err-invalid-token are answered by a new token (refusesToken) before they come here.
 var errorNames = map[string]meaning{
-	"err-expired-token":        {class: bridge.Misconfigured, alarm: "InvX refused the token twice, freshly issued: check call_headers and the user's rights"},
-	"err-invalid-token":        {class: bridge.Misconfigured, alarm: "InvX refused the token twice, freshly issued: check call_headers and the user's rights"},
-	"err-invalid-org":          {class: bridge.Misconfigured, alarm: "InvX refuses the organisation: check org_id and the user's membership"},
-	"err-resource-not-found":   {class: bridge.Refused},
-	"err-issue-with-parameter": {class: bridge.Refused, alarm: "InvX finds fault with the request itself: check query and call_headers"},
-	"err-irp-returned-error":   {class: bridge.Unknown}, // without the authority's own words
-	tokenLimit: {class: bridge.Misconfigured, hold: tokenLimitHold,
-		alarm: "the user has ten active tokens at theodore: log other programs of this user out or give the bridge a user of its own"},
-	"err-unable-to-decrypt-message-with-key": {class: bridge.Misconfigured, alarm: "Vayana can't decrypt what the account sends: check call_headers and the account's keys"},
-	"err-aes-decryption-failed":              {class: bridge.Misconfigured, alarm: "Vayana can't decrypt what the account sends: check call_headers and the account's keys"},
+	"err-expired-token":                      {class: bridge.Misconfigured, alarm: alarmToken},
+	"err-invalid-token":                      {class: bridge.Misconfigured, alarm: alarmToken},
+	"err-invalid-org":                        {class: bridge.Misconfigured, alarm: alarmOrg},
+	"err-resource-not-found":                 {class: bridge.Refused},
+	"err-issue-with-parameter":               {class: bridge.Refused, alarm: alarmRequest},
+	"err-irp-returned-error":                 {class: bridge.Unknown}, // without the authority's own words
+	tokenLimit:                               {class: bridge.Misconfigured, alarm: alarmLimit, hold: tokenLimitHold},
+	"err-unable-to-decrypt-message-with-key": {class: bridge.Misconfigured, alarm: alarmKeys},
+	"err-aes-decryption-failed":              {class: bridge.Misconfigured, alarm: alarmKeys},
 }
 
 // The names that more than the table depends on.

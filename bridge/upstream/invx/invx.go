@@ -100,7 +100,8 @@ func (a *Adapter) Close(ctx context.Context) error {
 		return nil
 	}
 	if reply := a.logout(ctx, t); reply.Status/100 != 2 {
-		return fmt.Errorf("invx %s: logout at theodore failed (HTTP %d); the token counts as active until it expires", a.cfg.Name, reply.Status)
+		return fmt.Errorf("invx %s: logout at theodore failed (HTTP %d); the token counts as active until it expires",
+			a.cfg.Name, reply.Status)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/invx"
@@ -98,6 +99,42 @@ func TestLookupAfterEachDoubt(t *testing.T) {
 				t.Errorf("%+v, %v", s, err)
 			}
 		})
+	}
+}
+
+// A get that goes astray leaves cancels alone.
+func TestLookupGoneAstrayLeavesTheGateOpen(t *testing.T) {
+	b := newBench(t, nil)
+	if _, err := b.Lookup(t.Context(), cancellation(sim.DemoIRN)); err != nil { // the docId is known from here on
+		t.Fatal(err)
+	}
+	for _, fault := range []string{"get:html_404", "get:html_403", "get:lookup_down"} {
+		b.arm(t, fault)
+		_, err := b.Lookup(t.Context(), cancellation(sim.DemoIRN))
+		if f, ok := failure(err); !ok || f.Outcome.Class != bridge.NotApplied {
+			t.Errorf("%s: %v", fault, err)
+		}
+		b.sim.Disarm("")
+	}
+	if _, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); shut {
+		t.Error("the gate is shut")
+	}
+}
+
+func TestProfile(t *testing.T) {
+	shared := newShared(nil)
+	one := adapter(t, shared, func(c *invx.Config) { c.CancelsPerMinute = 30 }).Profile()
+	two := adapter(t, shared, func(c *invx.Config) {
+		c.CancelsPerMinute, c.GSTIN, c.RemarksTooLong = 30, "29AAFCD5862R000", invx.Truncate
+	}).Profile()
+	if one.Space != "irp" || one.Kind != "invx" || one.Zone.String() != "IST" || one.CallTimeout != 30*time.Second || one.LookupTimeout != 10*time.Second {
+		t.Errorf("%+v", one)
+	}
+	if one.Cancels != two.Cancels || one.Cancels.Limit != 30 || one.Credential == two.Credential {
+		t.Errorf("two taxpayers of one organisation: %+v and %+v", one, two)
+	}
+	if one.Rules.Remarks != "utf16max=100" || two.Rules.Remarks != "" || one.Rules.Document != "irn" {
+		t.Errorf("rules %+v and %+v", one.Rules, two.Rules)
 	}
 }
 

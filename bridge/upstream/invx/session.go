@@ -76,7 +76,8 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 }
 
 // sign makes one call for a token. last is the token that is refreshed, if any.
-func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
+func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (
+	upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
 	reply := a.theodore.Do(ctx, upstream.Request{
 		Purpose: "login", Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout,
 	})
@@ -144,7 +145,8 @@ func readToken(reply upstream.Reply) (tokenReply, *bridge.Outcome) {
 	case reply.Status/100 == 2:
 		o = reply.Outcome(bridge.NotApplied, "theodore's reply holds no token")
 	default:
-		o = reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("theodore refused the login: HTTP %d %s", reply.Status, b.Error.text())))
+		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("theodore refused the login: HTTP %d %s", reply.Status, b.Error.text()))
+		o.Message = strings.TrimSpace(o.Message)
 		o.Alarm = o.Message + ": check auth_url, username and password"
 	}
 	return tokenReply{}, &o

@@ -54,7 +54,7 @@ func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcom
 		v.ids.drop(c.Document)
 	}
 	if items, ok := b.items(); ok && len(items) == 1 && items[0].Data.ID != "" && items[0].Data.ID != id {
-		v.shared.Log().Warn("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
+		v.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
 	}
 	return o
 }
@@ -68,11 +68,13 @@ func notCancellable(docs []document) *bridge.Outcome {
 	if len(docs) > 1 {
 		return &bridge.Outcome{
 			Class: bridge.Misconfigured,
-			Alarm: fmt.Sprintf("InvX lists %d documents under one IRN and seller: clear that up with Vayana, or narrow the search with query", len(docs)),
+			Alarm: fmt.Sprintf("InvX lists %d documents under one IRN and seller: clear that up with Vayana, "+
+				"or narrow the search with query", len(docs)),
 		}
 	}
 	state := string(docs[0].State)
-	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState, Message: wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"}
+	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState}
+	o.Message = wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"
 	switch {
 	case live[state], state == "": // a state that isn't shown is for InvX to judge
 		return nil
@@ -161,7 +163,11 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 	}
 	d, ok := b.document()
 	if !ok || len(b.Error) > 0 || reply.Status/100 != 2 {
-		return bridge.DocumentState{}, unanswered(classify(reply, b, c.Document))
+		o := classify(reply, b, c.Document)
+		if !b.readable {
+			o.Class = bridge.NotApplied // a get that goes astray is no reason to stop cancels
+		}
+		return bridge.DocumentState{}, unanswered(o)
 	}
 	if !d.is(c.Document, c.Taxpayer) {
 		v.ids.drop(c.Document)
@@ -212,7 +218,7 @@ func (v *visit) call(ctx context.Context, q upstream.Request) (upstream.Reply, b
 		v.session.Drop(held)
 		if v.replayed {
 			o := reply.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d %s", reply.Status, b.Error.text()))
-			o.Alarm = errorNames["err-invalid-token"].alarm
+			o.Alarm = alarmToken
 			return upstream.Reply{}, body{}, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 		}
 		v.replayed = true
@@ -261,7 +267,8 @@ func (v *visit) get(path string) upstream.Request {
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
 func (v *visit) patch(id string, c bridge.Cancellation) upstream.Request {
-	body, _ := json.Marshal([]cancelItem{{id, upstream.Cut(upstream.IRPRemarks(c), maxRemarks), string(c.Reason), "can"}}) // plain texts can't fail
+	item := cancelItem{id, upstream.Cut(upstream.IRPRemarks(c), maxRemarks), string(c.Reason), "can"}
+	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
 	return upstream.Request{
 		Purpose: "cancel", Method: http.MethodPatch, Path: v.org() + "/edocuments/bulk", Body: body, Timeout: v.cfg.CallTimeout,
 	}

@@ -53,7 +53,8 @@ func (r results) outcome(reply upstream.Reply, irn string) (o bridge.Outcome, mu
 	case r.success():
 		return r.cancelled(reply, irn), false
 	case r.contradicts():
-		return reply.Outcome(bridge.Unknown, fmt.Sprintf("status %q beside code %q contradict each other", r.Status, r.Code)), false
+		o = reply.Outcome(bridge.Unknown, fmt.Sprintf("status %q beside code %q contradict each other", r.Status, r.Code))
+		return o, false
 	case text == "" && reply.Status >= 500:
 		return reply.Verdict(), false
 	case text == "":
@@ -116,7 +117,8 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 		o.Class, o.Message = bridge.Refused, complaint
 		o.Unclassified = b.Error != "" || b.Detail != "" // field errors name what is wrong; these only talk
 	default:
-		o.Class, o.Message = bridge.Unknown, strings.TrimSpace(fmt.Sprintf("HTTP %d without an answer that can be read %s", s, complaint))
+		o.Class = bridge.Unknown
+		o.Message = strings.TrimSpace(fmt.Sprintf("HTTP %d without an answer that can be read %s", s, complaint))
 	}
 	return o
 }

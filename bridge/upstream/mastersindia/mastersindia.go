@@ -33,12 +33,13 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		return nil, fmt.Errorf("mastersindia %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
-		cfg:      cfg,
-		profile:  cfg.profile(),
-		dialect:  dialects[cfg.API],
-		client:   client,
-		desk:     shared.Guard(cfg.account(), hold),
-		mask:     upstream.NewMask("access_token", "token", "password", "client_secret", "signedinvoice", "signedqrcode").With(cfg.Password, cfg.ClientSecret),
+		cfg:     cfg,
+		profile: cfg.profile(),
+		dialect: dialects[cfg.API],
+		client:  client,
+		desk:    shared.Guard(cfg.account(), hold),
+		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "signedinvoice", "signedqrcode").
+			With(cfg.Password, cfg.ClientSecret),
 		warnings: cfg.warnings(),
 	}
 	a.guard = shared.Guard(a.profile.Credential, hold)

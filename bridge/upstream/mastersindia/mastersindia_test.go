@@ -337,7 +337,8 @@ func TestLookupThatBringsNoAnswer(t *testing.T) {
 		"page":          {faults: []string{"get:http200_html"}, class: bridge.NotApplied},
 		"no reason":     {faults: []string{"get:http_204"}, class: bridge.NotApplied},
 		"asked to wait": {faults: []string{"get:http429=3"}, class: bridge.NotApplied},
-		"no rights":     {faults: []string{"get:html_403"}, class: bridge.Misconfigured},
+		"no such path":  {faults: []string{"get:html_404"}, class: bridge.NotApplied},
+		"no rights":     {faults: []string{"get:html_403"}, class: bridge.NotApplied},
 		"401 for ever":  {faults: []string{"get:http401"}, class: bridge.Misconfigured},
 		"login refused": {change: func(c *mastersindia.Config) { c.Password = "wrong-one" }, class: bridge.Misconfigured},
 	} {
@@ -357,6 +358,58 @@ func TestLookupThatBringsNoAnswer(t *testing.T) {
 				noSecrets(t, b, err.Error(), f.Outcome.Exchanges)
 			})
 		})
+	}
+}
+
+// A lookup whose path or rights are wrong leaves cancels alone; what concerns the taxpayer does not.
+func TestWhichFailedLookupsShutTheGate(t *testing.T) {
+	both(t, func(t *testing.T, api string) {
+		b := newBench(t, api, nil)
+		b.arm(t, "get:html_404")
+		b.Lookup(t.Context(), cancellation(sim.DemoIRN))
+		if _, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); shut {
+			t.Error("a get that goes astray stops cancels")
+		}
+		b.sim.Disarm("")
+		c := cancellation(sim.DemoIRN)
+		c.Taxpayer = sim.DemoForeignGSTIN // 3030: not in the account
+		if _, err := b.Lookup(t.Context(), c); err == nil {
+			t.Error("a taxpayer who is not in the account was shown something")
+		}
+		if _, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); !shut {
+			t.Error("refused rights leave the gate open")
+		}
+	})
+}
+
+func TestProfile(t *testing.T) {
+	one := config("https://mi.example", mastersindia.Legacy)
+	one.CancelsPerMinute = 30
+	two := one
+	two.GSTIN, two.RemarksTooLong = sim.DemoSecondGSTIN, mastersindia.Truncate
+	shared := newShared(nil, &upstreamtest.Budget{})
+	a, err := mastersindia.New(one, shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := mastersindia.New(two, shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := a.Profile(), b.Profile()
+	if p.Space != "irp" || p.Kind != "mastersindia" || p.Zone.String() != "IST" || p.CallTimeout != 30*time.Second || p.LookupTimeout != 10*time.Second {
+		t.Errorf("%+v", p)
+	}
+	if p.Cancels != q.Cancels || p.Cancels.Limit != 30 || p.Cancels.Per != time.Minute {
+		t.Errorf("two taxpayers of one account have the rates %+v and %+v", p.Cancels, q.Cancels)
+	}
+	if p.Rules.Remarks != "utf16max=100" || q.Rules.Remarks != "" || p.Rules.Document != "irn" {
+		t.Errorf("rules %+v and %+v", p.Rules, q.Rules)
+	}
+	for _, text := range []string{p.Credential, p.Cancels.Key} {
+		if strings.Contains(text, sim.DemoPassword) || strings.Contains(text, sim.DemoUsername) {
+			t.Errorf("%s is no digest", text)
+		}
 	}
 }
 

@@ -53,18 +53,19 @@ func printable(s string) bool {
 func noToken(reply upstream.Reply, b body) bridge.Outcome {
 	complaint := b.complaint()
 	o := reply.Verdict()
-	switch s := reply.Status; {
+	refused := signOnErrors[string(b.Error)] || reply.Status == http.StatusPartialContent || complaint != "" && reply.Status/100 == 2
+	switch {
 	case reply.Err != nil:
 		return o
-	case signOnErrors[string(b.Error)], s == http.StatusPartialContent, complaint != "" && s/100 == 2, o.Class == bridge.None && s/100 > 2:
-		o = reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("the login was refused: HTTP %d %s", s, complaint)))
-		o.Code = string(b.Error)
-		if !signOnErrors[o.Code] {
-			o.Code = ""
+	case refused, o.Class == bridge.None && reply.Status/100 > 2:
+		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("the login was refused: HTTP %d %s", reply.Status, complaint))
+		o.Message = strings.TrimSpace(o.Message)
+		if signOnErrors[string(b.Error)] {
+			o.Code = string(b.Error)
 		}
 		o.Alarm = o.Message + ": check base_url, api, username, password, client_id and client_secret"
 	case o.Class == bridge.None:
-		o = reply.Outcome(bridge.NotApplied, fmt.Sprintf("the login's reply (HTTP %d) holds no token", s))
+		o = reply.Outcome(bridge.NotApplied, fmt.Sprintf("the login's reply (HTTP %d) holds no token", reply.Status))
 	}
 	return o
 }

@@ -64,6 +64,9 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 		// 2148, 2154 and 2283 say that this portal has no record (any more), others that it won't show it: no proof.
 		return bridge.DocumentState{Text: o.Message}, nil
 	}
+	if b.Results == nil && !signOnErrors[string(b.Error)] {
+		o.Class = bridge.NotApplied // a get that goes astray (the path is assumed for v1) is no reason to stop cancels
+	}
 	return bridge.DocumentState{}, unanswered(o)
 }
 
