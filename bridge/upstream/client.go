@@ -59,7 +59,7 @@ type Reply struct {
 	purpose, method, url string
 }
 
-// Do makes the call once. It follows no redirect and repeats nothing that may have changed state: net/http sends a
+// Do makes the call once. A cancel leaves only if bridge.SendCheck allows it, asked last. It follows no redirect and repeats nothing that may have changed state: net/http sends a
 // request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
@@ -73,6 +73,9 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	req, err := c.request(sent.trace(ctx), q)
 	if err == nil {
 		err = ctx.Err()
+	}
+	if err == nil && q.Purpose == "cancel" {
+		err = bridge.SendCheck(ctx)
 	}
 	if err != nil {
 		r.Err = err

@@ -25,7 +25,7 @@ var may = map[string][]string{
 	"bridge/access":       {"bridge"},
 	"bridge/journal":      {"bridge"},
 	"bridge/upstream":     {"bridge"},
-	"bridge/upstream/":    {"bridge", "bridge/upstream", "bridge/upstream/irpcode"},
+	"bridge/upstream/":    {"bridge", "bridge/upstream"},
 	"bridge/console":      {"bridge"},
 	"wsdl":                {},
 	"schemas":             {},

@@ -232,11 +232,6 @@ func (v *visit) send(ctx context.Context, q upstream.Request, t *token) (upstrea
 		return upstream.Reply{}, err
 	}
 	defer free()
-	if q.Purpose == "cancel" {
-		if err := bridge.SendCheck(ctx); err != nil {
-			return upstream.Reply{}, err
-		}
-	}
 	q.Header = v.header(t)
 	v.mask = t.mask
 	reply := v.client.Do(ctx, q)

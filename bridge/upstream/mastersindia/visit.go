@@ -133,11 +133,6 @@ func (b body) reason() string {
 }
 
 func (v *visit) send(ctx context.Context, q upstream.Request, t *token) (upstream.Reply, error) {
-	if q.Purpose == "cancel" {
-		if err := bridge.SendCheck(ctx); err != nil {
-			return upstream.Reply{}, err
-		}
-	}
 	v.mask = t.mask
 	reply := v.client.Do(ctx, q)
 	v.trail = append(v.trail, reply.Exchange(v.mask, q.Body, reply.Body))

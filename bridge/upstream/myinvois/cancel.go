@@ -69,11 +69,6 @@ func (a *Adapter) call(ctx context.Context, rate bridge.Rate, q upstream.Request
 		if err != nil {
 			return upstream.Reply{}, trail, err
 		}
-		if q.Purpose == "cancel" {
-			if err := bridge.SendCheck(ctx); err != nil {
-				return upstream.Reply{}, trail, err
-			}
-		}
 		q.Header["Authorization"] = []string{"Bearer " + string(held.Token)}
 		reply := a.api.Do(ctx, q)
 		trail = append(trail, reply.Exchange(a.mask.With(string(held.Token)), q.Body, reply.Body))
