@@ -1,0 +1,18 @@
+// Package cleartax cancels e-invoices through ClearTax (Clear), in Malaysia and in India. These are two products of one
+// vendor with hosts, bodies and rules of their own, so there are two adapters: [Malaysia] and [India]. What they share
+// is the way in (gateway.go): a static token from the vendor's console. The bridge never asks for a new one, because
+// that would revoke the token that is in use.
+//
+// Malaysia: a cancel names ClearTax's own document id. An id in the form of a LHDN UUID is looked up first and the pair
+// is remembered, since it never changes. Refusals come as HTTP 200 with Success false; the only code that is published
+// is 2272, already cancelled.
+//
+// India: two routes, fixed by configuration and never tried one after the other. The government-compatible one answers
+// with a cancel date, v2 answers in arrays and has none (its AckDt is the invoice's). Refusals of the portal carry its
+// own codes and the source GOVT, those of ClearTax the source CLEARTAX; some of the latter leave open whether the
+// cancel was carried out.
+//
+// Sources: ClearTax E-Invoicing Malaysia API, Cancel E-Invoice and Get Document via UUID; ClearTax E-Invoicing API,
+// govt-compatible APIs (Cancel IRN, Get Invoice by IRN), E-Invoicing APIs v2 (Cancel IRN, Get E-Invoice by IRN), Error
+// Codes.
+package cleartax

@@ -1,0 +1,126 @@
+package cleartax_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream/cleartax"
+	"einvoice-bridge/schemas"
+)
+
+// schema compiles one of schemas/cleartax.
+func schema(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	raw, err := schemas.Files.ReadFile("cleartax/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func valid(t *testing.T, s *jsonschema.Schema, body string) error {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(v)
+}
+
+// indianReply are the schemas of each route's replies.
+var indianReply = map[string]struct{ cancel, get string }{
+	cleartax.Govt: {"in-govt-cancel-reply.json", "in-govt-get-reply.json"},
+	cleartax.V2:   {"in-v2-reply.json", "in-v2-reply.json"},
+}
+
+// keepSchemas holds what really came from the simulator against what we say we rely on.
+func keepSchemas(t *testing.T, cancel, lookup string, exchanges []bridge.Exchange) {
+	t.Helper()
+	for _, e := range exchanges {
+		name := cancel
+		if e.Purpose == "lookup" {
+			name = lookup
+		}
+		if err := valid(t, schema(t, name), e.Response); err != nil {
+			t.Errorf("%s %s: %v", e.Purpose, e.Response, err)
+		}
+	}
+}
+
+func TestFixturesKeepTheSchemas(t *testing.T) {
+	for name, fixtures := range map[string][]string{
+		"my-cancel-request.json": {"my-cancel-request.json", "my-cancel-request-documented.json"},
+		"my-cancel-reply.json": {"my-cancel-success-documented.json", "my-cancel-success-bool.json", "my-cancel-already-documented.json",
+			"my-cancel-refused-lhdn.json", "my-cancel-two-errors.json"},
+		"my-lookup-reply.json":        {"my-lookup-valid.json", "my-lookup-cancelled.json", "my-lookup-invalid.json", "my-lookup-none.json"},
+		"in-govt-cancel-request.json": {"in-govt-cancel-request.json", "in-govt-cancel-request-documented.json"},
+		"in-govt-cancel-reply.json":   {"in-govt-cancel-success-documented.json", "in-govt-cancel-refused.json", "in-govt-cancel-already.json"},
+		"in-govt-get-reply.json":      {"in-govt-get-active.json", "in-govt-get-cancelled.json"},
+		"in-v2-cancel-request.json":   {"in-v2-cancel-request.json"},
+		"in-v2-reply.json": {"in-v2-cancel-success.json", "in-v2-cancel-refused.json", "in-v2-cancel-gateway-error.json",
+			"in-v2-get-active.json", "in-v2-get-cancelled.json"},
+	} {
+		s := schema(t, name)
+		for _, f := range fixtures {
+			if err := valid(t, s, fixture(t, f)); err != nil {
+				t.Errorf("%s: %v", f, err)
+			}
+		}
+	}
+}
+
+func TestSchemasRefuseWhatIsWrong(t *testing.T) {
+	for name, bodies := range map[string][]string{
+		"my-cancel-request.json":      {`{"Reason":"","Action":"CANCEL"}`, `{"Reason":"x","Action":"REJECT"}`, `{"Reason":"` + strings.Repeat("x", 301) + `","Action":"CANCEL"}`},
+		"my-cancel-reply.json":        {`{}`, `{"Success":"perhaps"}`, `{"Success":true,"CancelDate":"2024-07-21T19:07:07Z"}`},
+		"in-govt-cancel-request.json": {`{"Irn":"` + irn + `","CnlRsn":"1","CnlRem":"x"}`, `{"irn":"` + irn + `","CnlRsn":1,"CnlRem":"x"}`, `{"irn":"` + irn + `","CnlRsn":"1","CnlRem":""}`},
+		"in-v2-cancel-request.json":   {`[]`, `{"irn":"` + irn + `","CnlRsn":"1","CnlRem":"x"}`},
+		"in-v2-reply.json":            {`[]`, `[{"document_status":"GONE"}]`},
+	} {
+		s := schema(t, name)
+		for _, body := range bodies {
+			if valid(t, s, body) == nil {
+				t.Errorf("%s allows %s", name, body)
+			}
+		}
+	}
+}
+
+// TestWhatIsSentKeepsTheSchemas checks the bytes that really leave, whatever the remarks.
+func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
+	for _, remarks := range []string{"", "Wrong buyer", strings.Repeat("ü", 400), `"</script>&\`, "\xff\xfe"} {
+		v := &vendor{cancel: always(500, "")}
+		s := sharing(v)
+		can := cancellation(docID)
+		can.Remarks = remarks
+		malaysia(t, s, malaysiaConfig()).Cancel(ctx, can)
+		can.Document = irn
+		for _, route := range []string{cleartax.Govt, cleartax.V2} {
+			cfg := indiaConfig(route)
+			cfg.RemarksTooLong = cleartax.Truncate
+			cfg.GSTIN = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
+			india(t, s, cfg).Cancel(ctx, can)
+		}
+		for i, name := range []string{"my-cancel-request.json", "in-govt-cancel-request.json", "in-v2-cancel-request.json"} {
+			if err := valid(t, schema(t, name), v.requests[i].body); err != nil {
+				t.Errorf("%q: %v", remarks, err)
+			}
+		}
+	}
+}
