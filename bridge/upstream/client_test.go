@@ -119,7 +119,7 @@ func TestDoKnowsWhetherAByteWasWritten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, tt.set)
-			r := c.Do(t.Context(), Request{Method: "POST", Path: "/cancel", Body: []byte(`{}`), Timeout: 400 * time.Millisecond})
+			r := c.Do(t.Context(), Request{Method: "POST", Path: "/cancel", Body: []byte(`{}`), Timeout: 1500 * time.Millisecond})
 			o := r.Verdict()
 			if r.Err == nil || r.Written != tt.written || o.Class != tt.class {
 				t.Errorf("Do = written %v, err %v, verdict %v; want written %v, verdict %v", r.Written, r.Err, o.Class, tt.written, tt.class)
