@@ -69,7 +69,7 @@ func (s *scanner) offset() int { return s.base + int(s.lex.InputOffset()) }
 func (s *scanner) next() (token, *Fault) {
 	for {
 		s.start = s.offset()
-		if fault := s.refuseMarkup(); fault != nil {
+		if fault := s.foresee(); fault != nil {
 			return 0, fault
 		}
 		t, err := s.lex.RawToken()
@@ -97,17 +97,21 @@ func (s *scanner) next() (token, *Fault) {
 	}
 }
 
-// refuseMarkup refuses document type declarations and processing instructions before they are lexed (SOAP 1.1 §3,
-// SOAP 1.2 part 1 §5, WS-I BP 1.1 R1008, R1009).
-func (s *scanner) refuseMarkup() *Fault {
+// foresee refuses what must not even be lexed: document type declarations and processing instructions (SOAP 1.1 §3,
+// SOAP 1.2 part 1 §5, WS-I BP 1.1 R1008, R1009), and start tags with too many attributes.
+func (s *scanner) foresee() *Fault {
 	rest := s.doc[s.start:]
 	switch {
+	case !bytes.HasPrefix(rest, []byte("<")):
+		return nil
 	case bytes.HasPrefix(rest, []byte("<?")):
 		return clientf("Processing instructions are not allowed, found one at byte %d", s.start)
-	case bytes.HasPrefix(rest, []byte("<!")) && !bytes.HasPrefix(rest, []byte("<!--")) && !isCDATA(rest):
+	case bytes.HasPrefix(rest, []byte("<!--")), isCDATA(rest):
+		return nil
+	case bytes.HasPrefix(rest, []byte("<!")):
 		return clientf("A document type declaration is not allowed, found one at byte %d", s.start)
 	}
-	return nil
+	return s.countAttributes(rest)
 }
 
 func isCDATA(b []byte) bool { return bytes.HasPrefix(b, []byte("<![CDATA[")) }

@@ -1,10 +1,41 @@
 package soap
 
 import (
+	"bytes"
 	"encoding/xml"
 	"strings"
 	"unicode/utf8"
 )
+
+// countAttributes counts the quoted values up to the end of a tag, well-formed or not. The lexer would build all
+// attributes before anybody could count them.
+func (s *scanner) countAttributes(rest []byte) *Fault {
+	attributes, namespaces := 0, 0
+	for i := 0; i < len(rest) && rest[i] != '>'; i++ {
+		if rest[i] != '"' && rest[i] != '\'' {
+			continue
+		}
+		name := bytes.TrimRight(rest[:i], " \t\r\n=")
+		name = name[bytes.LastIndexAny(name, " \t\r\n\"'<")+1:]
+		if string(name) == "xmlns" || bytes.HasPrefix(name, []byte("xmlns:")) {
+			namespaces++
+		} else {
+			attributes++
+		}
+		end := bytes.IndexByte(rest[i+1:], rest[i])
+		if end < 0 {
+			break
+		}
+		i += 1 + end
+	}
+	if attributes > s.lim.Attributes {
+		return exceeded("attributes", s.lim.Attributes, s.start)
+	}
+	if namespaces > s.lim.Namespaces {
+		return exceeded("namespaces", s.lim.Namespaces, s.start)
+	}
+	return nil
+}
 
 func (s *scanner) startElement(t xml.StartElement) *Fault {
 	if fault := s.countElement(t.Name); fault != nil {
@@ -63,9 +94,6 @@ func (s *scanner) bind(attrs []xml.Attr) *Fault {
 		}
 		if s.namespaces++; s.namespaces > s.lim.TotalNamespaces {
 			return exceeded("total_namespaces", s.lim.TotalNamespaces, s.start)
-		}
-		if len(s.bound)-outer >= s.lim.Namespaces {
-			return exceeded("namespaces", s.lim.Namespaces, s.start)
 		}
 		if len(a.Value) > s.lim.AttributeBytes {
 			return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
@@ -142,9 +170,6 @@ func (s *scanner) resolveAttrs(attrs []xml.Attr) *Fault {
 func (s *scanner) countAttr(a xml.Attr) *Fault {
 	if s.attributes++; s.attributes > s.lim.TotalAttributes {
 		return exceeded("total_attributes", s.lim.TotalAttributes, s.start)
-	}
-	if len(s.attrs) >= s.lim.Attributes {
-		return exceeded("attributes", s.lim.Attributes, s.start)
 	}
 	if len(a.Value) > s.lim.AttributeBytes {
 		return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
