@@ -40,7 +40,7 @@ var Kinds = map[string]Kind{
 	},
 	"invx": {
 		Needs: []string{"base_url", "auth_url", "org_id", "username", "password"},
-		Takes: []string{"call_headers", "query", "remarks_too_long"},
+		Takes: []string{"call_headers", "query", "parallel", "remarks_too_long"},
 	},
 	"mastersindia": {
 		Needs: []string{"base_url", "username", "password"},

@@ -226,6 +226,7 @@ type Upstream struct {
 	OrgID       string            `yaml:"org_id"`
 	CallHeaders map[string]string `yaml:"call_headers"`
 	Query       map[string]string `yaml:"query"`
+	Parallel    int               `yaml:"parallel"` // calls at once per organisation
 
 	// mastersindia
 	API string `yaml:"api"` // legacy | v1

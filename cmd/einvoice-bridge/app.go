@@ -26,6 +26,7 @@ type app struct {
 	journal  *journal.Journal
 	service  *bridge.Service
 	server   *server.Server
+	ups      map[string]bridge.Upstream // by taxpayer
 	console  *http.Server
 	consoleL net.Listener // nil: no console
 	ended    chan error
@@ -47,13 +48,14 @@ func (a *app) wire(ctx context.Context) (err error) {
 		return err
 	}
 	shared := upstream.NewShared(a.journal, a.log)
-	upstreams, problems := buildUpstreams(f, shared, a.log)
+	var problems config.Problems
+	a.ups, problems = buildUpstreams(f, shared, a.log)
 	if len(problems) > 0 {
 		return problems
 	}
 	metrics := console.NewMetrics(func() bridge.Load { return a.service.Load() })
 	a.service = bridge.NewService(serviceConfig(f), a.journal, a.journal, func(taxpayer string) (bridge.Upstream, bool) {
-		up, ok := upstreams[taxpayer]
+		up, ok := a.ups[taxpayer]
 		return up, ok
 	}, observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics})
 	callers, err := access.New(accessConfig(f), a.journal)
@@ -131,6 +133,7 @@ func (a *app) stop() error {
 	served := make(chan error, 1)
 	go func() { served <- a.server.Shutdown(ctx) }()
 	err := errors.Join(a.service.Close(ctx), <-served)
+	logOut(ctx, a.ups, a.log)
 	a.release()
 	a.log.Info("stopped")
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -100,7 +101,7 @@ func buildClearTaxIndia(name, taxpayer string, c config.Upstream, s upstream.Set
 func buildInvX(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return invx.New(invx.Config{
 		Name: name, GSTIN: taxpayer, Settings: s, AuthURL: c.AuthURL, OrgID: c.OrgID,
-		Username: c.Username, Password: c.Password.Reveal(), CallHeaders: c.CallHeaders, Query: c.Query,
+		Username: c.Username, Password: c.Password.Reveal(), CallHeaders: c.CallHeaders, Query: c.Query, Parallel: c.Parallel,
 		RemarksTooLong: c.RemarksTooLong, CancelsPerMinute: c.CancelsPerMinute,
 		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)
@@ -112,4 +113,17 @@ func buildMastersIndia(name, taxpayer string, c config.Upstream, s upstream.Sett
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RemarksTooLong: c.RemarksTooLong,
 		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)
+}
+
+// logOut ends the sessions that an API counts (InvX allows ten per user), so that restarts don't use them up.
+func logOut(ctx context.Context, ups map[string]bridge.Upstream, log *slog.Logger) {
+	for taxpayer, up := range ups {
+		c, ok := up.(interface{ Close(context.Context) error })
+		if !ok {
+			continue
+		}
+		if err := c.Close(ctx); err != nil {
+			log.Warn("logging out: "+err.Error(), "upstream", up.Profile().Name, "taxpayer", taxpayer)
+		}
+	}
 }

@@ -106,10 +106,7 @@ func (v *visit) call(ctx context.Context, build func(token string) upstream.Requ
 		if err != nil {
 			return upstream.Reply{}, body{}, err
 		}
-		reply, err := v.send(ctx, build(held.Token.value), held.Token)
-		if err != nil {
-			return upstream.Reply{}, body{}, err
-		}
+		reply := v.send(ctx, build(held.Token.value), held.Token)
 		b := read(reply)
 		if !b.refusesToken(reply.Status) {
 			return reply, b, nil
@@ -132,10 +129,10 @@ func (b body) reason() string {
 	return b.complaint()
 }
 
-func (v *visit) send(ctx context.Context, q upstream.Request, t *token) (upstream.Reply, error) {
+func (v *visit) send(ctx context.Context, q upstream.Request, t *token) upstream.Reply {
 	v.mask = t.mask
 	reply := v.client.Do(ctx, q)
 	v.trail = append(v.trail, reply.Exchange(v.mask, q.Body, reply.Body))
 	v.written = v.written || q.Purpose == "cancel" && reply.Written
-	return reply, nil
+	return reply
 }
