@@ -77,15 +77,15 @@ func (s *Server) decode(in inbound) (*soap.Request, *soap.Fault) {
 		d = s.relay.decoder // only to learn whose operation it is
 	}
 	req, err := d.Decode(in.header, in.body)
-	switch {
-	case err != nil:
-		return nil, soap.AsFault(err)
-	case large:
-		f := tooLarge(s.Decoder.Limits.BodyBytes)
-		f.Version = req.Version
-		return nil, f
+	if err == nil && !large {
+		return req, nil
 	}
-	return req, nil
+	fault := soap.AsFault(err)
+	if large && (err == nil || !fault.UnknownOperation()) {
+		fault = tooLarge(s.Decoder.Limits.BodyBytes)
+		fault.Version = guessVersion(in.header.ContentType)
+	}
+	return nil, fault
 }
 
 // cancel is eInvoiceCancel.

@@ -1,11 +1,7 @@
 package server_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/xml"
-	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -14,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/wsdl"
 )
@@ -159,266 +153,14 @@ func TestSavedWSDL(t *testing.T) {
 	}
 }
 
-// Start fails, with the reason, rather than serve a description that is wrong.
-func TestStartFails(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(*server.Options)
-		want   string
-	}{
-		"saved WSDL without address": {func(o *server.Options) { o.SavedWSDL = []byte("<a/>") }, "no soap:address"},
-		"unknown flavour":            {func(o *server.Options) { o.Flavour = "soap13" }, `unknown WSDL flavour "soap13"`},
-		"flavour that can't be":      {func(o *server.Options) { o.Flavour = "rpc-literal"; o.Contract.Qualified = true }, "R2735"},
-		"port in use":                {func(o *server.Options) { o.Listeners[0].Address = "127.0.0.1:99999" }, "listen on 127.0.0.1:99999"},
-		"no certificate":             {func(o *server.Options) { o.Listeners[0].TLS = &server.TLS{} }, "at least one certificate"},
-		"certificate missing":        {func(o *server.Options) { o.Listeners[0].TLS = &server.TLS{Certificates: []server.KeyPair{{"a", "b"}}} }, "certificate"},
-		"unknown TLS profile":        {func(o *server.Options) { o.Listeners[0].TLS = &server.TLS{Profile: "old"} }, "modern, compat or legacy"},
-		"3DES for modern clients":    {func(o *server.Options) { o.Listeners[0].TLS = &server.TLS{TripleDES: true} }, "legacy TLS profile only"},
-		"trusted proxy":              {func(o *server.Options) { o.TrustedProxies = []string{"proxy.example"} }, `"proxy.example" is neither`},
-		"forward to nowhere":         {func(o *server.Options) { o.Forward = &server.Forward{URL: "soapapi.example"} }, "absolute http or https URL"},
-		"no listener":                {func(o *server.Options) { o.Listeners = nil }, "at least one address"},
-		"no canceller":               {func(o *server.Options) { o.Canceller = nil }, "needs a contract"},
-	} {
-		r := start(t)
-		o := r.srv.Options
-		o.Listeners = []server.Listener{{Address: "127.0.0.1:0"}}
-		o.Flavour, o.Contract = "", soap.DefaultContract()
-		tc.change(&o)
-		s, err := server.New(o)
-		if err == nil {
-			err = s.Listen()
-		}
-		if err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: error %v, want %q in it", name, err, tc.want)
-		}
-	}
-}
-
-func TestWithoutPublicURL(t *testing.T) {
-	r := start(t, func(s *setup) { s.PublicURL = "" })
-	if m := location.FindStringSubmatch(r.get("/einvoice?wsdl").body); m == nil || m[1] != "http://"+r.addr+"/einvoice" {
-		t.Errorf("address %v", m)
-	}
-	if !strings.Contains(r.log.String(), "public_url is not set") {
-		t.Error("no warning")
-	}
-}
-
-// Errors of HTTP are faults in the version that the client seems to speak.
-func TestHTTPErrors(t *testing.T) {
-	r := start(t)
-	for _, tc := range []struct {
-		name, request string
-		status        int
-		said          string
-	}{
-		{"PUT", strings.Replace(request("/einvoice", envelope), "POST", "PUT", 1), 405, client + "Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl"},
-		{"a method of its own", strings.Replace(request("/einvoice", envelope), "POST", "BREW", 1), 405, client + "Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl"},
-		{"OPTIONS", "OPTIONS /einvoice HTTP/1.1\r\nHost: b\r\n\r\n", 405, client + "Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl"},
-		{"nowhere", request("/nowhere", envelope), 404, client + "There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice"},
-		{"nowhere, 1.2", request("/nowhere", envelope, "Content-Type: application/soap+xml; charset=utf-8\r\n"), 404, "env:Sender: There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice"},
-		{"media type, 1.2 guessed", request("/einvoice", `{}`, "Content-Type: application/json\r\n"), 415, client},
-	} {
-		got := r.raw(tc.request)
-		if got.status != tc.status || !strings.HasPrefix(got.said(), tc.said) {
-			t.Errorf("%s: %d %s, want %d %s", tc.name, got.status, got.said(), tc.status, tc.said)
-		}
-		if tc.status == 405 && !strings.Contains(got.header.Get("Allow"), "POST") {
-			t.Errorf("%s: Allow %q", tc.name, got.header.Get("Allow"))
-		}
-		got.wellFormed(t)
-	}
-}
-
-// Shutdown waits for what is in flight, and takes nothing new.
-func TestShutdown(t *testing.T) {
-	r := start(t)
-	idle := r.dial()
-	defer idle.Close()
-	io.WriteString(idle, "GET /einvoice?wsdl HTTP/1.1\r\nHost: bridge\r\n\r\n")
-	if _, err := readResponse(bufio.NewReader(idle), "GET"); err != nil {
-		t.Fatal(err)
-	}
-	in, out := make(chan struct{}), make(chan struct{})
-	r.answer = func(q bridge.Request) bridge.Answer {
-		close(in)
-		<-out
-		return bridge.Answer{Class: bridge.Cancelled, IRN: q.IRN}
-	}
-	first := make(chan response)
-	go func() { first <- r.post(envelope) }()
-	<-in
-	ended := make(chan error)
-	go func() { ended <- r.srv.Shutdown(context.Background()) }()
-	deadline := time.Now().Add(5 * time.Second)
-	for { // the socket closes before the calls end
-		conn := dialQuietly(r.addr)
-		if conn == nil {
-			break
-		}
-		conn.Close()
-		if time.Now().After(deadline) {
-			t.Fatal("connections are still accepted")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	select {
-	case err := <-ended:
-		t.Fatalf("ended with a call in flight: %v", err)
-	case <-time.After(150 * time.Millisecond):
-	}
-	close(out)
-	got := <-first
-	got.expect(t, "call in flight", 200, "Success 200 ")
-	if !got.closes {
-		t.Error("the connection is kept alive")
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestShutdownGivesUp(t *testing.T) {
-	r := start(t)
-	in, out := make(chan struct{}), make(chan struct{})
-	r.answer = func(bridge.Request) bridge.Answer { close(in); <-out; return bridge.Answer{} }
-	go func() {
-		conn := dialQuietly(r.addr)
-		conn.Write([]byte(request("/einvoice", envelope)))
-	}()
-	<-in
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := r.srv.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 calls in flight") {
-		t.Errorf("%v", err)
-	}
-	close(out)
-}
-
-// The form sends a real call through the same door, and the page shows no token and runs no script.
-func TestPage(t *testing.T) {
-	r := start(t)
-	plain := r.get("/einvoice")
-	if plain.status != 200 || plain.header.Get("Content-Type") != "text/html; charset=utf-8" {
-		t.Fatalf("%d %s", plain.status, plain.header.Get("Content-Type"))
-	}
-	for _, want := range []string{"https://bridge.example/api.einvoice.php", "access_new_token", "errorMessage", `href="wsdl/document.wsdl"`, "soap&#43;xml", bridge.FaultUnknown, `action="einvoice/try"`} {
-		if !strings.Contains(plain.body, want) {
-			t.Errorf("the page has no %s", want)
-		}
-	}
-	csp := plain.header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(csp, "default-src 'none'; style-src 'sha256-") || strings.Contains(csp, "unsafe") {
-		t.Errorf("policy %q", csp)
-	}
-	const fields = "access_token=" + token + "&user_gstin=" + gstin + "&cancel_reason=1&cancel_remarks=%3Cscript%3Ealert(1)%3C/script%3E&irn="
-	form := "Content-Type: application/x-www-form-urlencoded\r\n"
-	for version, want := range map[string]string{"1.1": "schemas.xmlsoap.org/soap/envelope", "1.2": soap12} {
-		got := r.raw(request("/einvoice/try", fields+irn+"&version="+version, form))
-		if got.status != 200 || !strings.Contains(got.body, "&lt;status&gt;Success&lt;/status&gt;") || strings.Count(got.body, want) < 2 {
-			t.Errorf("version %s: %d %s", version, got.status, got.body)
-		}
-		if strings.Contains(got.body, token) || strings.Contains(got.body, "<script") {
-			t.Errorf("version %s: token or script in %s", version, got.body)
-		}
-	}
-	if calls := r.seen(); len(calls) != 2 || calls[0].IRN != irn || calls[0].Remarks != "<script>alert(1)</script>" {
-		t.Errorf("the Service heard %+v", calls)
-	}
-	denied := r.raw(request("/einvoice/try", "irn="+irn, form, "Authorization: Basic c2FwdXNlcjpzM2NyZXQ=\r\n"))
-	if !strings.Contains(denied.body, "The access token provided is invalid") {
-		t.Errorf("without a token: %s", denied.body)
-	}
-	r.raw(request("/einvoice/try", envelope)).expect(t, "an envelope to the form's address", 415, client+"This address takes the service page's form only")
-	r.get("/einvoice/try").expect(t, "GET of the form's address", 405, client+"Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl")
-}
-
-// Rules of WS-I Basic Profile 1.1 about answers and HTTP, over every kind of answer.
-func TestBasicProfileOfAnswers(t *testing.T) {
-	r := start(t)
-	kinds := map[string]response{
-		"success": r.post(envelope), "denial": r.post(strings.Replace(envelope, token, "x", 1)),
-		"token": r.post(login("s3cret", "s3cret")), "no token": r.post(login("s3cret", "no")),
-		"Client fault": r.post("no XML"), "VersionMismatch": r.post(strings.Replace(envelope, "schemas.xmlsoap.org", "example.org", 1)),
-		"MustUnderstand": r.post(strings.Replace(envelope, "<soapenv:Header/>", `<soapenv:Header><x:y xmlns:x="urn:x" soapenv:mustUnderstand="1"/></soapenv:Header>`, 1)),
-		"404":            r.post(envelope + "x"),
-	}
-	r.answer = func(bridge.Request) bridge.Answer { return bridge.Answer{Fault: bridge.FaultUnknown} }
-	kinds["Server fault"] = r.post(envelope)
-	for name, got := range kinds {
-		t.Run(name, func(t *testing.T) {
-			got.wellFormed(t)
-			fault := strings.Contains(got.body, "Fault>")
-			if want := map[bool]int{false: 200, true: 500}[fault]; got.status != want {
-				t.Errorf("R1124, R1126: status %d, want %d", got.status, want)
-			}
-			checkEnvelope(t, got.body, fault)
-		})
-	}
-}
-
-func checkEnvelope(t *testing.T, body string, fault bool) {
-	type element struct {
-		XMLName xml.Name
-		Attrs   []xml.Attr `xml:",any,attr"`
-		Nodes   []struct {
-			XMLName xml.Name
-			Nodes   []struct{ XMLName xml.Name } `xml:",any"`
-		} `xml:",any"`
-	}
-	const ns = "http://schemas.xmlsoap.org/soap/envelope/"
-	var env struct {
-		XMLName xml.Name
-		Parts   []element `xml:",any"`
-	}
-	if err := xml.Unmarshal([]byte(body), &env); err != nil {
-		t.Fatal(err)
-	}
-	if env.XMLName != (xml.Name{Space: ns, Local: "Envelope"}) || len(env.Parts) != 1 || env.Parts[0].XMLName != (xml.Name{Space: ns, Local: "Body"}) {
-		t.Fatalf("R9980, R1011: %s", body)
-	}
-	if len(env.Parts[0].Nodes) != 1 {
-		t.Fatalf("R9981: %d elements in the Body", len(env.Parts[0].Nodes))
-	}
-	if strings.Contains(body, "encodingStyle") || strings.Contains(body, "<!DOCTYPE") || strings.Contains(body, "xmlns:xml=") || strings.Count(body, "<?") != 1 {
-		t.Errorf("R1005 to R1009, R1033: %s", body)
-	}
-	child := env.Parts[0].Nodes[0]
-	var parts []string
-	for _, p := range child.Nodes {
-		if p.XMLName.Space != "" {
-			t.Errorf("R1001, R2735: %s is qualified", p.XMLName.Local)
-		}
-		parts = append(parts, p.XMLName.Local)
-	}
-	switch {
-	case fault:
-		if diff := cmp.Diff([]string{"faultcode", "faultstring", "faultactor", "detail"}, parts); diff != "" {
-			t.Errorf("R1000:\n%s", diff)
-		}
-		if code := (response{body: body}).part("faultcode"); !regexp.MustCompile(`^SOAP-ENV:(Client|Server|VersionMismatch|MustUnderstand)$`).MatchString(code) {
-			t.Errorf("R1004: faultcode %s", code)
-		}
-	case child.XMLName.Space != "urn:server":
-		t.Errorf("R1014, R2729: the Body's child is in %q", child.XMLName.Space)
-	case child.XMLName.Local == "eInvoiceCancelResponse":
-		if diff := cmp.Diff([]string{"Irn", "CancelDate", "error", "errorMessage", "status", "code"}, parts); diff != "" {
-			t.Errorf("R2301, R2211:\n%s", diff)
-		}
-	default:
-		if diff := cmp.Diff([]string{"access_token", "expires_in", "token_type", "error_description"}, parts); diff != "" {
-			t.Errorf("R2301, R2211:\n%s", diff)
-		}
-	}
-}
-
-// The published description is what is served, to the last byte but white space; see package wsdl for the rest.
+// What is served is what package wsdl renders, to the last byte.
 func TestServedIsRendered(t *testing.T) {
 	r := start(t)
 	golden, err := os.ReadFile("../../fixtures/wsdl/document.wsdl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.get("/api.einvoice.php?wsdl").body; !bytes.Equal([]byte(got), golden) {
-		t.Error(cmp.Diff(string(golden), got))
+	if diff := cmp.Diff(string(golden), r.get("/api.einvoice.php?wsdl").body); diff != "" {
+		t.Errorf("-golden +served:\n%s", diff)
 	}
 }
