@@ -43,16 +43,13 @@ func (g *gateway) Profile() *bridge.Profile { return &g.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (g *gateway) Warnings() []string { return g.warnings }
 
-// cancel makes the one call that cancels. ok is false when nothing was sent; the outcome then says why.
-func (g *gateway) cancel(ctx context.Context, q upstream.Request) (r upstream.Reply, o bridge.Outcome, ok bool) {
-	if err := bridge.SendCheck(ctx); err != nil {
-		return r, upstream.NotSent(err), false
-	}
+// cancel makes the one call that cancels. The outcome is what its status alone decides.
+func (g *gateway) cancel(ctx context.Context, q upstream.Request) (upstream.Reply, bridge.Outcome) {
 	q.Purpose, q.Timeout = "cancel", g.profile.CallTimeout
 	r, id := g.do(ctx, q)
-	o = verdict(r)
+	o := verdict(r)
 	o.UpstreamRef = id
-	return r, o, true
+	return r, o
 }
 
 // do makes a call and returns its request id, which the vendor's support asks for. It is no idempotency key.

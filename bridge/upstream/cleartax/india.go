@@ -123,10 +123,7 @@ func (in *India) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outco
 	return in.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
 		remarks := []rune(upstream.IRPRemarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
-		r, o, sent := in.cancel(ctx, upstream.Request{Method: in.route.method, Path: in.route.cancelPath, Body: body})
-		if !sent {
-			return o
-		}
+		r, o := in.cancel(ctx, upstream.Request{Method: in.route.method, Path: in.route.cancelPath, Body: body})
 		o = classifyIN(r, o, in.route, c.Document)
 		o.Exchanges = []bridge.Exchange{r.Exchange(in.mask, body, r.Body)}
 		return o

@@ -190,7 +190,7 @@ func TestTheIndianRequests(t *testing.T) {
 		for name, want := range map[string]string{
 			"x-cleartax-auth-token": token, "gstin": "29AAFCD5862R000", "x-cleartax-product": c.product, "branch": c.wantBranch,
 		} {
-			if got := strings.Join(r.Header[name], ","); got != want {
+			if got := r.sent(name); got != want {
 				t.Errorf("%s %s: %q, want %q", c.route, name, got, want)
 			}
 		}

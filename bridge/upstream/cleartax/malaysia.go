@@ -123,13 +123,9 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Out
 			return o
 		}
 		body := marshal(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
-		r, o, sent := m.cancel(ctx, upstream.Request{
+		r, o := m.cancel(ctx, upstream.Request{
 			Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(doc.id) + "/state?" + m.query("", ""), Body: body,
 		})
-		if !sent {
-			o.Exchanges = trail
-			return o
-		}
 		o = classifyMY(r, o, doc.uuid)
 		o.Exchanges = append(trail, r.Exchange(m.mask, body, r.Body))
 		return o

@@ -124,6 +124,9 @@ func fixture(t testing.TB, name string) string {
 	return strings.TrimSuffix(string(b), "\n")
 }
 
+// sent is a header as it was spelt: on the wire they keep the vendor's lower case.
+func (r request) sent(name string) string { return strings.Join(r.Header[name], ",") }
+
 func purposes(exchanges []bridge.Exchange) string {
 	var all []string
 	for _, e := range exchanges {

@@ -40,6 +40,16 @@ type request struct {
 	body string
 }
 
+// onBehalfOf is the login's header, which keeps its lower case on the wire.
+func (r request) onBehalfOf() string {
+	for name, values := range r.Header {
+		if name == "onbehalfof" {
+			return strings.Join(values, ",")
+		}
+	}
+	return ""
+}
+
 func (a *authority) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	if r.Body != nil {
@@ -58,7 +68,7 @@ func (a *authority) answer(r *http.Request, body string) (*http.Response, error)
 		n := len(a.seen("/connect/token"))
 		form, _ := url.ParseQuery(body)
 		if a.login != nil {
-			return a.login(n, form, strings.Join(r.Header["onbehalfof"], "")), nil
+			return a.login(n, form, request{r, body}.onBehalfOf()), nil
 		}
 		return loggedIn(fmt.Sprintf("token-%d", n)), nil
 	case strings.HasSuffix(r.URL.Path, "/details"):

@@ -91,7 +91,7 @@ func TestTINsAreSentAsMyInvoisWritesThem(t *testing.T) {
 			t.Errorf("%s: %s", in, o.Message)
 			continue
 		}
-		if got := m.requests[0].Header["onbehalfof"][0]; got != want {
+		if got := m.requests[0].onBehalfOf(); got != want {
 			t.Errorf("%q is sent as %q, want %q", in, got, want)
 		}
 		if changed := len(a.Warnings()) > 0; changed != (in != want) {

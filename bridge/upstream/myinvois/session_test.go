@@ -41,11 +41,11 @@ func TestLoginIsAForm(t *testing.T) {
 		if login.Method != "POST" || login.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 			t.Error(login.Method, login.Header)
 		}
-		if got := strings.Join(login.Header["onbehalfof"], ","); got != c.header {
+		if got := login.onBehalfOf(); got != c.header {
 			t.Errorf("onbehalfof %q, want %q", got, c.header)
 		}
 		for _, r := range m.requests[1:] {
-			if len(r.Header["onbehalfof"]) > 0 {
+			if r.onBehalfOf() != "" {
 				t.Error("onbehalfof was sent with the cancel")
 			}
 		}
@@ -260,7 +260,7 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 		}
 		synctest.Wait()
 		logins := m.seen("/connect/token")
-		if len(logins) != 2 || strings.Join(logins[1].Header["onbehalfof"], "") != "C25845632020" {
+		if len(logins) != 2 || logins[1].onBehalfOf() != "C25845632020" {
 			t.Errorf("%d logins after 56 minutes, want a renewal for the same taxpayer", len(logins))
 		}
 		a.Cancel(ctx, cancellation())
