@@ -19,7 +19,6 @@ import (
 
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
-	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -27,19 +26,12 @@ import (
 func startBench(tb testing.TB) *app {
 	tb.Helper()
 	dir := tb.TempDir()
-	n := nic.Demo(nic.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 64, NoBodies: true}})
-	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	sims, err := simulators(dir)
+	sims, err := simulators(dir, true)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	sims = sims[:1]
-	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	urls, closeAll, err := listenAll(sims, func(simulator) http.Handler { return n })
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -223,12 +223,7 @@ func (r *crashRig) attempts() (n int) {
 // verify holds what callers were told, and when, against the authority's ledger and the journal.
 func (r *crashRig) verify(documents int) {
 	r.Helper()
-	for _, o := range r.sim.Overlaps() {
-		// The simulator may go on working for a caller that is dead: a cancel in flight ends when its connection does.
-		if o.First.Gone.IsZero() || o.First.Gone.After(o.Second.Began) {
-			r.Errorf("two cancels of one document were in flight at once: %+v", o)
-		}
-	}
+	noOverlap(r.T, r.sim)
 	for n := 1; n <= documents; n++ {
 		irn := fmt.Sprintf("%064x", n)
 		doc, ok := r.sim.Document(irn)

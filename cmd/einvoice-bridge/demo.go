@@ -54,7 +54,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	sims, err := simulators(dir)
+	sims, err := simulators(dir, false)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,6 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(), cancelCommand())
 	return cmd
 }

@@ -130,14 +130,14 @@ func TestDemoOnce(t *testing.T) {
 // A demo whose upstream lies exits 1.
 func TestDemoOnceFailsWhenAnAnswerIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir)
+	sims, err := simulators(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range sims {
 		t.Run(sims[i].name, func(t *testing.T) {
 			dir := t.TempDir()
-			sims, err := simulators(dir)
+			sims, err := simulators(dir, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestDemoOnceFailsWhenAnAnswerIsWrong(t *testing.T) {
 func sandboxed(t testing.TB, edit func(string) string) (sims []simulator, path string) {
 	t.Helper()
 	dir := t.TempDir()
-	sims, err := simulators(dir)
+	sims, err := simulators(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,15 +38,24 @@ type simulator struct {
 const demoToken = "b29cee2156282be62f51b24fe8b3f07f01c9bff1"
 
 // simulators makes the demo's simulators anew, with their key files in dir. Documents and taxpayers are those of the
-// vendors' own pages where these have any.
-func simulators(dir string) ([]simulator, error) {
-	n := nic.Demo(nic.Options{})
+// vendors' own pages where these have any. With auto, every well-formed document id is an active document of the
+// taxpayer that asks, and no rate is limited: for load.
+func simulators(dir string, auto bool) ([]simulator, error) {
+	var load sandbox.Options
+	var limits myinvois.Limits
+	if auto {
+		load = sandbox.Options{KeepCalls: 1000, NoBodies: true}
+		limits = myinvois.Limits{Login: -1, Cancel: -1, Details: -1, Raw: -1}
+	}
+	n := nic.Demo(nic.Options{Options: load, AutoSeed: auto})
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(n.PublicKeyPEM()), 0o644); err != nil {
 		return nil, fmt.Errorf("writing the simulator's public key: %w", err)
 	}
-	lhdn, clearMY := myinvois.Demo(myinvois.Options{}), cleartax.DemoMalaysia(cleartax.Options{})
-	clearIN, vayana := cleartax.DemoIndia(cleartax.Options{}), invx.Demo(invx.Options{})
-	masters := mastersindia.Demo(mastersindia.Options{})
+	lhdn := myinvois.Demo(myinvois.Options{Options: load, AutoSeed: auto, Limits: limits})
+	clearMY := cleartax.DemoMalaysia(cleartax.Options{Options: load, AutoSeed: auto})
+	clearIN := cleartax.DemoIndia(cleartax.Options{Options: load, AutoSeed: auto})
+	vayana := invx.Demo(invx.Options{Options: load, AutoSeed: auto})
+	masters := mastersindia.Demo(mastersindia.Options{Options: load, AutoSeed: auto})
 	return []simulator{{
 		name: "nic", title: "NIC, India's e-invoice portal (encrypted)", handler: n, log: n.Sandbox,
 		taxpayer: nic.DemoGSTIN, success: nic.DemoIRN, refusal: nic.DemoForeignIRN,
@@ -135,6 +144,7 @@ func demoConfig(sims []simulator, urls map[string]string, listen, dir string) st
 
 func sandboxCommand() *cobra.Command {
 	var dir string
+	var auto bool
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Serve the simulators of the upstreams alone, for trying a configuration",
@@ -142,20 +152,21 @@ func sandboxCommand() *cobra.Command {
 			"Faults, clock, documents and the log of calls are under /_sandbox/ of each.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serveSandbox(cmd, dir)
+			return serveSandbox(cmd, dir, auto)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder for keys and the configuration; a temporary one by default")
+	cmd.Flags().BoolVar(&auto, "auto-seed", false, "take every well-formed document id as an active document, without rate limits: for load")
 	return cmd
 }
 
-func serveSandbox(cmd *cobra.Command, dir string) error {
+func serveSandbox(cmd *cobra.Command, dir string, auto bool) error {
 	dir, done, err := workDir(dir)
 	if err != nil {
 		return err
 	}
 	defer done()
-	sims, err := simulators(dir)
+	sims, err := simulators(dir, auto)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/fixtures/sandbox"
+)
+
+// doubts are the ways a cancel's reply can go wrong so that the sender can't know what became of it. Half of them
+// strike before the cancel is carried out, half after.
+var doubts = []sandbox.Fault{
+	{Name: "reset_before"}, {Name: "drop_before_commit"}, {Name: "http503_html"}, {Name: "http200_html"},
+	{Name: "lose_reply"}, {Name: "lose_reply", Value: "rst"}, {Name: "commit_then_500"}, {Name: "truncate_json"}, {Name: "bad_json"},
+	{Name: "delay", Value: "1500"}, {Name: "late_commit", Value: "1500"}, {Name: "delay", Value: "300"},
+}
+
+// documentID makes an id that the upstream takes.
+func documentID(kind string, n int) string {
+	switch kind {
+	case "myinvois":
+		return fmt.Sprintf("%026d", n)
+	case "cleartax-my":
+		return fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
+	}
+	return fmt.Sprintf("%064x", n)
+}
+
+// For every upstream and every doubt, twice in a row too: the caller's final answer, with repeats, is the
+// simulator's truth: cancelled, once, and told so.
+func TestDoubtsEndInTheTruth(t *testing.T) {
+	dir := t.TempDir()
+	sims, err := simulators(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeAll)
+	for i := range sims {
+		if sims[i].name == "myinvois" {
+			sims[i].upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
+		}
+		sims[i].upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
+	}
+	text := "reply_within: 6s\n" + demoConfig(sims, urls, "127.0.0.1:0", dir)
+	f, err := config.Parse([]byte(text), dir, os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	url := a.server.PublicURL + server.Paths[0]
+	for _, s := range sims {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			for n, fault := range doubts {
+				for times := 1; times <= 2; times++ {
+					doubt(t, s, url, documentID(s.name, 1000+2*n+times), fault, times)
+				}
+			}
+			noOverlap(t, s.log)
+		})
+	}
+}
+
+// doubt cancels one document whose first cancels go wrong and holds the final answer against the ledger.
+func doubt(t *testing.T, s simulator, url, id string, fault sandbox.Fault, times int) {
+	t.Helper()
+	fault.Operation, fault.Document, fault.Times = sandbox.Cancel, id, times
+	if err := s.log.Arm(fault); err != nil {
+		t.Fatal(err)
+	}
+	var body []byte
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		var err error
+		if body, err = post(url, envelope(s.taxpayer, id)); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(body, []byte("<code>")) || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	doc, _ := s.log.Document(id)
+	if !strings.Contains(string(body), "<code>200</code>") || doc.Commits() != 1 {
+		t.Errorf("%s ×%d: cancelled %d times, the caller was told %s", fault, times, doc.Commits(), body)
+	}
+}
+
+// noOverlap waits until the simulator has ended every call, those of callers that hung up too, and then wants no two
+// cancels of one document in flight at once.
+func noOverlap(t *testing.T, sim *sandbox.Sandbox) {
+	t.Helper()
+	for range 100 {
+		if len(overlapping(sim)) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("cancels of one document were in flight at once: %+v", overlapping(sim))
+}
+
+// overlapping are the simulator's overlaps but for those whose first caller was gone before the second came: the
+// simulator goes on working for a dead connection, but the cancel is not in flight any more.
+func overlapping(sim *sandbox.Sandbox) (all []sandbox.Overlap) {
+	for _, o := range sim.Overlaps() {
+		if o.First.Gone.IsZero() || o.First.Gone.After(o.Second.Began) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
