@@ -87,39 +87,49 @@ func (c *cancelCall) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	req, sent, err := c.request(cmd.Context())
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	resp, answer, err := exchange(client, req)
+	took := time.Since(start).Round(time.Millisecond)
+	if c.showWire {
+		fmt.Fprintf(cmd.OutOrStdout(), "sent to %s\n%s\n\nreceived after %s: %s\n%s\n\n", c.url, c.masked(sent), took, status(resp), c.masked(answer))
+	}
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "einvoice-bridge: no answer after %s: %v\n"+
+			"the invoice may have been cancelled all the same; sending again is safe\n", took, err)
+		return exitNoAnswer
+	}
+	return c.tell(cmd.OutOrStdout(), cmd.ErrOrStderr(), resp, answer)
+}
+
+// request is the call as HTTP, and its envelope.
+func (c *cancelCall) request(ctx context.Context) (*http.Request, []byte, error) {
 	version := soap.SOAP11
-	if c.version == "1.2" {
+	switch c.version {
+	case "1.1":
+	case "1.2":
 		version = soap.SOAP12
-	} else if c.version != "1.1" {
-		return fmt.Errorf("--soap is 1.1 or 1.2, not %q", c.version)
+	default:
+		return nil, nil, fmt.Errorf("--soap is 1.1 or 1.2, not %q", c.version)
 	}
 	op := &c.contract.Cancel
 	body := c.contract.EncodeRequest(version, op, map[string]string{
 		soap.SlotAccessToken: c.token, soap.SlotUserGSTIN: c.taxpayer, soap.SlotIRN: c.irn,
 		soap.SlotCancelReason: c.reason, soap.SlotCancelRemarks: c.remarks,
 	})
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, c.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	h := c.contract.RequestHeader(version, op)
 	req.Header.Set("Content-Type", h.ContentType)
 	if h.SOAPAction != "" {
 		req.Header.Set("SOAPAction", h.SOAPAction)
 	}
-	start := time.Now()
-	resp, answer, err := exchange(client, req)
-	took := time.Since(start).Round(time.Millisecond)
-	w := cmd.OutOrStdout()
-	if c.showWire {
-		fmt.Fprintf(w, "sent to %s\n%s\n\nreceived after %s: %s\n%s\n\n", c.url, c.masked(body), took, status(resp), c.masked(answer))
-	}
-	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "einvoice-bridge: no answer after %s: %v\n"+
-			"the invoice may have been cancelled all the same; sending again is safe\n", took, c.plain(err))
-		return exitNoAnswer
-	}
-	return c.tell(w, cmd.ErrOrStderr(), resp, answer)
+	return req, body, nil
 }
 
 // configure finds out where to call and by which names.
@@ -200,14 +210,6 @@ func status(resp *http.Response) string {
 
 func (c *cancelCall) masked(b []byte) []byte {
 	return bytes.ReplaceAll(b, []byte(c.token), []byte("***"))
-}
-
-// plain is a transport error without the verb and address that net/http puts before it.
-func (c *cancelCall) plain(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s did not answer in time (--timeout)", c.url)
-	}
-	return err
 }
 
 // toldJSON is the reply for scripts. Outcome is cancelled, refused or fault.
