@@ -3,6 +3,7 @@ package myinvois_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -75,6 +76,9 @@ func TestEveryReplyHasItsMeaning(t *testing.T) {
 		{"documented shape, a code that no list has", 400, "error-documented-validation.json", nil,
 			verdict{Class: bridge.Refused, Code: "DS302", Message: "DS302: The document has been submitted before", Unclassified: true}},
 		{"inner error without a code has its holder's", 400, `{"error":{"code":"BadArgument","details":[{"message":"too long"}]}}`, nil, refused("BadArgument", "BadArgument: too long")},
+		{"a specific code that no list has beside the general message", 400,
+			`{"error":{"code":"ValidationError","message":"The document cannot be cancelled or requested for rejection","details":[{"code":"New","message":"m"}]}}`, nil,
+			verdict{Class: bridge.Refused, Code: "New", Message: "New: m", Unclassified: true}},
 		{"an error that is a word", 400, `{"error":"invalid_request","error_description":"d"}`, nil,
 			verdict{Class: bridge.Refused, Code: "invalid_request", Message: "invalid_request: d", Unclassified: true}},
 		{"an error that is a list", 400, `{"error":[{"code":"OperationPeriodOver","message":"late"}]}`, nil, refused("OperationPeriodOver", "OperationPeriodOver: late")},
@@ -392,14 +396,18 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestARefusedLookupLeavesCancelsAlone(t *testing.T) {
-	m := &authority{details: func(int) *http.Response { return upstreamtest.Respond(403, fixture(t, "error-permission.json")) }}
-	a := adapter(t, sharing(m), config())
-	if _, err := a.Lookup(ctx, cancellation()); err == nil {
-		t.Fatal("the lookup was allowed")
-	}
-	if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
-		t.Errorf("%s: %s", o.Class, o.Message)
+func TestARefusedLookupLeavesTheGateOpen(t *testing.T) {
+	for status, shut := range map[int]bool{403: false, 503: false, 401: true, 429: true} {
+		budget := &upstreamtest.Budget{}
+		s := upstream.NewShared(budget, slog.New(slog.DiscardHandler))
+		s.RoundTripper = &authority{details: func(int) *http.Response { return upstreamtest.Respond(status, fixture(t, "error-permission.json")) }}
+		a := adapter(t, s, config())
+		if _, err := a.Lookup(ctx, cancellation()); err == nil {
+			t.Error("the lookup was answered")
+		}
+		if _, got, _ := budget.Gate(ctx, a.Profile().Credential); got != shut {
+			t.Errorf("HTTP %d: gate shut %v, want %v", status, got, shut)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ func classify(r upstream.Reply, uuid string) bridge.Outcome {
 	found := body.problems()
 	m, known := decisive(found)
 	o.Code, o.Message = summary(found)
-	o.Unclassified = len(found) > 0 && !known
+	o.Unclassified = slices.ContainsFunc(found, problem.unlisted)
 	switch {
 	case wrongPlace(r.Status):
 		return misplaced(o, "base_url")
@@ -122,6 +122,12 @@ func decisive(found []problem) (meaning, bool) {
 		}
 	}
 	return meaning{}, false
+}
+
+// unlisted: the most specific code of its branch is in no list.
+func (p problem) unlisted() bool {
+	_, known := decisive([]problem{p})
+	return p.leaf && !known
 }
 
 // hasDetail tells whether some inner error has a code of its own, beside that of the outermost one, which is the last.
