@@ -189,13 +189,18 @@ func (d *demo) showWire(s simulator) {
 		if len(r.request) > 0 {
 			fmt.Fprintf(d.out, "  sent      %s\n", r.request)
 		}
-		if plain := strings.TrimSpace(string(c.Request)); plain != "" && plain != strings.TrimSpace(string(r.request)) {
-			fmt.Fprintf(d.out, "  decrypted %s\n", plain)
-		}
+		d.decrypted(c.Request, r.request)
 		fmt.Fprintf(d.out, "  received  %d %s\n", c.Status, bytes.TrimSpace(r.reply))
-		if plain := strings.TrimSpace(string(c.Reply)); plain != "" && plain != strings.TrimSpace(string(r.reply)) {
-			fmt.Fprintf(d.out, "  decrypted %s\n", plain)
-		}
+		d.decrypted(c.Reply, r.reply)
+	}
+}
+
+// decrypted prints what a body says, where the simulator had to decrypt it: it files such a body as another JSON
+// object than what was on the wire, any other as it came (a form as a JSON string).
+func (d *demo) decrypted(filed, wire []byte) {
+	filed, wire = bytes.TrimSpace(filed), bytes.TrimSpace(wire)
+	if bytes.HasPrefix(filed, []byte("{")) && !bytes.Equal(filed, wire) {
+		fmt.Fprintf(d.out, "  decrypted %s\n", filed)
 	}
 }
 

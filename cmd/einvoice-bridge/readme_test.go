@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/fixtures/sandbox"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// table returns the cells of the README's table whose head begins with first.
+func table(t *testing.T, first string) [][]string {
+	t.Helper()
+	_, rest, ok := strings.Cut(readme(t), "\n| "+first)
+	if !ok {
+		t.Fatalf("the README has no table that begins with %q", first)
+	}
+	var rows [][]string
+	for i, line := range strings.Split("| "+first+rest, "\n") {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		if i == 1 {
+			continue // the line below the head
+		}
+		cells := strings.Split(strings.Trim(line, "| "), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// The table of keys is what the configuration's loader takes.
+func TestReadmeListsEveryKey(t *testing.T) {
+	rows := table(t, "kind |")
+	if len(rows) != len(config.Kinds)+1 {
+		t.Errorf("%d kinds, want %d", len(rows)-1, len(config.Kinds))
+	}
+	for _, row := range rows[1:] {
+		k := config.Kinds[strings.Trim(row[0], "`")]
+		for i, want := range [][]string{k.Needs, k.Takes} {
+			if got := strings.Split(strings.ReplaceAll(row[i+1], "`", ""), " "); !slices.Equal(got, want) {
+				t.Errorf("%s: the README has %v, the loader %v", row[0], got, want)
+			}
+		}
+	}
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// The mapping table says what goes over the wire: every name in it is in the cancel as the simulator got it.
+func TestReadmeMapsWhatIsSent(t *testing.T) {
+	dir := t.TempDir()
+	sims, err := simulators(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := demo{listen: "127.0.0.1:0", once: true, out: io.Discard}
+	if err := d.play(t.Context(), dir, sims); err != nil {
+		t.Fatal(err)
+	}
+	rows := table(t, "SOAP |")
+	for col, kind := range rows[0] {
+		if col == 0 {
+			continue
+		}
+		i := slices.IndexFunc(sims, func(s simulator) bool { return s.name == kind })
+		if i < 0 {
+			t.Errorf("the README maps %s, which is no upstream", kind)
+			continue
+		}
+		wire := wireOf(t, sims[i].log)
+		for _, row := range rows[1:6] { // the rows below are about answers
+			for _, name := range code.FindAllStringSubmatch(row[col], -1) {
+				if !strings.Contains(wire, strings.ToLower(name[1])) {
+					t.Errorf("%s, %s: %s is not in the cancel that was sent:\n%s", kind, row[0], name[1], wire)
+				}
+			}
+		}
+	}
+}
+
+// wireOf is the first cancel that a simulator got: path, header names and JSON keys, in lower case.
+func wireOf(t *testing.T, sim *sandbox.Sandbox) string {
+	t.Helper()
+	for _, c := range sim.Calls() {
+		if c.Operation != sandbox.Cancel {
+			continue
+		}
+		names := []string{c.Method + " " + c.URL}
+		for h := range http.Header(c.Header) {
+			names = append(names, h)
+		}
+		var v any
+		if err := json.Unmarshal(c.Request, &v); err != nil {
+			t.Fatal(err)
+		}
+		return strings.ToLower(strings.Join(append(names, fmt.Sprint(keysOf(v))), "\n"))
+	}
+	t.Fatal("the simulator got no cancel")
+	return ""
+}
+
+func keysOf(v any) (names []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, sub := range v {
+			names = append(append(names, k), keysOf(sub)...)
+		}
+	case []any:
+		for _, sub := range v {
+			names = append(names, keysOf(sub)...)
+		}
+	}
+	return names
+}
