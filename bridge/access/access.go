@@ -165,15 +165,15 @@ func HashToken(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// prefixes reads an address list.
-func prefixes(list []string) ([]netip.Prefix, error) {
+// Prefixes reads a list of CIDRs and single addresses.
+func Prefixes(list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range list {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			addr, err := netip.ParseAddr(s)
 			if err != nil {
-				return nil, fmt.Errorf("address %q is neither an address nor a CIDR", s)
+				return nil, fmt.Errorf("%q is neither an address nor a CIDR", s)
 			}
 			p = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
 		}

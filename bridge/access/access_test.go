@@ -45,6 +45,9 @@ type journal struct {
 func (j *journal) Issue(_ context.Context, t bridge.Token) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if _, known := j.tokens[t.Hash]; known {
+		return errors.New("the same token was issued before")
+	}
 	if j.err == nil {
 		j.tokens[t.Hash] = t
 	}
@@ -201,7 +204,7 @@ func TestRevocationIsSeenWithinFiveSeconds(t *testing.T) {
 	token := w.login(t)
 	expect(t, "before", w.who(token, here), "sap")
 	w.change(token, func(k *bridge.Token) { k.Revoked = w.now() })
-	w.pass(5*time.Second - time.Nanosecond)
+	w.pass(2 * time.Second) // the journal's own memory of 3 s comes on top
 	expect(t, "after", w.who(token, here), "access token is invalid")
 }
 
@@ -246,6 +249,12 @@ func TestAdoptedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "adopted", w.who(provider, here), "sap")
+	if err := w.Adopt(t.Context(), "sap", provider, time.Hour); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if err := w.Adopt(t.Context(), "axis", provider, time.Hour); err == nil {
+		t.Error("another caller's token was adopted")
+	}
 	w.pass(time.Hour)
 	expect(t, "expired", w.who(provider, here), "access token has expired")
 	for what, err := range map[string]error{

@@ -52,8 +52,8 @@ func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
 		c.taxpayers[t] = true
 	}
 	var err error
-	if c.from, err = prefixes(cfg.Addresses); err != nil {
-		return nil, err
+	if c.from, err = Prefixes(cfg.Addresses); err != nil {
+		return nil, fmt.Errorf("addresses: %w", err)
 	}
 	switch {
 	case c.TroubleAs != TroubleAsFault && c.TroubleAs != TroubleAsReply:

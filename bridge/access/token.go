@@ -99,22 +99,26 @@ func (a *Access) issue(ctx context.Context, caller string) (Issued, error) {
 }
 
 // Adopt lets a token count as a caller's for ttl: one that the provider issued when access_new_token was relayed to
-// it. It is kept like one of ours, hashed.
+// it. It is kept like one of ours, hashed. A provider that hands out one token until it expires brings it here again
+// and again; what is known and good stays as it is.
 func (a *Access) Adopt(ctx context.Context, caller, token string, ttl time.Duration) error {
 	if a.callers[caller] == nil || token == "" || ttl <= 0 {
 		return errors.New("adopt access token: needs a caller, a token and a time to live")
 	}
 	now, digest := a.now(), HashToken(token)
 	err := a.tokens.Issue(ctx, bridge.Token{Hash: digest, Caller: caller, Issued: now, Expires: now.Add(ttl), Label: "adopted"})
-	if err != nil {
-		return fmt.Errorf("adopt access token: %w", err)
-	}
 	a.seen.forget(digest)
-	return nil
+	if err == nil {
+		return nil
+	}
+	if c, _ := a.issued(ctx, digest); c != nil && c.Name == caller {
+		return nil
+	}
+	return fmt.Errorf("adopt access token: %w", err)
 }
 
-// seen remembers what the journal said about tokens. A revocation must work everywhere within 5 s, so nothing is
-// believed for longer than seenFor, counted from before the question.
+// seen remembers what the journal said about tokens. A revocation must work everywhere within 5 s and the journal may
+// itself answer from a memory of 3 s, so nothing is believed for longer than seenFor, counted from before the question.
 type seen struct {
 	now func() time.Time
 	mu  sync.Mutex
@@ -127,7 +131,7 @@ type sighting struct {
 }
 
 const (
-	seenFor  = 4 * time.Second
+	seenFor  = time.Second
 	seenMost = 10_000
 )
 

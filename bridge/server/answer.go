@@ -47,9 +47,9 @@ const (
 
 // answer is the path of one call.
 func (s *Server) answer(in inbound) reply {
-	if n := s.inFlight.Add(1); n > int64(s.InFlight) {
+	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
 		s.inFlight.Add(-1)
-		return s.busy(in, voice{c: s.Contract, version: guessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
+		return s.busy(in, voice{c: s.opt.Contract, version: guessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
 	}
 	defer s.inFlight.Add(-1)
 	req, fault := s.decode(in)
@@ -59,9 +59,9 @@ func (s *Server) answer(in inbound) reply {
 	case fault != nil:
 		return s.fault(in, fault)
 	case len(req.Notes) > 0:
-		s.Log.Debug("request read leniently", "ref", in.ref, "from", in.from, "notes", req.Notes)
+		s.opt.Log.Debug("request read leniently", "ref", in.ref, "from", in.from, "notes", req.Notes)
 	}
-	if req.Operation != s.Contract.Token.Name {
+	if req.Operation != s.opt.Contract.Token.Name {
 		return s.cancel(in, req)
 	}
 	if s.relay != nil && s.relay.Tokens {
@@ -70,27 +70,25 @@ func (s *Server) answer(in inbound) reply {
 	return s.login(in, req)
 }
 
+// decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
+// that is too much for a cancellation is one of them.
 func (s *Server) decode(in inbound) (*soap.Request, *soap.Fault) {
-	d := s.Decoder
-	large := len(in.body) > d.Limits.BodyBytes
-	if large && s.relay != nil {
-		d = s.relay.decoder // only to learn whose operation it is
-	}
-	req, err := d.Decode(in.header, in.body)
-	if err == nil && !large {
+	req, err := s.opt.Decoder.Decode(in.header, in.body)
+	if err == nil {
 		return req, nil
 	}
 	fault := soap.AsFault(err)
-	if large && (err == nil || !fault.UnknownOperation()) {
-		fault = tooLarge(s.Decoder.Limits.BodyBytes)
-		fault.Version = guessVersion(in.header.ContentType)
+	if s.relay != nil && !fault.UnknownOperation() {
+		if _, err := s.relay.decoder.Decode(in.header, in.body); err != nil && soap.AsFault(err).UnknownOperation() {
+			fault = soap.AsFault(err)
+		}
 	}
 	return nil, fault
 }
 
 // cancel is eInvoiceCancel.
 func (s *Server) cancel(in inbound, req *soap.Request) reply {
-	v := newVoice(s.Contract, in.ref, req)
+	v := newVoice(s.opt.Contract, in.ref, req)
 	caller, err := s.identify(in, req)
 	if err != nil {
 		return s.deny(in, v, err)
@@ -104,18 +102,18 @@ func (s *Server) cancel(in inbound, req *soap.Request) reply {
 		return v.reply(bridge.Answer{Class: bridge.Refused, Message: "user_gstin is missing"})
 	case !caller.May(taxpayer):
 		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("taxpayer", short(taxpayer)))
-		return v.denial(s.Contract.Values.NotYours)
+		return v.denial(s.opt.Contract.Values.NotYours)
 	}
 	wait, ok := caller.Enter()
 	if !ok {
 		return s.busy(in, v, wait, slog.String("caller", caller.Name))
 	}
 	defer caller.Leave()
-	return v.reply(s.Canceller.Cancel(bridge.Request{
+	return v.reply(s.opt.Canceller.Cancel(bridge.Request{
 		Ref: in.ref, Caller: caller.Name, Taxpayer: taxpayer,
 		IRN: req.Text(soap.SlotIRN), Reason: req.Text(soap.SlotCancelReason), Remarks: req.Text(soap.SlotCancelRemarks),
 		Received: in.received, Within: caller.Within,
-		SOAPIn: req.Masked(s.Decoder.Limits.TranscodedBytes), Render: v.render,
+		SOAPIn: req.Masked(s.opt.Decoder.Limits.TranscodedBytes), Render: v.render,
 	}))
 }
 
@@ -127,19 +125,19 @@ func (s *Server) identify(in inbound, req *soap.Request) (*access.Caller, error)
 	user := req.UsernameToken
 	switch token := req.Text(soap.SlotAccessToken); {
 	case token != "":
-		c, err := s.Access.Authenticate(ctx, token, in.from)
+		c, err := s.opt.Access.Authenticate(ctx, token, in.from)
 		if err != nil || user == nil || c.WSSE != access.WSSECheck {
 			return c, err
 		}
-		other, err := s.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+		other, err := s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
 		if err == nil && other != c {
 			err = access.ErrInvalid
 		}
 		return c, err
 	case in.authorization != "":
-		return s.Access.Basic(ctx, in.authorization, in.from)
+		return s.opt.Access.Basic(ctx, in.authorization, in.from)
 	case user != nil:
-		return s.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+		return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
 	}
 	return nil, access.ErrInvalid
 }
@@ -154,21 +152,21 @@ func (s *Server) deny(in inbound, v voice, err error) reply {
 		return s.busy(in, v, slow.RetryAfter, why)
 	case errors.Is(err, access.ErrExpired):
 		s.refused(in, RefusedExpired, why)
-		return v.denial(s.Contract.Values.TokenExpired)
+		return v.denial(s.opt.Contract.Values.TokenExpired)
 	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrAddress), errors.Is(err, access.ErrDigest),
 		errors.As(err, new(*access.DeniedError)):
 		s.refused(in, RefusedToken, why)
-		return v.denial(s.Contract.Values.TokenInvalid)
+		return v.denial(s.opt.Contract.Values.TokenInvalid)
 	}
 	return s.busy(in, v, 5*time.Second, why)
 }
 
 // login is access_new_token.
 func (s *Server) login(in inbound, req *soap.Request) reply {
-	v := newVoice(s.Contract, in.ref, req)
+	v := newVoice(s.opt.Contract, in.ref, req)
 	ctx, cancel := context.WithTimeout(context.Background(), loginTime)
 	defer cancel()
-	issued, err := s.Access.Login(ctx, access.Login{
+	issued, err := s.opt.Access.Login(ctx, access.Login{
 		Username: req.Text(soap.SlotUsername), Password: req.Text(soap.SlotPassword),
 		ClientID: req.Text(soap.SlotClientID), ClientSecret: req.Text(soap.SlotClientSecret),
 		GrantType: req.Text(soap.SlotGrantType), From: in.from,
@@ -177,7 +175,7 @@ func (s *Server) login(in inbound, req *soap.Request) reply {
 	var slow *access.SlowDownError
 	switch {
 	case err == nil:
-		s.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
+		s.opt.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
 		s.noteTLS(in, issued.Caller)
 		return v.token(soap.TokenReply{AccessToken: issued.Token, ExpiresIn: int(issued.Life.Seconds()), TokenType: "bearer"})
 	case errors.As(err, &denied):

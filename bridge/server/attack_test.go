@@ -117,7 +117,7 @@ func attacks(bait string) []attack {
 		{"X6", "10 MB comment", before("<!--" + strings.Repeat("c", 10<<20) + "-->"), nil, 413, client},
 		{"X6", "many comments", before(strings.Repeat("<!---->", 101)), nil, 500, client + "Limit max_comments (100) exceeded at byte "},
 		{"X6", "long parameter", field(strings.Repeat("r", 1025)), nil, 500, client + "Limit max_param_chars (1024) exceeded at byte "},
-		{"X7", "oversized body", envelope + strings.Repeat(" ", 64<<10), nil, 413, client + "The request body is over the limit of 65536 bytes"},
+		{"X7", "oversized body", envelope + strings.Repeat(" ", 64<<10), nil, 413, client + "Limit max_body_bytes (65536) exceeded at byte 65536"},
 		{"X8", "gzip bomb", gzipped(strings.Repeat(" ", 64<<20)), enc("gzip"), 500, client + "Limit max_inflate"},
 		{"X8", "gzip in gzip", gzipped(gzipped(envelope)), enc("gzip"), 500, client},
 		{"X8", "gzip in gzip, labelled", gzipped(gzipped(envelope)), enc("gzip, gzip"), 415, client},
@@ -249,7 +249,7 @@ func TestOversizedChunks(t *testing.T) {
 	if err != nil {
 		return // lost to the reset that ends such a request
 	}
-	got.expect(t, "answer", 413, client+"The request body is over the limit of 65536 bytes")
+	got.expect(t, "answer", 413, client+"Limit max_body_bytes (65536) exceeded at byte 65536")
 }
 
 // X15: what an upstream says is text, whatever it looks like.

@@ -301,6 +301,9 @@ func TestPanic(t *testing.T) {
 	if log := r.log.String(); !strings.Contains(log, "secret detail") || !strings.Contains(log, got.header.Get("X-Request-Id")) {
 		t.Errorf("the log does not tell: %s", log)
 	}
+	if got := r.refusals(); len(got) != 1 || got[0] != server.RefusedInternal {
+		t.Errorf("counted %v", got)
+	}
 	r.answer = nil
 	r.post(envelope).expect(t, "next", 200, "Success 200 ")
 }

@@ -72,7 +72,7 @@ func (s *Server) unreachable(in inbound, v soap.Version, err error) reply {
 	if errors.Is(err, errNotSent) {
 		text = "The provider can't be reached; the operation was not carried out. Retry later."
 	}
-	return voice{c: s.Contract, version: v, ref: in.ref}.fault(soap.ServerFault(text), 0)
+	return voice{c: s.opt.Contract, version: v, ref: in.ref}.fault(soap.ServerFault(text), 0)
 }
 
 // forwardLogin relays access_new_token and takes note of the token in the answer.
@@ -81,27 +81,27 @@ func (s *Server) forwardLogin(in inbound, req *soap.Request) reply {
 	if err != nil {
 		return s.unreachable(in, req.Version, err)
 	}
-	got, err := s.Decoder.DecodeReply(soap.Header{ContentType: r.contentType, ContentEncoding: r.encoding}, r.body)
+	got, err := s.opt.Decoder.DecodeReply(soap.Header{ContentType: r.contentType, ContentEncoding: r.encoding}, r.body)
 	switch {
 	case err != nil:
-		s.Log.Warn("the provider's token answer can't be read; its token is not known here", "ref", in.ref, "err", err.Error())
+		s.opt.Log.Warn("the provider's token answer can't be read; its token is not known here", "ref", in.ref, "err", err.Error())
 		return r
 	case got.Fault != nil || got.Token.AccessToken == "":
 		return r
 	}
-	caller, ok := s.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
+	caller, ok := s.opt.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
 	if !ok {
-		s.Log.Warn("the provider issued a token to a login that is no caller's; it is not known here", "ref", in.ref, "from", in.from)
+		s.opt.Log.Warn("the provider issued a token to a login that is no caller's; it is not known here", "ref", in.ref, "from", in.from)
 		return r
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
 	defer cancel()
-	if err := s.Access.Adopt(ctx, caller, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
+	if err := s.opt.Access.Adopt(ctx, caller, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
 		s.refused(in, RefusedBusy, slog.String("caller", caller), slog.String("why", err.Error()))
-		return voice{c: s.Contract, version: req.Version, ref: in.ref}.
+		return voice{c: s.opt.Contract, version: req.Version, ref: in.ref}.
 			fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
 	}
-	s.Log.Info("the provider's access token adopted", "ref", in.ref, "caller", caller, "from", in.from)
+	s.opt.Log.Info("the provider's access token adopted", "ref", in.ref, "caller", caller, "from", in.from)
 	return r
 }
 

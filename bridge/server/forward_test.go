@@ -23,6 +23,15 @@ func (r *rig) generating(body string, headers ...string) response {
 	return r.raw(strings.Replace(request("/api.einvoice.php", body, headers...), "#eInvoiceCancel", "#eInvoiceGenerate", 1))
 }
 
+// items is text that compresses like an invoice does, not like a bomb.
+func items(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprint(&b, i*7919, " ")
+	}
+	return b.String()
+}
+
 // provider is the other side of a relay.
 type provider struct {
 	*httptest.Server
@@ -69,13 +78,18 @@ func TestUnknownOperationsAreRelayed(t *testing.T) {
 		"answer":        {200, "text/xml; charset=ISO-8859-1", "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><caf\xe9/>", generate},
 		"fault":         {500, "text/xml", "<fault>as it is</fault>", generate},
 		"large request": {200, "text/xml", "<ok/>", strings.Replace(generate, "more", strings.Repeat("item ", 100_000), 1)},
+		"gzip":          {200, "text/xml", "<ok/>", gzipped(strings.Replace(generate, "more", items(20_000), 1))},
 		"large answer":  {200, "text/xml", strings.Repeat("a", 500_000), generate},
 		"odd bytes":     {200, "text/xml", "<ok/>", strings.Replace(generate, "more", "<x a='1' a='2'>&undeclared;", 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, say(tc.status, tc.contentType, tc.answer))
 			r := start(t, relaying(p, false))
-			got := r.generating(tc.body, "Authorization: Basic c2VjcmV0\r\n", "Cookie: a=b\r\n", "User-Agent: Axis/1.4\r\n", "Accept: text/*\r\n")
+			encoding := ""
+			if name == "gzip" {
+				encoding = "Content-Encoding: gzip\r\n"
+			}
+			got := r.generating(tc.body, encoding, "Authorization: Basic c2VjcmV0\r\n", "Cookie: a=b\r\n", "User-Agent: Axis/1.4\r\n", "Accept: text/*\r\n")
 			if got.status != tc.status || got.body != tc.answer || got.header.Get("Content-Type") != tc.contentType {
 				t.Errorf("%d %s %.200q", got.status, got.header.Get("Content-Type"), got.body)
 			}
@@ -83,7 +97,7 @@ func TestUnknownOperationsAreRelayed(t *testing.T) {
 				t.Fatalf("the provider got %.200q", p.bodies)
 			}
 			h := p.headers[0]
-			if h.Get("SOAPAction") != `"urn:server#eInvoiceGenerate"` || h.Get("Content-Type") != "text/xml; charset=utf-8" || h.Get("User-Agent") != "Axis/1.4" || h.Get("Accept") != "text/*" {
+			if h.Get("SOAPAction") != `"urn:server#eInvoiceGenerate"` || h.Get("Content-Type") != "text/xml; charset=utf-8" || h.Get("User-Agent") != "Axis/1.4" || h.Get("Accept") != "text/*" || (name == "gzip") != (h.Get("Content-Encoding") == "gzip") {
 				t.Errorf("headers %v", h)
 			}
 			if h.Get("Authorization") != "" || h.Get("Cookie") != "" || h.Get("Accept-Encoding") != "" {
@@ -103,7 +117,7 @@ func TestOwnOperationsStayHere(t *testing.T) {
 	if got := r.generating("no XML"); got.status != 500 || !strings.HasPrefix(got.said(), client) {
 		t.Errorf("nonsense: %d %s", got.status, got.said())
 	}
-	r.post(envelope+strings.Repeat(" ", 70_000)).expect(t, "a cancel that is too large", 413, client+"The request body is over the limit of 65536 bytes")
+	r.post(envelope+strings.Repeat(" ", 70_000)).expect(t, "a cancel that is too large", 413, client+"Limit max_body_bytes (65536) exceeded at byte 65536")
 	r.post(generate + strings.Repeat(" ", 3<<20)[:0] + "<!DOCTYPE x>").wellFormed(t)
 	if len(p.bodies) > 1 {
 		t.Errorf("the provider got %d requests", len(p.bodies))

@@ -29,7 +29,7 @@ type refKey struct{}
 // calling, say its own error texts, or keep strings that it uses again.
 func (s *Server) newApp() *fiber.App {
 	app := fiber.New(fiber.Config{
-		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
+		ReadTimeout: s.opt.ReadTimeout, WriteTimeout: s.opt.WriteTimeout, IdleTimeout: s.opt.IdleTimeout,
 		ReadBufferSize: headerLimit, BodyLimit: s.bodyLimit(),
 		// An idle connection costs no buffers, and counts as idle until its first byte.
 		ReduceMemoryUsage: true,
@@ -61,9 +61,9 @@ func (s *Server) newApp() *fiber.App {
 
 func (s *Server) bodyLimit() int {
 	if s.relay != nil {
-		return max(s.relay.MaxRequest, s.Decoder.Limits.BodyBytes)
+		return max(s.relay.MaxRequest, s.opt.Decoder.Limits.BodyBytes)
 	}
-	return s.Decoder.Limits.BodyBytes
+	return s.opt.Decoder.Limits.BodyBytes
 }
 
 // front comes first: it names the request, catches panics and refuses ambiguous framing.
@@ -72,8 +72,7 @@ func (s *Server) front(c *fiber.Ctx) (err error) {
 	c.Locals(refKey{}, ref)
 	defer func() {
 		if p := recover(); p != nil {
-			s.Log.Error("panic while answering a request", "ref", ref, "panic", p, "stack", string(debug.Stack()))
-			s.Refused(RefusedPanic)
+			s.opt.Log.Error("panic while answering a request", "ref", ref, "panic", p, "stack", string(debug.Stack()))
 			c.Context().SetConnectionClose()
 			err = fiber.ErrInternalServerError
 		}
@@ -155,7 +154,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	f := s.httpFault(status)
 	f.Version = guessVersion(in.header.ContentType)
 	if status == http.StatusInternalServerError && !errors.Is(err, fiber.ErrInternalServerError) {
-		s.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("ref", in.ref), slog.String("err", err.Error()))
+		s.opt.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("ref", in.ref), slog.String("err", err.Error()))
 	}
 	return s.send(c, s.fault(in, f))
 }

@@ -9,12 +9,17 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 )
 
 // Start fails, with the reason, rather than serve a description that is wrong.
 func TestStartFails(t *testing.T) {
+	noAccess, err := access.New(access.Config{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		change func(*server.Options)
 		want   string
@@ -32,10 +37,9 @@ func TestStartFails(t *testing.T) {
 		"no listener":                {func(o *server.Options) { o.Listeners = nil }, "at least one address"},
 		"no canceller":               {func(o *server.Options) { o.Canceller = nil }, "needs a contract"},
 	} {
-		r := start(t)
-		o := r.srv.Options
-		o.Listeners = []server.Listener{{Address: "127.0.0.1:0"}}
-		o.Flavour, o.Contract = "", soap.DefaultContract()
+		var o server.Options
+		start(t, func(s *setup) { o = s.Options })
+		o.Access, o.Listeners, o.Contract = noAccess, []server.Listener{{Address: "127.0.0.1:0"}}, soap.DefaultContract()
 		tc.change(&o)
 		s, err := server.New(o)
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -72,7 +73,36 @@ func (l Listener) bind(log *slog.Logger) (net.Listener, error) {
 	if err != nil || cfg == nil {
 		return ln, err
 	}
-	return tls.NewListener(ln, cfg), nil
+	return tlsListener{ln, cfg, log}, nil
+}
+
+// tlsListener is tls.NewListener with failed handshakes logged: that is all that is ever seen of a client too old.
+type tlsListener struct {
+	net.Listener
+	cfg *tls.Config
+	log *slog.Logger
+}
+
+func (l tlsListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tlsConn{tls.Server(conn, l.cfg), l.log}, nil
+}
+
+type tlsConn struct {
+	*tls.Conn
+	log *slog.Logger
+}
+
+// Handshake is what the engine calls before it reads.
+func (c tlsConn) Handshake() error {
+	err := c.Conn.Handshake()
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.log.Info("TLS handshake failed", "from", c.RemoteAddr().String(), "why", err.Error())
+	}
+	return err
 }
 
 func (t *TLS) config(log *slog.Logger) (*tls.Config, error) {
@@ -216,5 +246,5 @@ func (s *Server) noteTLS(in inbound, caller string) {
 		return
 	}
 	s.lastTLS.last[key] = in.received
-	s.Log.Info("TLS in use", "caller", caller, "version", version, "cipher", cipher, "sni", short(in.tls.ServerName))
+	s.opt.Log.Info("TLS in use", "caller", caller, "version", version, "cipher", cipher, "sni", short(in.tls.ServerName))
 }

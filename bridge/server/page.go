@@ -96,7 +96,7 @@ func (s *Server) newPage() (*page, error) {
 	p := &page{csp: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	p.data = pageData{
-		Style: template.CSS(style), Operations: []soap.Operation{s.Contract.Token, s.Contract.Cancel},
+		Style: template.CSS(style), Operations: []soap.Operation{s.opt.Contract.Token, s.opt.Contract.Cancel},
 		Samples: s.samples(), Faults: faultTexts, Try: strings.TrimPrefix(tryPath, "/"), Fields: formFields,
 	}
 	for _, path := range Paths {
@@ -127,8 +127,8 @@ func (s *Server) samples() []sample {
 	var out []sample
 	for _, v := range []soap.Version{soap.SOAP11, soap.SOAP12} {
 		out = append(out, sample{
-			Version: v, Header: s.Contract.RequestHeader(v, &s.Contract.Cancel),
-			Body: lines(s.Contract.EncodeRequest(v, &s.Contract.Cancel, values)),
+			Version: v, Header: s.opt.Contract.RequestHeader(v, &s.opt.Contract.Cancel),
+			Body: lines(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values)),
 		})
 	}
 	return out
@@ -164,13 +164,13 @@ func (s *Server) try(c *fiber.Ctx) error {
 		v = soap.SOAP12
 	}
 	in := s.inbound(c)
-	in.authorization, in.header = "", s.Contract.RequestHeader(v, &s.Contract.Cancel)
-	in.body = s.Contract.EncodeRequest(v, &s.Contract.Cancel, values)
+	in.authorization, in.header = "", s.opt.Contract.RequestHeader(v, &s.opt.Contract.Cancel)
+	in.body = s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values)
 	r := s.answer(in)
 
 	d := s.page.data
 	values[soap.SlotAccessToken] = "***"
-	d.Sent = lines(s.Contract.EncodeRequest(v, &s.Contract.Cancel, values))
+	d.Sent = lines(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values))
 	d.Answer, d.Status, d.Took = lines(r.body), r.status, time.Since(in.received).Round(time.Millisecond)
 	delete(values, soap.SlotAccessToken)
 	d.Form, d.Try = values, "try"

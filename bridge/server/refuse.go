@@ -25,28 +25,31 @@ const (
 	RefusedTaxpayer Refusal = "taxpayer" // not this caller's taxpayer
 	RefusedLogin    Refusal = "login"    // access_new_token said no
 	RefusedBusy     Refusal = "busy"     // too many calls, or the journal could not be asked
-	RefusedPanic    Refusal = "panic"    // a fault of our own
+	RefusedInternal Refusal = "internal" // a fault of our own
 	RefusedForward  Refusal = "forward"  // the provider could not be reached
 )
 
 // refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
 func (s *Server) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
-	s.Refused(kind)
+	s.opt.Refused(kind)
 	all := append([]slog.Attr{
 		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
 		slog.String("path", short(in.path)),
 	}, attrs...)
-	s.Log.LogAttrs(context.Background(), slog.LevelWarn, "request refused", all...)
+	s.opt.Log.LogAttrs(context.Background(), slog.LevelWarn, "request refused", all...)
 }
 
 // fault answers a request that could not be read as a call.
 func (s *Server) fault(in inbound, f *soap.Fault) reply {
 	kind := RefusedSOAP
-	if f.HTTPStatus != 0 {
+	switch {
+	case f.HTTPStatus != 0:
 		kind = RefusedHTTP
+	case f.Code == soap.Server:
+		kind = RefusedInternal
 	}
 	s.refused(in, kind, slog.String("why", f.Text))
-	return voice{c: s.Contract, version: f.Version, addressing: related(f.Addressing), ref: in.ref}.fault(f, 0)
+	return voice{c: s.opt.Contract, version: f.Version, addressing: related(f.Addressing), ref: in.ref}.fault(f, 0)
 }
 
 // busy answers a request that can't be served now.
@@ -65,13 +68,14 @@ func (s *Server) httpFault(status int) *soap.Fault {
 	case http.StatusRequestTimeout:
 		return soap.HTTPFault(status, "The request took too long to arrive")
 	case http.StatusRequestEntityTooLarge:
-		return tooLarge(s.bodyLimit())
+		limit := strconv.Itoa(s.bodyLimit())
+		return soap.HTTPFault(status, "Limit max_body_bytes ("+limit+") exceeded at byte "+limit)
 	case http.StatusUnsupportedMediaType:
 		return soap.HTTPFault(status, "This address takes the service page's form only")
 	case http.StatusExpectationFailed:
 		return soap.HTTPFault(status, "The only expectation that can be met is 100-continue")
 	case http.StatusRequestHeaderFieldsTooLarge:
-		return soap.HTTPFault(status, "The HTTP header is over the limit of "+strconv.Itoa(headerLimit)+" bytes")
+		return soap.HTTPFault(status, "Limit max_header_bytes ("+strconv.Itoa(headerLimit)+") exceeded")
 	case http.StatusHTTPVersionNotSupported:
 		f := soap.HTTPFault(status, "HTTP/1.0 and HTTP/1.1 are spoken here")
 		f.Code = soap.Client
@@ -80,10 +84,6 @@ func (s *Server) httpFault(status int) *soap.Fault {
 		return soap.ServerFault("Internal error; if this was a cancellation, its outcome is unknown. Sending the same request again is safe.")
 	}
 	return soap.HTTPFault(http.StatusBadRequest, "The HTTP request is malformed")
-}
-
-func tooLarge(limit int) *soap.Fault {
-	return soap.HTTPFault(http.StatusRequestEntityTooLarge, "The request body is over the limit of "+strconv.Itoa(limit)+" bytes")
 }
 
 // guessVersion is the SOAP version to refuse in when the envelope was not read.

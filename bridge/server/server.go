@@ -54,7 +54,10 @@ type Options struct {
 
 // Server answers callers. Its zero value is of no use; see New.
 type Server struct {
-	Options
+	// PublicURL is where callers reach the bridge: the configured one or, after Listen, the first listener's address.
+	PublicURL string
+
+	opt       Options
 	app       *fiber.App
 	trusted   []netip.Prefix
 	relay     *relay
@@ -83,10 +86,9 @@ func New(o Options) (*Server, error) {
 	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
-	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	s := &Server{Options: o, lastTLS: tlsUses{last: map[string]time.Time{}}}
+	s := &Server{PublicURL: strings.TrimRight(o.PublicURL, "/"), opt: o, lastTLS: tlsUses{last: map[string]time.Time{}}}
 	var err error
-	if s.trusted, err = prefixes(o.TrustedProxies); err != nil {
+	if s.trusted, err = access.Prefixes(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
 	if o.Forward != nil {
@@ -107,8 +109,8 @@ func orElse[T comparable](v, otherwise T) T {
 
 // Listen binds every address and renders the descriptions. Until Serve, callers wait in the queue of the socket.
 func (s *Server) Listen() error {
-	for _, l := range s.Listeners {
-		ln, err := l.bind(s.Log)
+	for _, l := range s.opt.Listeners {
+		ln, err := l.bind(s.opt.Log)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("listen on %s: %w", l.Address, err)
@@ -116,8 +118,8 @@ func (s *Server) Listen() error {
 		s.bound = append(s.bound, ln)
 	}
 	if s.PublicURL == "" {
-		s.PublicURL = s.Listeners[0].scheme() + "://" + s.bound[0].Addr().String()
-		s.Log.Warn("public_url is not set; the WSDL tells callers the address that the bridge listens on", "address", s.PublicURL)
+		s.PublicURL = s.opt.Listeners[0].scheme() + "://" + s.bound[0].Addr().String()
+		s.opt.Log.Warn("public_url is not set; the WSDL tells callers the address that the bridge listens on", "address", s.PublicURL)
 	}
 	err := s.describe()
 	if err != nil {
@@ -167,20 +169,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Calls is how many calls are being answered now.
 func (s *Server) Calls() int { return int(s.inFlight.Load()) }
-
-// prefixes reads a list of CIDRs and addresses.
-func prefixes(list []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			addr, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a CIDR", s)
-			}
-			p = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}

@@ -164,6 +164,20 @@ func TestTLSUseIsLogged(t *testing.T) {
 	}
 }
 
+// What is wrong with a client too old stands in the log; on the wire it is a bare alert.
+func TestTLSFailureIsLogged(t *testing.T) {
+	a := newAuthority(t)
+	r, _ := startTLS(t, a, func(*server.TLS) {})
+	if _, _, err := r.over(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}); err == nil {
+		t.Fatal("TLS 1.0 was let in")
+	}
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(r.log.String(), "client offered only unsupported versions"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("log %s", r.log.String())
+		}
+	}
+}
+
 func TestTLSCertificateByName(t *testing.T) {
 	a := newAuthority(t)
 	r, _ := startTLS(t, a, func(*server.TLS) {})

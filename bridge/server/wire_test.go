@@ -329,5 +329,5 @@ func TestBodyLimitIsTheDecoders(t *testing.T) {
 		s.Decoder = d
 	})
 	r.post(envelope).expect(t, "small", 200, "Success 200 ")
-	r.post(envelope+strings.Repeat(" ", 2000)).expect(t, "large", 413, "SOAP-ENV:Client: The request body is over the limit of 2000 bytes")
+	r.post(envelope+strings.Repeat(" ", 2000)).expect(t, "large", 413, "SOAP-ENV:Client: Limit max_body_bytes (2000) exceeded at byte 2000")
 }

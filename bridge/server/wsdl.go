@@ -25,32 +25,32 @@ const saved = "saved"
 // describe renders every flavour for every path. A flavour that can't describe the contract is left out, unless it is
 // the one behind a plain ?wsdl.
 func (s *Server) describe() error {
-	if s.Flavour == "" {
-		s.Flavour = wsdl.Default
-		if s.SavedWSDL != nil {
-			s.Flavour = saved
+	if s.opt.Flavour == "" {
+		s.opt.Flavour = wsdl.Default
+		if s.opt.SavedWSDL != nil {
+			s.opt.Flavour = saved
 		}
 	}
 	s.documents = map[string]map[string]*document{}
 	for _, path := range Paths {
 		s.documents[path] = map[string]*document{}
 		for _, flavour := range append(wsdl.Flavours(), saved) {
-			if flavour == saved && s.SavedWSDL == nil {
+			if flavour == saved && s.opt.SavedWSDL == nil {
 				continue
 			}
 			doc, err := s.render(flavour, path)
-			if err != nil && flavour == s.Flavour {
+			if err != nil && flavour == s.opt.Flavour {
 				return err
 			}
 			if err != nil {
-				s.Log.Info("WSDL flavour is not offered", "flavour", flavour, "why", err.Error())
+				s.opt.Log.Info("WSDL flavour is not offered", "flavour", flavour, "why", err.Error())
 				continue
 			}
 			s.documents[path][flavour] = doc
 		}
 	}
-	if s.documents[Paths[0]][s.Flavour] == nil {
-		_, err := wsdl.Render(s.Flavour, wsdl.Params{})
+	if s.documents[Paths[0]][s.opt.Flavour] == nil {
+		_, err := wsdl.Render(s.opt.Flavour, wsdl.Params{})
 		return err
 	}
 	var err error
@@ -63,13 +63,13 @@ func (s *Server) render(flavour, path string) (*document, error) {
 	var err error
 	charset := "utf-8"
 	if flavour == saved {
-		body, err = wsdl.Readdress(s.SavedWSDL, s.PublicURL+path)
-		charset = wsdl.Charset(s.SavedWSDL)
+		body, err = wsdl.Readdress(s.opt.SavedWSDL, s.PublicURL+path)
+		charset = wsdl.Charset(s.opt.SavedWSDL)
 		if path == Paths[0] && !strings.HasPrefix(charset, "utf-") {
-			s.Log.Warn("the saved WSDL is not in UTF-8 or UTF-16, which .NET tools insist on", "charset", charset)
+			s.opt.Log.Warn("the saved WSDL is not in UTF-8 or UTF-16, which .NET tools insist on", "charset", charset)
 		}
 	} else {
-		body, err = wsdl.Render(flavour, describing(s.Contract, s.PublicURL+path))
+		body, err = wsdl.Render(flavour, describing(s.opt.Contract, s.PublicURL+path))
 	}
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (s *Server) get(path string) fiber.Handler {
 		case values.Has("flavour"):
 			return s.sendWSDL(c, path, values.Get("flavour"))
 		}
-		return s.sendWSDL(c, path, s.Flavour)
+		return s.sendWSDL(c, path, s.opt.Flavour)
 	}
 }
 
