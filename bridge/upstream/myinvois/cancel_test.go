@@ -33,87 +33,94 @@ func verdictOf(o bridge.Outcome) verdict {
 	return verdict{o.Class, o.Code, o.Message, o.RetryAfter, o.Unclassified, o.Alarm != ""}
 }
 
-// TestEveryReplyHasItsMeaning walks the classification table: what MyInvois may answer to a cancel, and what it means.
+const fault = " without an answer that can be read"
+
+func refused(code, message string) verdict {
+	return verdict{Class: bridge.Refused, Code: code, Message: message}
+}
+
+func unknown(message string) verdict { return verdict{Class: bridge.Unknown, Message: message} }
+
+func misplaced(status string) verdict {
+	return verdict{Class: bridge.Misconfigured, Message: "HTTP " + status + ": not an address of MyInvois", Alarm: true}
+}
+
+func wait(d time.Duration) verdict {
+	return verdict{Class: bridge.NotApplied, Message: "HTTP 429: the authority asks to wait", RetryAfter: d}
+}
+
+// replies are the classification table: what MyInvois may answer to a cancel, and what it means.
+var replies = []struct {
+	name    string
+	status  int
+	body    string // a fixture when it ends in .json
+	headers []string
+	want    verdict
+}{
+	{"cancelled", 200, "cancel-reply.json", nil, verdict{Class: bridge.Cancelled}},
+	{"cancelled, in other letter case", 200, `{"UUID":"` + strings.ToLower(uuid) + `","Status":"CANCELLED","error":null}`, nil, verdict{Class: bridge.Cancelled}},
+	{"200 with an error", 200, "cancel-reply-with-error.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
+	{"200, cancelled and an error: contradicts itself", 200, `{"uuid":"` + uuid + `","status":"Cancelled","error":{"code":"X","message":"y"}}`, nil,
+		verdict{Class: bridge.Unknown, Code: "X", Message: "X: y", Unclassified: true}},
+	{"200 with another status and no reason", 200, `{"uuid":"` + uuid + `","status":"Valid"}`, nil, unknown("the reply says neither cancelled nor why not")},
+	{"200 for another document", 200, "cancel-reply-documented.json", nil, unknown("the reply names another document")},
+	{"200 without a document", 200, `{"status":"Cancelled"}`, nil, unknown("the reply names another document")},
+	{"200 unreadable", 200, `{"uuid":"` + uuid + `","status":"Canc`, nil, unknown("the reply can't be read")},
+	{"200 with more behind it", 200, `{"uuid":"` + uuid + `","status":"Cancelled"}<!-- -->`, nil, unknown("the reply can't be read")},
+	{"200 empty", 200, ``, nil, unknown("the reply can't be read")},
+	{"200 page", 200, page, nil, unknown("the reply can't be read")},
+
+	{"window over", 400, "error-operation-period-over.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
+	{"referenced", 400, "error-active-references.json", nil, refused("ActiveReferencingDocuments", "ActiveReferencingDocuments: The document is referenced by credit note CN-1")},
+	{"bad argument", 400, "error-bad-argument.json", nil, refused("BadArgument", "BadArgument: Reason may have at most 300 characters")},
+	{"validation error", 400, `{"error":{"code":"ValidationError","message":"m"}}`, nil, refused("ValidationError", "ValidationError: m")},
+	{"bad request", 400, `{"error":{"code":"badrequest"}}`, nil, refused("badrequest", "badrequest: the request is not valid")},
+	{"no message at all", 400, "error-null-message.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: the time limit of cancellation has already run out")},
+	{"two details", 400, "error-two-details.json", nil, refused("ActiveReferencingDocuments,OperationPeriodOver", "ActiveReferencingDocuments: Referenced; OperationPeriodOver: Too late")},
+	{"documented shape, a code that no list has", 400, "error-documented-validation.json", nil,
+		verdict{Class: bridge.Refused, Code: "DS302", Message: "DS302: The document has been submitted before", Unclassified: true}},
+	{"inner error without a code has its holder's", 400, `{"error":{"code":"BadArgument","details":[{"message":"too long"}]}}`, nil, refused("BadArgument", "BadArgument: too long")},
+	{"a specific code that no list has beside the general message", 400,
+		`{"error":{"code":"ValidationError","message":"The document cannot be cancelled or requested for rejection","details":[{"code":"New","message":"m"}]}}`, nil,
+		verdict{Class: bridge.Refused, Code: "New", Message: "New: m", Unclassified: true}},
+	{"an error that is a word", 400, `{"error":"invalid_request","error_description":"d"}`, nil,
+		verdict{Class: bridge.Refused, Code: "invalid_request", Message: "invalid_request: d", Unclassified: true}},
+	{"an error that is a list", 400, `{"error":[{"code":"OperationPeriodOver","message":"late"}]}`, nil, refused("OperationPeriodOver", "OperationPeriodOver: late")},
+	{"400 page", 400, page, nil, unknown("HTTP 400" + fault)},
+	{"422 with a code", 422, `{"error":{"code":"DuplicateSubmission","message":"m"}}`, nil,
+		verdict{Class: bridge.Refused, Code: "DuplicateSubmission", Message: "DuplicateSubmission: m", Unclassified: true}},
+
+	{"not issued by this taxpayer", 403, "error-forbidden.json", nil, refused("Forbidden", "Forbidden: It seems that you are not authorized to update document status")},
+	{"Forbidden as the outer code", 403, `{"error":{"code":"Forbidden","message":"no"}}`, nil, refused("Forbidden", "Forbidden: no")},
+	{"permission missing", 403, "error-permission.json", nil, verdict{Class: bridge.Misconfigured, Code: "AccessDenied",
+		Message: "AccessDenied: The intermediary has no permission to cancel documents", Unclassified: true, Alarm: true}},
+	{"403 with a code that says no more", 403, `{"error":{"code":"ValidationError","message":"m"}}`, nil,
+		verdict{Class: bridge.Misconfigured, Code: "ValidationError", Message: "ValidationError: m", Alarm: true}},
+	{"403 page", 403, page, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
+	{"403 of a gateway in JSON", 403, `{"message":"Forbidden"}`, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
+	{"unknown document", 404, "error-not-found.json", nil, refused("NotFound", "NotFound: Document not found")},
+	{"404 page", 404, page, nil, misplaced("404")},
+	{"405", 405, ``, nil, misplaced("405")},
+	{"415", 415, `{"error":{"code":"BadRequest"}}`, nil, verdict{Class: bridge.Misconfigured, Code: "BadRequest", Message: "HTTP 415: not an address of MyInvois", Alarm: true}},
+	{"501", 501, ``, nil, misplaced("501")},
+	{"redirect, never followed", 302, ``, []string{"Location: https://elsewhere.example"}, misplaced("302")},
+
+	{"429 with seconds", 429, "Too many requests", []string{"Retry-After: 17"}, wait(17 * time.Second)},
+	{"429 with a date", 429, "", []string{"Date: Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After: Sat, 01 Jan 2000 00:00:40 GMT"}, wait(40 * time.Second)},
+	{"429 with the limit's reset", 429, "", []string{"Date: Sat, 01 Jan 2000 00:00:00 GMT", "X-Rate-Limit-Reset: 2000-01-01T00:00:21.1234567Z"}, wait(21*time.Second + 123456700)},
+	{"429 with a reset that is over", 429, "", []string{"X-Rate-Limit-Reset: 1999-01-01T00:00:21.1234567Z"}, wait(time.Second)},
+	{"429 with nothing", 429, "", nil, wait(5 * time.Second)},
+	{"429 in the error's shape", 429, `{"error":{"code":"OperationPeriodOver"}}`, nil, wait(5 * time.Second)},
+	{"408", 408, "", nil, unknown("HTTP 408" + fault)},
+	{"500", 500, "", nil, unknown("HTTP 500" + fault)},
+	{"500 with a code", 500, "error-operation-period-over.json", nil, unknown("HTTP 500" + fault)},
+	{"502", 502, page, nil, unknown("HTTP 502" + fault)},
+	{"503", 503, page, nil, unknown("HTTP 503" + fault)},
+	{"504", 504, page, nil, unknown("HTTP 504" + fault)},
+}
+
 func TestEveryReplyHasItsMeaning(t *testing.T) {
-	const fault = " without an answer that can be read"
-	refused := func(code, message string) verdict {
-		return verdict{Class: bridge.Refused, Code: code, Message: message}
-	}
-	unknown := func(message string) verdict { return verdict{Class: bridge.Unknown, Message: message} }
-	misplaced := func(status string) verdict {
-		return verdict{Class: bridge.Misconfigured, Message: "HTTP " + status + ": not an address of MyInvois", Alarm: true}
-	}
-	wait := func(d time.Duration) verdict {
-		return verdict{Class: bridge.NotApplied, Message: "HTTP 429: the authority asks to wait", RetryAfter: d}
-	}
-	for _, c := range []struct {
-		name    string
-		status  int
-		body    string // a fixture when it ends in .json
-		headers []string
-		want    verdict
-	}{
-		{"cancelled", 200, "cancel-reply.json", nil, verdict{Class: bridge.Cancelled}},
-		{"cancelled, in other letter case", 200, `{"UUID":"` + strings.ToLower(uuid) + `","Status":"CANCELLED","error":null}`, nil, verdict{Class: bridge.Cancelled}},
-		{"200 with an error", 200, "cancel-reply-with-error.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
-		{"200, cancelled and an error: contradicts itself", 200, `{"uuid":"` + uuid + `","status":"Cancelled","error":{"code":"X","message":"y"}}`, nil,
-			verdict{Class: bridge.Unknown, Code: "X", Message: "X: y", Unclassified: true}},
-		{"200 with another status and no reason", 200, `{"uuid":"` + uuid + `","status":"Valid"}`, nil, unknown("the reply says neither cancelled nor why not")},
-		{"200 for another document", 200, "cancel-reply-documented.json", nil, unknown("the reply names another document")},
-		{"200 without a document", 200, `{"status":"Cancelled"}`, nil, unknown("the reply names another document")},
-		{"200 unreadable", 200, `{"uuid":"` + uuid + `","status":"Canc`, nil, unknown("the reply can't be read")},
-		{"200 with more behind it", 200, `{"uuid":"` + uuid + `","status":"Cancelled"}<!-- -->`, nil, unknown("the reply can't be read")},
-		{"200 empty", 200, ``, nil, unknown("the reply can't be read")},
-		{"200 page", 200, page, nil, unknown("the reply can't be read")},
-
-		{"window over", 400, "error-operation-period-over.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
-		{"referenced", 400, "error-active-references.json", nil, refused("ActiveReferencingDocuments", "ActiveReferencingDocuments: The document is referenced by credit note CN-1")},
-		{"bad argument", 400, "error-bad-argument.json", nil, refused("BadArgument", "BadArgument: Reason may have at most 300 characters")},
-		{"validation error", 400, `{"error":{"code":"ValidationError","message":"m"}}`, nil, refused("ValidationError", "ValidationError: m")},
-		{"bad request", 400, `{"error":{"code":"badrequest"}}`, nil, refused("badrequest", "badrequest: the request is not valid")},
-		{"no message at all", 400, "error-null-message.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: the time limit of cancellation has already run out")},
-		{"two details", 400, "error-two-details.json", nil, refused("ActiveReferencingDocuments,OperationPeriodOver", "ActiveReferencingDocuments: Referenced; OperationPeriodOver: Too late")},
-		{"documented shape, a code that no list has", 400, "error-documented-validation.json", nil,
-			verdict{Class: bridge.Refused, Code: "DS302", Message: "DS302: The document has been submitted before", Unclassified: true}},
-		{"inner error without a code has its holder's", 400, `{"error":{"code":"BadArgument","details":[{"message":"too long"}]}}`, nil, refused("BadArgument", "BadArgument: too long")},
-		{"a specific code that no list has beside the general message", 400,
-			`{"error":{"code":"ValidationError","message":"The document cannot be cancelled or requested for rejection","details":[{"code":"New","message":"m"}]}}`, nil,
-			verdict{Class: bridge.Refused, Code: "New", Message: "New: m", Unclassified: true}},
-		{"an error that is a word", 400, `{"error":"invalid_request","error_description":"d"}`, nil,
-			verdict{Class: bridge.Refused, Code: "invalid_request", Message: "invalid_request: d", Unclassified: true}},
-		{"an error that is a list", 400, `{"error":[{"code":"OperationPeriodOver","message":"late"}]}`, nil, refused("OperationPeriodOver", "OperationPeriodOver: late")},
-		{"400 page", 400, page, nil, unknown("HTTP 400" + fault)},
-		{"422 with a code", 422, `{"error":{"code":"DuplicateSubmission","message":"m"}}`, nil,
-			verdict{Class: bridge.Refused, Code: "DuplicateSubmission", Message: "DuplicateSubmission: m", Unclassified: true}},
-
-		{"not issued by this taxpayer", 403, "error-forbidden.json", nil, refused("Forbidden", "Forbidden: It seems that you are not authorized to update document status")},
-		{"Forbidden as the outer code", 403, `{"error":{"code":"Forbidden","message":"no"}}`, nil, refused("Forbidden", "Forbidden: no")},
-		{"permission missing", 403, "error-permission.json", nil, verdict{Class: bridge.Misconfigured, Code: "AccessDenied",
-			Message: "AccessDenied: The intermediary has no permission to cancel documents", Unclassified: true, Alarm: true}},
-		{"403 with a code that says no more", 403, `{"error":{"code":"ValidationError","message":"m"}}`, nil,
-			verdict{Class: bridge.Misconfigured, Code: "ValidationError", Message: "ValidationError: m", Alarm: true}},
-		{"403 page", 403, page, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
-		{"403 of a gateway in JSON", 403, `{"message":"Forbidden"}`, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
-		{"unknown document", 404, "error-not-found.json", nil, refused("NotFound", "NotFound: Document not found")},
-		{"404 page", 404, page, nil, misplaced("404")},
-		{"405", 405, ``, nil, misplaced("405")},
-		{"415", 415, `{"error":{"code":"BadRequest"}}`, nil, verdict{Class: bridge.Misconfigured, Code: "BadRequest", Message: "HTTP 415: not an address of MyInvois", Alarm: true}},
-		{"501", 501, ``, nil, misplaced("501")},
-		{"redirect, never followed", 302, ``, []string{"Location: https://elsewhere.example"}, misplaced("302")},
-
-		{"429 with seconds", 429, "Too many requests", []string{"Retry-After: 17"}, wait(17 * time.Second)},
-		{"429 with a date", 429, "", []string{"Date: Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After: Sat, 01 Jan 2000 00:00:40 GMT"}, wait(40 * time.Second)},
-		{"429 with the limit's reset", 429, "", []string{"Date: Sat, 01 Jan 2000 00:00:00 GMT", "X-Rate-Limit-Reset: 2000-01-01T00:00:21.1234567Z"}, wait(21*time.Second + 123456700)},
-		{"429 with a reset that is over", 429, "", []string{"X-Rate-Limit-Reset: 1999-01-01T00:00:21.1234567Z"}, wait(time.Second)},
-		{"429 with nothing", 429, "", nil, wait(5 * time.Second)},
-		{"429 in the error's shape", 429, `{"error":{"code":"OperationPeriodOver"}}`, nil, wait(5 * time.Second)},
-		{"408", 408, "", nil, unknown("HTTP 408" + fault)},
-		{"500", 500, "", nil, unknown("HTTP 500" + fault)},
-		{"500 with a code", 500, "error-operation-period-over.json", nil, unknown("HTTP 500" + fault)},
-		{"502", 502, page, nil, unknown("HTTP 502" + fault)},
-		{"503", 503, page, nil, unknown("HTTP 503" + fault)},
-		{"504", 504, page, nil, unknown("HTTP 504" + fault)},
-	} {
+	for _, c := range replies {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				body := c.body

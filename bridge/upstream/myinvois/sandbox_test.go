@@ -107,72 +107,80 @@ func TestSandboxProbe(t *testing.T) {
 	}
 }
 
-// TestEverySwitch walks every fault that the simulator knows: what the adapter makes of it, whether the cancel was
-// carried out, and that a lookup afterwards tells the truth.
-func TestEverySwitch(t *testing.T) {
-	type row struct {
-		fault    sandbox.Fault
-		document string // empty: DemoUUID, which can be cancelled
-		class    bridge.Class
-		code     string
-		commits  int
-		wait     time.Duration
-	}
-	cancel := func(name, value string) sandbox.Fault {
-		return sandbox.Fault{Name: name, Value: value, Operation: sandbox.Cancel}
-	}
-	once := func(f sandbox.Fault) sandbox.Fault { f.Times = 1; return f }
-	get := func(name string) sandbox.Fault { return sandbox.Fault{Name: name, Operation: sandbox.Get} }
-	auth := func(name, value string) sandbox.Fault {
-		return sandbox.Fault{Name: name, Value: value, Operation: sandbox.Auth}
-	}
-	rows := []row{
-		{cancel("reset_before", ""), "", bridge.Unknown, "", 0, 0},
-		{cancel("drop_before_commit", ""), "", bridge.Unknown, "", 0, 0},
-		{cancel("http503_html", ""), "", bridge.Unknown, "", 0, 0},
-		{cancel("html_503", "commit"), "", bridge.Unknown, "", 1, 0},
-		{cancel("http200_html", "commit"), "", bridge.Unknown, "", 1, 0},
-		{cancel("html_403", ""), "", bridge.NotApplied, "", 0, 0},
-		{cancel("html_404", ""), "", bridge.Misconfigured, "", 0, 0},
-		{once(cancel("http401", "")), "", bridge.Cancelled, "", 1, 0},
-		{cancel("http401", ""), "", bridge.Misconfigured, "", 0, 0},
-		{cancel("http403", ""), "", bridge.NotApplied, "", 0, 0},
-		{cancel("http429", "7"), "", bridge.NotApplied, "", 0, 7 * time.Second},
-		{cancel("lose_reply", ""), "", bridge.Unknown, "", 1, 0},
-		{cancel("commit_then_drop", "rst"), "", bridge.Unknown, "", 1, 0},
-		{cancel("commit_then_500", ""), "", bridge.Unknown, "", 1, 0},
-		{cancel("delay", "20"), "", bridge.Cancelled, "", 1, 0},
-		{cancel("slow", "2000"), "", bridge.Unknown, "", 1, 0},
-		{cancel("late_commit", "20"), "", bridge.Cancelled, "", 1, 0},
-		{cancel("hold", ""), "", bridge.Unknown, "", 1, 0},
-		{cancel("hold_before", ""), "", bridge.Unknown, "", 0, 0},
-		{cancel("truncate_json", ""), "", bridge.Unknown, "", 1, 0},
-		{cancel("bad_json", ""), "", bridge.Unknown, "", 1, 0},
-		{cancel("clock_offset", "3600"), "", bridge.Cancelled, "", 1, 0},
+// row is what becomes of a cancel while a fault is armed.
+type row struct {
+	fault    sandbox.Fault
+	document string // empty: DemoUUID, which can be cancelled
+	class    bridge.Class
+	code     string
+	commits  int
+	wait     time.Duration
+}
 
-		{cancel("error", "BadRequest"), "", bridge.Refused, "BadRequest", 0, 0},
-		{cancel("error", "403:SomethingElse"), "", bridge.Misconfigured, "SomethingElse", 0, 0},
-		{cancel("error", "500:OperationPeriodOver"), "", bridge.Unknown, "", 0, 0},
-		{cancel("documented_error_shape", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
-		{cancel("null_message", ""), sim.DemoReferencedUUID, bridge.Refused, "ActiveReferencingDocuments", 0, 0},
-		{cancel("null_message", "all"), sim.DemoForeignUUID, bridge.Refused, "Forbidden", 0, 0},
-		{cancel("code_top_level", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
-		{cancel("code_top_level", ""), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
-		{cancel("rate_limit", "int"), "", bridge.NotApplied, "", 0, 5 * time.Second},
-		{cancel("rate_limit", "date"), "", bridge.NotApplied, "", 0, 5 * time.Second},
-		{cancel("rate_limit", "reset"), "", bridge.NotApplied, "", 0, 5 * time.Second},
-		{cancel("rate_limit", "none"), "", bridge.NotApplied, "", 0, 5 * time.Second},
-		{cancel("ok_with_error", ""), "", bridge.Refused, "IncorrectState", 0, 0},
-		{cancel("wrong_uuid", ""), "", bridge.Unknown, "", 1, 0},
-		{once(cancel("expire_tokens", "")), "", bridge.Cancelled, "", 1, 0},
-		{auth("invalid_client", ""), "", bridge.Misconfigured, "invalid_client", 0, 0},
-		{auth("user_blocked", ""), "", bridge.Misconfigured, "invalid_client", 0, 0},
-		{auth("html_503", ""), "", bridge.NotApplied, "", 0, 0},
-		{auth("html_403", ""), "", bridge.NotApplied, "", 0, 0},
-		{auth("rate_limit", "9"), "", bridge.NotApplied, "", 0, 9 * time.Second},
-		{get("details_down"), sim.DemoCancelledUUID, bridge.Unknown, "IncorrectState", 0, 0},
-		{once(get("details_stale")), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
-	}
+func onCancel(name, value string) sandbox.Fault {
+	return sandbox.Fault{Name: name, Value: value, Operation: sandbox.Cancel}
+}
+
+func onGet(name string) sandbox.Fault { return sandbox.Fault{Name: name, Operation: sandbox.Get} }
+
+func onLogin(name, value string) sandbox.Fault {
+	return sandbox.Fault{Name: name, Value: value, Operation: sandbox.Auth}
+}
+
+func once(f sandbox.Fault) sandbox.Fault { f.Times = 1; return f }
+
+// rows are every fault that the simulator knows.
+var rows = []row{
+	{onCancel("reset_before", ""), "", bridge.Unknown, "", 0, 0},
+	{onCancel("drop_before_commit", ""), "", bridge.Unknown, "", 0, 0},
+	{onCancel("http503_html", ""), "", bridge.Unknown, "", 0, 0},
+	{onCancel("html_503", "commit"), "", bridge.Unknown, "", 1, 0},
+	{onCancel("http200_html", "commit"), "", bridge.Unknown, "", 1, 0},
+	{onCancel("html_403", ""), "", bridge.NotApplied, "", 0, 0},
+	{onCancel("html_404", ""), "", bridge.Misconfigured, "", 0, 0},
+	{once(onCancel("http401", "")), "", bridge.Cancelled, "", 1, 0},
+	{onCancel("http401", ""), "", bridge.Misconfigured, "", 0, 0},
+	{onCancel("http403", ""), "", bridge.NotApplied, "", 0, 0},
+	{onCancel("http429", "7"), "", bridge.NotApplied, "", 0, 7 * time.Second},
+	{onCancel("lose_reply", ""), "", bridge.Unknown, "", 1, 0},
+	{onCancel("commit_then_drop", "rst"), "", bridge.Unknown, "", 1, 0},
+	{onCancel("commit_then_500", ""), "", bridge.Unknown, "", 1, 0},
+	{onCancel("delay", "20"), "", bridge.Cancelled, "", 1, 0},
+	{onCancel("slow", "2000"), "", bridge.Unknown, "", 1, 0},
+	{onCancel("late_commit", "20"), "", bridge.Cancelled, "", 1, 0},
+	{onCancel("hold", ""), "", bridge.Unknown, "", 1, 0},
+	{onCancel("hold_before", ""), "", bridge.Unknown, "", 0, 0},
+	{onCancel("truncate_json", ""), "", bridge.Unknown, "", 1, 0},
+	{onCancel("bad_json", ""), "", bridge.Unknown, "", 1, 0},
+	{onCancel("clock_offset", "3600"), "", bridge.Cancelled, "", 1, 0},
+
+	{onCancel("error", "BadRequest"), "", bridge.Refused, "BadRequest", 0, 0},
+	{onCancel("error", "403:SomethingElse"), "", bridge.Misconfigured, "SomethingElse", 0, 0},
+	{onCancel("error", "500:OperationPeriodOver"), "", bridge.Unknown, "", 0, 0},
+	{onCancel("documented_error_shape", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
+	{onCancel("null_message", ""), sim.DemoReferencedUUID, bridge.Refused, "ActiveReferencingDocuments", 0, 0},
+	{onCancel("null_message", "all"), sim.DemoForeignUUID, bridge.Refused, "Forbidden", 0, 0},
+	{onCancel("code_top_level", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
+	{onCancel("code_top_level", ""), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
+	{onCancel("rate_limit", "int"), "", bridge.NotApplied, "", 0, 5 * time.Second},
+	{onCancel("rate_limit", "date"), "", bridge.NotApplied, "", 0, 5 * time.Second},
+	{onCancel("rate_limit", "reset"), "", bridge.NotApplied, "", 0, 5 * time.Second},
+	{onCancel("rate_limit", "none"), "", bridge.NotApplied, "", 0, 5 * time.Second},
+	{onCancel("ok_with_error", ""), "", bridge.Refused, "IncorrectState", 0, 0},
+	{onCancel("wrong_uuid", ""), "", bridge.Unknown, "", 1, 0},
+	{once(onCancel("expire_tokens", "")), "", bridge.Cancelled, "", 1, 0},
+	{onLogin("invalid_client", ""), "", bridge.Misconfigured, "invalid_client", 0, 0},
+	{onLogin("user_blocked", ""), "", bridge.Misconfigured, "invalid_client", 0, 0},
+	{onLogin("html_503", ""), "", bridge.NotApplied, "", 0, 0},
+	{onLogin("html_403", ""), "", bridge.NotApplied, "", 0, 0},
+	{onLogin("rate_limit", "9"), "", bridge.NotApplied, "", 0, 9 * time.Second},
+	{onGet("details_down"), sim.DemoCancelledUUID, bridge.Unknown, "IncorrectState", 0, 0},
+	{once(onGet("details_stale")), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
+}
+
+// TestEverySwitch: what the adapter makes of each fault, whether the cancel was carried out, and that a lookup
+// afterwards tells the truth.
+func TestEverySwitch(t *testing.T) {
 	for _, s := range slices.Concat(sandbox.Common(), sim.Switches()) {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.fault.Name == s.Name }) {
 			t.Errorf("no row for the switch %s", s.Name)

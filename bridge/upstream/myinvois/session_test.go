@@ -80,15 +80,15 @@ func TestEveryLoginReplyHasItsMeaning(t *testing.T) {
 		{"in British spelling", 400, `{"error":"unauthorised_client"}`, nil, with(refused(400, "unauthorised_client"), "unauthorised_client")},
 		{"401", 401, page, nil, refused(401, "")},
 		{"403 in JSON: production credentials in the sandbox", 403, `{"error":{"code":"Forbidden","message":"m"}}`, nil, with(refused(403, "Forbidden: m"), "Forbidden")},
-		{"403 page", 403, page, nil, temporary("HTTP 403" + unreadable)},
-		{"400 page", 400, page, nil, temporary("HTTP 400" + unreadable)},
+		{"403 page", 403, page, nil, temporary("HTTP 403" + fault)},
+		{"400 page", 400, page, nil, temporary("HTTP 400" + fault)},
 		{"404", 404, page, nil, verdict{Class: bridge.Misconfigured, Message: "HTTP 404: not an address of MyInvois", Alarm: true}},
 		{"redirect", 301, "", nil, verdict{Class: bridge.Misconfigured, Message: "HTTP 301: not an address of MyInvois", Alarm: true}},
 		{"429", 429, "slow down", []string{"Retry-After: 9"}, verdict{Class: bridge.NotApplied, Message: "login: HTTP 429: the authority asks to wait", RetryAfter: 9 * time.Second}},
-		{"500", 500, page, nil, temporary("HTTP 500" + unreadable)},
-		{"503", 503, page, nil, temporary("HTTP 503" + unreadable)},
-		{"200 page", 200, page, nil, temporary("HTTP 200" + unreadable)},
-		{"200 without a token", 200, `{"token_type":"Bearer"}`, nil, temporary("HTTP 200" + unreadable)},
+		{"500", 500, page, nil, temporary("HTTP 500" + fault)},
+		{"503", 503, page, nil, temporary("HTTP 503" + fault)},
+		{"200 page", 200, page, nil, temporary("HTTP 200" + fault)},
+		{"200 without a token", 200, `{"token_type":"Bearer"}`, nil, temporary("HTTP 200" + fault)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body := c.body
@@ -112,8 +112,6 @@ func TestEveryLoginReplyHasItsMeaning(t *testing.T) {
 		})
 	}
 }
-
-const unreadable = " without an answer that can be read"
 
 func TestManyCallsOnAnExpiredTokenLogInOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
