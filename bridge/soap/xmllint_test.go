@@ -194,7 +194,7 @@ func payload(envelope []byte) []byte {
 	return nil
 }
 
-// The requests of every captured client are valid by the schema too, once the wrapper stands alone.
+// Our own requests are valid by it too, once the wrapper stands alone.
 func TestRequestsMatchSchema(t *testing.T) {
 	lint := xmllint(t)
 	c := soap.DefaultContract()
