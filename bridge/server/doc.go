@@ -10,6 +10,8 @@
 //     HTTP status that fits. Texts are fixed; nothing of a request is echoed but the name of an unknown operation.
 //   - A request that two parties could read differently (two lengths, folded headers, …) is refused before it is read
 //     as SOAP, see framing.go.
+//   - A body over the limit is answered with 413 and the connection is closed unread; a client that goes on sending may
+//     see only the reset.
 //   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
 //   - The WSDL tells the configured public address, never what a Host header says.
 //

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -134,8 +135,12 @@ func (s *Server) samples() []sample {
 	return out
 }
 
+var emptyElement = regexp.MustCompile(`(<[^/?>][^>]*>)\n</`)
+
 // lines puts each element of an envelope on a line of its own, for reading.
-func lines(envelope []byte) string { return strings.ReplaceAll(string(envelope), "><", ">\n<") }
+func lines(envelope []byte) string {
+	return emptyElement.ReplaceAllString(strings.ReplaceAll(string(envelope), "><", ">\n<"), "$1</")
+}
 
 func (s *Server) sendPage(c *fiber.Ctx, html []byte) error {
 	c.Set("Content-Security-Policy", s.page.csp)
