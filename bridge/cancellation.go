@@ -37,6 +37,9 @@ type Cancellation struct {
 	Reason   Reason
 	Remarks  string // one line, trimmed; may be empty
 	Ref      string // request id of the call that caused it, for the authority's and our own logs
+	// Doubtful says that an earlier send of ours may have cancelled the document. An adapter whose authority has no word
+	// for "already cancelled" needs it to tell a plain refusal from doubt.
+	Doubtful bool
 }
 
 // Request is one call of eInvoiceCancel by a caller who has been let in.

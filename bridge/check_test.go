@@ -18,7 +18,7 @@ func TestCheckNormalises(t *testing.T) {
 	if refusal != nil {
 		t.Fatal(refusal.Message)
 	}
-	want := Cancellation{"T", irn, Duplicate, "two lines and tabs", "r"}
+	want := Cancellation{Taxpayer: "T", Document: irn, Reason: Duplicate, Remarks: "two lines and tabs", Ref: "r"}
 	if c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}

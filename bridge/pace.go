@@ -49,17 +49,20 @@ func (ls *lines) line(p *Profile) *line {
 	return l
 }
 
-// delay asks gate and budget: 0 means go, and one send is booked.
+// delay asks gates and budget: 0 means go, and one send is booked. Beside the taxpayer's credential there may be a gate
+// in front of the account that several taxpayers share: a 429 counts for all who send under one rate.
 func (ls *lines) delay(ctx context.Context, p *Profile) (time.Duration, error) {
-	g, shut, err := ls.budget.Gate(ctx, p.Credential)
-	if err != nil {
-		return 0, err
-	}
-	if shut && g.Class == Misconfigured {
-		return 0, errShut
-	}
-	if wait := time.Until(g.Until); shut && wait > 0 {
-		return wait, nil
+	for _, key := range [...]string{p.Credential, p.Cancels.Key} {
+		g, shut, err := ls.budget.Gate(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		if shut && g.Class == Misconfigured {
+			return 0, errShut
+		}
+		if wait := time.Until(g.Until); shut && wait > 0 {
+			return wait, nil
+		}
 	}
 	if p.Cancels.Limit == 0 {
 		return 0, nil

@@ -254,8 +254,10 @@ var errExpired = errors.New("not carried out in time")
 // call makes the upstream's call. The upstream bounds each of its HTTP calls itself; the caller's deadline doesn't.
 func (s *Service) call(f *flight, e Entry, a Attempt) Outcome {
 	ctx := WithSendCheck(s.ctx, func(ctx context.Context) error { return s.journal.MaySend(ctx, e) })
+	c := f.c
+	c.Doubtful = e.mayBeOurs(a.ID)
 	start := time.Now()
-	o := f.up.Cancel(ctx, f.c)
+	o := f.up.Cancel(ctx, c)
 	took := time.Since(start)
 	f.report.Wire += took
 	p := f.up.Profile()

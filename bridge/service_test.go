@@ -676,3 +676,18 @@ func TestWaitsNoLongerThanPromised(t *testing.T) {
 		b.wantSends("given up", 12, 0)
 	}, script(outcomes(cancelled), nil), paced, func(b *bench) { b.cfg.CarryOutWithin = 20 * time.Second })
 }
+
+// A 429 closes the gate for everybody who sends under the same rate: the others wait behind it and are not refused.
+func TestGateOfASharedAccountMakesOthersWait(t *testing.T) {
+	run(t, func(b *bench) {
+		if err := b.journal.Shut(b.Context(), "cid", bridge.Gate{Class: bridge.NotApplied, Until: time.Now().Add(20 * time.Second)}); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		b.wantCode("behind the gate", b.ask(), 200)
+		if took := time.Since(start); took < 20*time.Second || took > 21*time.Second {
+			b.Errorf("took %s, the gate opens after 20 s", took)
+		}
+		b.wantSends("all", 1, 0)
+	}, script(outcomes(cancelled), nil), paced)
+}

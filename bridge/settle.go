@@ -113,7 +113,7 @@ func (s *Service) background(e Entry, work func(*flight)) {
 	}
 	f := &flight{
 		key: e.Key, up: up, done: make(chan struct{}),
-		c:      Cancellation{e.Taxpayer, e.Key.Document, e.Reason, e.Remarks, e.Ref},
+		c:      Cancellation{Taxpayer: e.Taxpayer, Document: e.Key.Document, Reason: e.Reason, Remarks: e.Remarks, Ref: e.Ref},
 		req:    Request{Ref: e.Ref, IRN: e.IRN, Caller: e.Caller, Received: time.Now()},
 		resend: e.State == Accepted, until: time.Now().Add(s.cfg.ReplyWithin), promised: e.State == Accepted,
 	}

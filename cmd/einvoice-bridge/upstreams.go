@@ -73,7 +73,7 @@ func buildNIC(name, taxpayer string, c config.Upstream, s upstream.Settings, sha
 
 func buildMyInvois(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return myinvois.New(myinvois.Config{
-		Name: name, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
+		Name: name, Environment: c.Environment, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
 		ClientSecret: c.ClientSecret.Reveal(), SpareSecret: c.SpareSecret.Reveal(), OnBehalfOf: c.OnBehalfOf,
 		IRNMap: c.IRNMap, FetchCancelDate: c.FetchCancelDate, CancelsPerMinute: c.CancelsPerMinute,
 		LoginsPerMinute: c.LoginsPerMinute, LookupsPerMinute: c.LookupsPerMinute,

@@ -95,7 +95,7 @@ func (a *Adapter) settle(ctx context.Context, c bridge.Cancellation, o bridge.Ou
 		o.Exchanges = append(o.Exchanges, state.Exchanges...)
 	}
 	switch {
-	case err != nil: // it may be cancelled, and by an earlier send of ours
+	case err != nil && c.Doubtful: // it may be cancelled, and by an earlier send of ours
 		o.Class = bridge.Unknown
 	case state.Status == bridge.StatusCancelled:
 		o.Class, o.Date, o.DateSource = bridge.AlreadyCancelled, state.Date, bridge.DateUpstream

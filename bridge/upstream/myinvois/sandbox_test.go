@@ -174,7 +174,7 @@ var rows = []row{
 	{onLogin("html_503", ""), "", bridge.NotApplied, "", 0, 0},
 	{onLogin("html_403", ""), "", bridge.NotApplied, "", 0, 0},
 	{onLogin("rate_limit", "9"), "", bridge.NotApplied, "", 0, 9 * time.Second},
-	{onGet("details_down"), sim.DemoCancelledUUID, bridge.Unknown, "IncorrectState", 0, 0},
+	{onGet("details_down"), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
 	{once(onGet("details_stale")), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
 }
 
@@ -210,6 +210,19 @@ func TestEverySwitch(t *testing.T) {
 				settles(t, a, id, r.commits > 0)
 			}
 		})
+	}
+}
+
+// IncorrectState that can't be looked up is a refusal, unless an earlier send of ours may be what cancelled the document.
+func TestIncorrectStateAfterADoubtfulSend(t *testing.T) {
+	s, a := against(t, nil)
+	if err := s.Arm(onGet("details_down")); err != nil {
+		t.Fatal(err)
+	}
+	c := document(sim.DemoCancelledUUID)
+	c.Doubtful = true
+	if o := a.Cancel(ctx, c); o.Class != bridge.Unknown {
+		t.Errorf("got %s", o.Class)
 	}
 }
 
