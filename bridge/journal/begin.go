@@ -67,6 +67,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 	var (
 		rec     *record
 		created bool
+		until   time.Time
 	)
 	undo := func(committed bool) {
 		switch {
@@ -76,7 +77,11 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 			j.leases.drop(b.Entry.Key, b.Entry.Taxpayer)
 		}
 	}
-	err := j.writer.write(ctx, func(t *tx) error {
+	err := j.write(ctx, b.Entry.Key.Document, func(t *tx) error {
+		rec, created = nil, false
+		if until, ok = j.shared.take(t, b.Entry.Key, b.Entry.Taxpayer); !ok {
+			return bridge.ErrBusy
+		}
 		if rec, created = j.begin(t, b); rec != nil && !created && fresh {
 			j.orphan(t, rec, time.Now())
 		}
@@ -85,6 +90,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 	if err != nil {
 		return bridge.Entry{}, false, fmt.Errorf("writing down %s of %s: %w", b.Entry.Key.Document, b.Entry.Taxpayer, err)
 	}
+	j.leases.hold(rec.Key, rec.Taxpayer, until)
 	j.leases.remember(rec)
 	return rec.clone(), created, nil
 }
@@ -129,32 +135,28 @@ func (j *Journal) takeBack(e bridge.Entry) {
 	}
 }
 
-// Attempt makes a send or lookup durable and puts the entry's request up to date. A send of an entry that has ended
-// under its caller's feet (withdrawn, settled by hand) is ErrNotWaiting.
+// Attempt makes a send or lookup durable and puts the entry's request up to date. e is the entry as the journal gave
+// it last: a send of one that has ended since (withdrawn, settled by hand) is ErrNotWaiting.
 func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.AttemptKind, start time.Time) (bridge.Attempt, error) {
 	send := kind == bridge.SendCancel
 	if send && !j.leases.valid(e.Key, e.Taxpayer) {
 		return bridge.Attempt{}, bridge.ErrLostLease
 	}
 	var (
-		rec *record
-		a   bridge.Attempt
+		rec   *record
+		a     bridge.Attempt
+		until time.Time
 	)
 	known := j.leases.recall(e.ID)
-	err := j.writer.write(ctx, func(t *tx) (err error) {
-		rec, err = change(t, e.ID, known, updateRequest, func(r *record) error {
-			ended := r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled)
-			if send && ended {
-				return bridge.ErrNotWaiting
+	err := j.write(ctx, e.Key.Document, func(t *tx) (err error) {
+		if send {
+			var ok bool
+			if until, ok = j.shared.keep(t, e.Key, e.Taxpayer); !ok {
+				return bridge.ErrLostLease
 			}
-			r.Upstream, r.Ref, r.Caller, r.IRN = e.Upstream, e.Ref, e.Caller, e.IRN
-			r.Reason, r.Remarks, r.Updated = e.Reason, e.Remarks, at(micros(start))
-			if send {
-				r.State, r.Outcome, r.NextLookup = bridge.Sending, bridge.Outcome{}, time.Time{}
-			}
-			return nil
-		})
-		if err == nil && rec != nil {
+		}
+		rec, err = change(t, e.ID, known, updateRequest, func(r *record) error { return request(&r.Entry, e, send, start) })
+		if rec != nil {
 			a = j.insertAttempt(t, rec.Entry, kind, start)
 			rec.Attempts = append(rec.Attempts, a)
 		}
@@ -163,8 +165,24 @@ func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.Attem
 	if err != nil {
 		return bridge.Attempt{}, fmt.Errorf("writing down an attempt for %s of %s: %w", e.Key.Document, e.Taxpayer, err)
 	}
+	if send {
+		j.leases.hold(e.Key, e.Taxpayer, until)
+	}
 	j.leases.remember(rec)
 	return a, nil
+}
+
+// request puts the request of e into the entry on record, and a send takes it to Sending.
+func request(r *bridge.Entry, e bridge.Entry, send bool, start time.Time) error {
+	if send && r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled) {
+		return bridge.ErrNotWaiting
+	}
+	r.Upstream, r.Ref, r.Caller, r.IRN = e.Upstream, e.Ref, e.Caller, e.IRN
+	r.Reason, r.Remarks, r.Updated = e.Reason, e.Remarks, at(micros(start))
+	if send {
+		r.State, r.Outcome, r.NextLookup = bridge.Sending, bridge.Outcome{}, time.Time{}
+	}
+	return nil
 }
 
 // change applies decide to the entry and writes it with query, which is updateRequest or updateOutcome. known may be
@@ -173,7 +191,7 @@ func change(t *tx, id int64, known *record, query string, decide func(*record) e
 	for range 2 {
 		r := known
 		if r == nil {
-			if r = load(t, selectEntry+t.w.forUpdate, id); r == nil {
+			if r = t.lock(id); r == nil {
 				return nil, bridge.ErrNoEntry
 			}
 		}
@@ -187,7 +205,16 @@ func change(t *tx, id int64, known *record, query string, decide func(*record) e
 		}
 		known = nil
 	}
-	return nil, fmt.Errorf("entry %d changes all the time", id)
+	t.err = fmt.Errorf("entry %d changed although it was locked", id)
+	return nil, nil
+}
+
+// lock reads an entry and keeps others from changing it; nil when there is none or t failed.
+func (t *tx) lock(id int64) *record {
+	if t.w.shared {
+		return load(t, selectEntry+" FOR UPDATE", id)
+	}
+	return load(t, selectEntry, id)
 }
 
 // update writes the record if its version still stands.

@@ -17,6 +17,8 @@ const (
 	// After the clock was set back, sends of the future count as sent now, so that they age.
 	clampSends = `UPDATE sends SET at = $2 WHERE key = $1 AND at > $2`
 
+	bookAlone = `SELECT pg_advisory_xact_lock(hashtextextended('einvoice-bridge ' || $1, 0))`
+
 	upsertGate = `INSERT INTO gates (credential, class, until, text) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (credential) DO UPDATE SET class = excluded.class, until = excluded.until, text = excluded.text
 		WHERE excluded.until > gates.until`
@@ -28,7 +30,10 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate) (wait time.Duration, 
 	if r.Limit <= 0 {
 		return 0, nil
 	}
-	err = j.writer.write(ctx, func(t *tx) error {
+	if j.booker == nil {
+		return 0, fmt.Errorf("journal %s: it was opened for reading only", j.name)
+	}
+	err = j.booker.write(ctx, func(t *tx) error {
 		wait = t.take(r)
 		return nil
 	}, nil)
@@ -39,7 +44,10 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate) (wait time.Duration, 
 }
 
 func (t *tx) take(r bridge.Rate) time.Duration {
-	now, per := time.Now().UnixMicro(), r.Per.Microseconds()
+	if t.w.shared {
+		t.exec(bookAlone, r.Key) // until the commit
+	}
+	now, per := t.now(), r.Per.Microseconds()
 	var oldest int64
 	full := t.one([]any{&oldest}, oldestSend, r.Key, r.Limit-1)
 	if full && oldest > now {
@@ -58,12 +66,16 @@ func (t *tx) take(r bridge.Rate) time.Duration {
 type gates struct {
 	mu   sync.RWMutex
 	shut map[string]bridge.Gate
+	read time.Time // when; others may shut gates too
 }
+
+// gatesFresh is how long the gates are believed when other instances may shut some.
+const gatesFresh = time.Second
 
 // Shut closes the gate of a credential until g.Until. A gate that is shut for longer stays as it is.
 func (j *Journal) Shut(ctx context.Context, credential string, g bridge.Gate) error {
 	g.Until = at(micros(g.Until))
-	err := j.writer.write(ctx, func(t *tx) error {
+	err := j.write(ctx, "", func(t *tx) error {
 		t.exec(upsertGate, credential, g.Class.String(), micros(g.Until), g.Text)
 		return nil
 	}, nil)
@@ -72,24 +84,39 @@ func (j *Journal) Shut(ctx context.Context, credential string, g bridge.Gate) er
 	}
 	j.gates.mu.Lock()
 	defer j.gates.mu.Unlock()
-	if g.Until.After(j.gates.shut[credential].Until) {
-		j.gates.shut[credential] = g
-	}
+	j.gates.read = time.Time{} // read again
 	return nil
 }
 
-// Gate returns the closed gate of a credential; ok is false when it is open.
-func (j *Journal) Gate(_ context.Context, credential string) (g bridge.Gate, ok bool, err error) {
+// Gate returns the closed gate of a credential; ok is false when it is open. What another instance shut is seen within
+// a second.
+func (j *Journal) Gate(ctx context.Context, credential string) (g bridge.Gate, ok bool, err error) {
+	now := time.Now()
 	j.gates.mu.RLock()
-	defer j.gates.mu.RUnlock()
 	g, ok = j.gates.shut[credential]
-	if !ok || !time.Now().Before(g.Until) {
+	fresh := !j.gates.read.IsZero() && (j.shared == nil || now.Sub(j.gates.read) < gatesFresh)
+	j.gates.mu.RUnlock()
+	if !fresh {
+		if err := j.readGates(ctx); err != nil {
+			return bridge.Gate{}, false, err
+		}
+		j.gates.mu.RLock()
+		g, ok = j.gates.shut[credential]
+		j.gates.mu.RUnlock()
+	}
+	if !ok || !now.Before(g.Until) {
 		return bridge.Gate{}, false, nil
 	}
 	return g, true, nil
 }
 
-func (j *Journal) loadGates(ctx context.Context) error {
+func (j *Journal) readGates(ctx context.Context) error {
+	j.gates.mu.Lock()
+	defer j.gates.mu.Unlock()
+	now := time.Now()
+	if j.shared != nil && now.Sub(j.gates.read) < gatesFresh { // somebody else has read them meanwhile
+		return nil
+	}
 	shut := map[string]bridge.Gate{}
 	r := &reading{j: j, ctx: ctx}
 	r.query(func(scan func(...any) error) error {
@@ -103,12 +130,10 @@ func (j *Journal) loadGates(ctx context.Context) error {
 		c, err := bridge.ParseClass(class)
 		shut[credential] = bridge.Gate{Class: c, Until: at(until), Text: text}
 		return err
-	}, selectGates, time.Now().UnixMicro())
+	}, selectGates, now.UnixMicro())
 	if r.err != nil {
 		return fmt.Errorf("reading which gates are shut: %w", j.explain(r.err))
 	}
-	j.gates.mu.Lock()
-	defer j.gates.mu.Unlock()
-	j.gates.shut = shut
+	j.gates.shut, j.gates.read = shut, now
 	return nil
 }

@@ -30,20 +30,25 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 
 	var rec *record
 	known := j.leases.recall(f.Entry)
-	err := j.writer.write(ctx, func(t *tx) (err error) {
+	err := j.write(ctx, j.leases.document(f.Entry), func(t *tx) (err error) {
+		r := known
+		if r == nil {
+			if r = t.lock(f.Entry); r == nil {
+				return bridge.ErrNoEntry
+			}
+		}
+		held := j.stillHeld(t, r, f.Release)
 		ended := f.Attempt != 0 && t.exec(endAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
 			exchanges) == 1
-		rec, err = change(t, f.Entry, known, updateOutcome, func(r *record) error {
+		rec, err = change(t, f.Entry, r, updateOutcome, func(r *record) error {
 			if ended {
 				r.end(f)
 			}
-			merge(&r.Entry, f, j.leases.held(r.Key, r.Taxpayer))
+			merge(&r.Entry, f, held)
 			r.told = toldMask(f.Asks)
 			return nil
 		})
-		if err == nil {
-			t.insertAsks(asks, f.Entry)
-		}
+		t.insertAsks(asks, f.Entry)
 		return err
 	}, nil)
 	if err != nil {
@@ -55,6 +60,18 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 		j.leases.remember(rec)
 	}
 	return rec.clone(), nil
+}
+
+// stillHeld tells whether the entry's lease is ours, and gives it back in the same commit if release is set.
+func (j *Journal) stillHeld(t *tx, r *record, release bool) bool {
+	switch {
+	case j.shared == nil:
+		return j.leases.held(r.Key, r.Taxpayer)
+	case release:
+		return j.shared.drop(t, r.Key, r.Taxpayer)
+	}
+	_, ok := j.shared.keep(t, r.Key, r.Taxpayer)
+	return ok
 }
 
 // end completes an attempt in our copy of the entry.
@@ -102,10 +119,11 @@ const (
 
 func toldMask(asks []bridge.Ask) (mask int64) {
 	for _, a := range asks {
-		switch a.Told.Class {
-		case bridge.Cancelled:
+		switch {
+		case a.How == bridge.FromCheck: // about the request, not about the document
+		case a.Told.Class == bridge.Cancelled:
 			mask |= toldCancelled
-		case bridge.Refused, bridge.NotApplied:
+		case a.Told.Class == bridge.Refused, a.Told.Class == bridge.NotApplied:
 			mask |= toldNot
 		}
 	}
@@ -118,7 +136,7 @@ func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
 		return nil
 	}
 	rows := encodeAsks(asks)
-	err := j.writer.write(ctx, func(t *tx) error {
+	err := j.write(ctx, asks[0].Key.Document, func(t *tx) error {
 		for i, a := range asks {
 			if mask := toldMask(asks[i : i+1]); a.Entry != 0 && mask != 0 {
 				t.exec(tellEntry, a.Entry, mask)

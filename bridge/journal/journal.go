@@ -7,17 +7,25 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"math"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
 )
 
-// Options are what a journal can be told; the zero value is good for one instance.
+// Options are what a journal can be told; zero values are good for most.
 type Options struct {
 	// Instance names this process for operators; host and process id by default.
 	Instance string
+	// Lease is how long a document stays with an instance that is no longer heard of; 15 s by default. PostgreSQL only.
+	Lease time.Duration
+	// Settle is how long after its lease has run out a send may still be under way: the longest call timeout and time
+	// for the authority to settle; 45 s by default. Only then another instance takes the document over. PostgreSQL only.
+	Settle time.Duration
 }
 
 // Journal is the record. Its methods are safe for concurrent use.
@@ -26,11 +34,15 @@ type Journal struct {
 	instance string
 	read     *sql.DB
 	reads    statements
-	writer   *writer
+	writers  []*writer
+	booker   *writer // books sends, which must see each other
+	shared   *shared // nil with SQLite
+	serving  bool    // it has an instance row and a beat
 	leases   leases
 	gates    gates
 	tokens   tokenCache
 	closers  []func() error // run last to first
+	once     sync.Once
 	quit     chan struct{}
 	done     chan struct{}
 }
@@ -42,34 +54,94 @@ var (
 )
 
 // Open opens the journal of a running service, creates it if need be and brings its tables up to date. dsn is
-// "sqlite:path". A second Open of the same file, from any process, fails.
+// "sqlite:path" or "postgres://…". A second Open of the same file, from any process, fails; a database takes as many
+// instances as come.
 func Open(ctx context.Context, dsn string, o Options) (*Journal, error) {
 	if o.Instance == "" {
 		o.Instance = instanceName()
 	}
-	j := &Journal{instance: o.Instance, quit: make(chan struct{}), done: make(chan struct{})}
-	j.leases = leases{byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
-	err := j.open(ctx, dsn)
+	if o.Lease == 0 {
+		o.Lease = 15 * time.Second
+	}
+	if o.Settle == 0 {
+		o.Settle = 45 * time.Second
+	}
+	j := newJournal(o.Instance)
+	err := j.connect(ctx, dsn, o, "rwc")
+	if err == nil {
+		err = j.register(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, j.close())
 	}
-	go j.beat()
+	j.serving = true
+	every := time.Minute
+	if j.shared != nil {
+		every = o.Lease / 3
+	}
+	go j.beat(every)
 	return j, nil
 }
 
-func (j *Journal) open(ctx context.Context, dsn string) error {
-	path, ok := strings.CutPrefix(dsn, "sqlite:")
-	if !ok || path == "" {
-		return errors.New(`journal: want "sqlite:path" or "postgres://…"`)
-	}
-	if err := j.openSQLite(ctx, path); err != nil {
-		return err
-	}
-	if err := j.loadGates(ctx); err != nil {
-		return err
-	}
-	return j.register(ctx)
+// OpenReader opens the journal for looking only, beside a running service or without one. Whatever writes fails.
+func OpenReader(ctx context.Context, dsn string) (*Journal, error) {
+	return openBeside(ctx, dsn, "ro")
 }
+
+// OpenBeside opens the journal for one command of an operator, beside a running service or without one: to issue and
+// revoke tokens, resolve, withdraw, prune. It must not carry cancellations.
+func OpenBeside(ctx context.Context, dsn string) (*Journal, error) {
+	return openBeside(ctx, dsn, "rw")
+}
+
+func openBeside(ctx context.Context, dsn, mode string) (*Journal, error) {
+	j := newJournal(instanceName())
+	err := j.connect(ctx, dsn, Options{}, mode)
+	if err == nil {
+		err = j.checkVersion(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	return j, nil
+}
+
+func newJournal(instance string) *Journal {
+	j := &Journal{instance: instance, quit: make(chan struct{}), done: make(chan struct{})}
+	j.leases = leases{byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
+	return j
+}
+
+// connect opens the database: mode is "rwc" for the service, which creates what isn't there, or as OpenReader and
+// OpenBeside need it.
+func (j *Journal) connect(ctx context.Context, dsn string, o Options, mode string) error {
+	engine, rest, _ := strings.Cut(dsn, ":")
+	switch {
+	case engine == "sqlite" && rest != "":
+		return j.openSQLite(ctx, rest, mode)
+	case engine == "postgres", engine == "postgresql":
+		return j.openPostgres(ctx, dsn, o, mode)
+	}
+	return errors.New(`journal: want "sqlite:path" or "postgres://user@host/database"`) // dsn may hold a password
+}
+
+// write carries out run durably on the writer that key's hash falls on: what concerns one document is never written
+// on two connections of this instance at once, where they could wait for each other.
+func (j *Journal) write(ctx context.Context, document string, run func(*tx) error, undo func(committed bool)) error {
+	if len(j.writers) == 0 {
+		if undo != nil {
+			undo(false)
+		}
+		return fmt.Errorf("journal %s: it was opened for reading only", j.name)
+	}
+	w := j.writers[0]
+	if n := len(j.writers); n > 1 {
+		w = j.writers[maphash.String(seed, document)%uint64(n)]
+	}
+	return w.write(ctx, run, undo)
+}
+
+var seed = maphash.MakeSeed()
 
 // instanceName tells processes apart, also after a restart with the same process id.
 func instanceName() string {
@@ -82,14 +154,20 @@ func instanceName() string {
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), hex.EncodeToString(b[:]))
 }
 
-// Close ends all writes and closes the database. What is in flight must have ended before.
-func (j *Journal) Close() error {
-	close(j.quit)
-	<-j.done
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := j.flushTokens(ctx)
-	return errors.Join(err, j.unregister(ctx), j.close())
+// Close ends all writes and closes the database. What is in flight must have ended before; what was not gives up its
+// lease. Closing again does nothing.
+func (j *Journal) Close() (err error) {
+	j.once.Do(func() {
+		if j.serving {
+			close(j.quit)
+			<-j.done
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			err = errors.Join(j.flushTokens(ctx), j.unregister(ctx))
+		}
+		err = errors.Join(err, j.close())
+	})
+	return err
 }
 
 func (j *Journal) close() error {
@@ -100,12 +178,10 @@ func (j *Journal) close() error {
 	return errors.Join(errs...)
 }
 
-const beatEvery = time.Minute
-
-// beat does what has to happen now and then, until Close.
-func (j *Journal) beat() {
+// beat does what has to happen now and then, until Close: the other instances hear that this one lives.
+func (j *Journal) beat(every time.Duration) {
 	defer close(j.done)
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -113,7 +189,7 @@ func (j *Journal) beat() {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), beatEvery)
+		ctx, cancel := context.WithTimeout(context.Background(), every)
 		_ = j.seen(ctx)        // tried again at the next beat
 		_ = j.flushTokens(ctx) // likewise
 		cancel()
@@ -121,9 +197,13 @@ func (j *Journal) beat() {
 }
 
 func (j *Journal) register(ctx context.Context) error {
-	now := time.Now().UnixMicro()
-	return j.writer.write(ctx, func(t *tx) error {
-		t.exec(`DELETE FROM instances`) // the lock says that nobody else lives
+	return j.write(ctx, "", func(t *tx) error {
+		dead := int64(math.MaxInt64) // the file's lock says that nobody else lives
+		now := t.now()
+		if j.shared != nil {
+			dead = now - (24 * time.Hour).Microseconds()
+		}
+		t.exec(`DELETE FROM instances WHERE seen < $1`, dead)
 		t.exec(`INSERT INTO instances (id, started, seen) VALUES ($1, $2, $2)`, j.instance, now)
 		return nil
 	}, nil)
@@ -132,16 +212,31 @@ func (j *Journal) register(ctx context.Context) error {
 // Ping writes: whether the journal can be read says nothing about whether a cancellation can be accepted.
 func (j *Journal) Ping(ctx context.Context) error { return j.seen(ctx) }
 
+// seen says that this instance lives, and prolongs its leases.
 func (j *Journal) seen(ctx context.Context) error {
-	return j.writer.write(ctx, func(t *tx) error {
-		t.exec(`UPDATE instances SET seen = $2 WHERE id = $1`, j.instance, time.Now().UnixMicro())
+	var (
+		held  map[bridge.Key]string
+		until time.Time
+	)
+	err := j.write(ctx, "", func(t *tx) error {
+		t.exec(`UPDATE instances SET seen = $2 WHERE id = $1`, j.instance, t.now())
+		if j.shared != nil {
+			held, until = j.shared.renew(t)
+		}
 		return nil
 	}, nil)
+	if err == nil {
+		j.renewed(ctx, held, until)
+	}
+	return err
 }
 
 func (j *Journal) unregister(ctx context.Context) error {
-	return j.writer.write(ctx, func(t *tx) error {
+	return j.write(ctx, "", func(t *tx) error {
 		t.exec(`DELETE FROM instances WHERE id = $1`, j.instance)
+		if j.shared != nil {
+			t.exec(endLeases, j.instance)
+		}
 		return nil
 	}, nil)
 }

@@ -13,115 +13,443 @@ import (
 	"einvoice-bridge/bridge/journal"
 )
 
+// now is when the tests' calls come in; the journal keeps what it is given.
 var now = time.Date(2026, 11, 22, 4, 30, 0, 0, time.UTC)
 
-func open(t *testing.T, dsn string) *journal.Journal {
+// settle is how long tests let sends of a dead instance settle.
+const settle = 100 * time.Millisecond
+
+// bench holds one journal, of either engine, that can be closed and opened again.
+type bench struct {
+	*testing.T
+	dsn string
+	*journal.Journal
+}
+
+// onBoth runs a test on an empty journal of each engine: what it says holds for both.
+func onBoth(t *testing.T, test func(b *bench)) {
 	t.Helper()
-	j, err := journal.Open(t.Context(), dsn, journal.Options{})
+	t.Run("sqlite", func(t *testing.T) { test(newBench(t, sqliteDSN(t))) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(newBench(t, postgresJournal(t))) })
+}
+
+func sqliteDSN(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "bridge.db") }
+
+func newBench(t *testing.T, dsn string) *bench {
+	b := &bench{T: t, dsn: dsn}
+	b.Journal = b.open("one")
+	return b
+}
+
+// open opens another instance, or the same again.
+func (b *bench) open(instance string) *journal.Journal {
+	b.Helper()
+	j, err := journal.Open(b.Context(), b.dsn, journal.Options{Instance: instance, Lease: time.Minute, Settle: settle})
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	t.Cleanup(func() {
+	b.Cleanup(func() {
 		if err := j.Close(); err != nil {
-			t.Error(err)
+			b.Error(err)
 		}
 	})
 	return j
 }
 
-func entry(doc, taxpayer string) bridge.Entry {
+// restart closes the journal and opens it again.
+func (b *bench) restart() {
+	b.Helper()
+	if err := b.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.Journal = b.open("one again")
+}
+
+// wish is what a taxpayer asks for in these tests.
+func wish(document, taxpayer string) bridge.Entry {
 	return bridge.Entry{
-		Key: bridge.Key{Space: "irp", Document: doc}, Taxpayer: taxpayer, Upstream: "nic", Ref: "r1", Caller: "sap",
-		IRN: doc, Reason: bridge.Duplicate, Remarks: "typo", Created: now, Expires: now.Add(time.Hour),
+		Key: bridge.Key{Space: "irp", Document: document}, Taxpayer: taxpayer, Upstream: "nic", Ref: "ref-1", Caller: "sap",
+		IRN: "IRN " + document, Reason: bridge.Duplicate, Remarks: "typed twice", Created: now, Expires: now.Add(30 * time.Minute),
 	}
 }
 
-func begin(t *testing.T, j *journal.Journal, b bridge.Begin) bridge.Entry {
-	t.Helper()
-	e, created, err := j.Begin(t.Context(), b)
+// begin writes a new wish down.
+func (b *bench) begin(document string, sendNow bool) bridge.Entry {
+	b.Helper()
+	e, created, err := b.Begin(b.Context(), bridge.Begin{Entry: wish(document, "T1"), SendNow: sendNow})
 	if err != nil || !created {
-		t.Fatalf("begin: created %v, %v", created, err)
+		b.Fatalf("Begin: created %v, %v", created, err)
 	}
 	return e
 }
 
-func TestSendNow(t *testing.T) {
-	dsn := "sqlite:" + filepath.Join(t.TempDir(), "j.db")
-	j, err := journal.Open(t.Context(), dsn, journal.Options{})
+// finish ends the entry's last attempt.
+func (b *bench) finish(e bridge.Entry, state bridge.State, o bridge.Outcome, more ...func(*bridge.Finish)) bridge.Entry {
+	b.Helper()
+	f := bridge.Finish{Entry: e.ID, State: state, Result: o, Outcome: o, At: now.Add(time.Second)}
+	if n := len(e.Attempts); n > 0 {
+		f.Attempt = e.Attempts[n-1].ID
+	}
+	for _, m := range more {
+		m(&f)
+	}
+	got, err := b.Finish(b.Context(), f)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	e := begin(t, j, bridge.Begin{Entry: entry("a", "T1"), SendNow: true})
-	if e.State != bridge.Sending || len(e.Attempts) != 1 {
-		t.Fatalf("got %+v", e)
-	}
-	o := bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateUpstream}
-	got, err := j.Finish(t.Context(), bridge.Finish{Entry: e.ID, Attempt: e.Attempts[0].ID, Result: o, Outcome: o,
-		State: bridge.Final, At: now, Release: true, Asks: []bridge.Ask{{Ref: "r1", Told: bridge.Answer{Class: bridge.Cancelled}}}})
+	return got
+}
+
+func release(f *bridge.Finish) { f.Release = true }
+
+func lookupAt(t time.Time) func(*bridge.Finish) {
+	return func(f *bridge.Finish) { f.NextLookup = t }
+}
+
+func tell(asks ...bridge.Ask) func(*bridge.Finish) {
+	return func(f *bridge.Finish) { f.Asks = asks }
+}
+
+// attempt writes the next send or lookup down.
+func (b *bench) attempt(e bridge.Entry, kind bridge.AttemptKind) bridge.Attempt {
+	b.Helper()
+	a, err := b.Attempt(b.Context(), e, kind, now.Add(time.Minute))
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	found, err := j.Find(t.Context(), e.Key, "T1")
+	return a
+}
+
+// find reads T1's entry.
+func (b *bench) find(document string) bridge.Entry {
+	b.Helper()
+	e, err := b.Find(b.Context(), bridge.Key{Space: "irp", Document: document}, "T1")
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	if diff := cmp.Diff(got, found); diff != "" {
-		t.Error(diff)
-	}
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
-	j = open(t, dsn)
-	found, err = j.Find(t.Context(), e.Key, "T1")
-	if diff := cmp.Diff(got, found); diff != "" || err != nil {
-		t.Error(diff, err)
-	}
-	if _, err := j.Find(t.Context(), e.Key, "T2"); !errors.Is(err, bridge.ErrNoEntry) {
-		t.Error(err)
+	return e
+}
+
+func (b *bench) same(what string, got, want any) {
+	b.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
+func (b *bench) is(err, want error) {
+	b.Helper()
+	if !errors.Is(err, want) {
+		b.Errorf("got error %v, want %v", err, want)
+	}
+}
+
+// soon waits until ok, for what the engines do in their own time.
+func (b *bench) soon(what string, ok func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// orphans claims what was left behind, once sends of the dead have settled.
+func (b *bench) orphans(j *journal.Journal) (waiting []bridge.Entry) {
+	b.Helper()
+	time.Sleep(2 * settle)
+	waiting, err := j.Orphans(b.Context(), now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return waiting
+}
+
+func documents(entries []bridge.Entry) (names []string) {
+	for _, e := range entries {
+		names = append(names, e.Key.Document)
+	}
+	return names
+}
+
+var (
+	cancelled = bridge.Outcome{
+		Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateUpstream, HTTPStatus: 200,
+		UpstreamRef: "x-1", Written: true,
+	}
+	refused = bridge.Outcome{
+		Class: bridge.Refused, Code: "2270", Message: "2270: The allowed cancellation time limit is crossed", HTTPStatus: 200,
+		Unclassified: true, Alarm: "look at it", Written: true,
+	}
+	notApplied = bridge.Outcome{Class: bridge.NotApplied, HTTPStatus: 429, RetryAfter: 7 * time.Second}
+	unknown    = bridge.Outcome{Class: bridge.Unknown, Message: "connection reset", Written: true}
+)
+
+func TestBegin(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		t := wish("a", "T1")
+		waiting := b.begin("a", false)
+		want := t
+		want.ID, want.State, want.Updated = waiting.ID, bridge.Accepted, now
+		b.same("a wish that waits", waiting, want)
+
+		sending := b.begin("b", true)
+		if sending.ID <= waiting.ID {
+			b.Errorf("ids don't grow: %d after %d", sending.ID, waiting.ID)
+		}
+		want = wish("b", "T1")
+		want.ID, want.State, want.Updated = sending.ID, bridge.Sending, now
+		want.Attempts = []bridge.Attempt{{ID: sending.Attempts[0].ID, Kind: bridge.SendCancel, Start: now, By: "one", Upstream: "nic"}}
+		b.same("one that leaves at once", sending, want)
+		b.same("on disk", b.find("b"), sending)
+
+		again := wish("b", "T1")
+		again.Ref, again.Reason = "ref-2", bridge.Others
+		got, created, err := b.Begin(b.Context(), bridge.Begin{Entry: again, SendNow: true})
+		if created || err != nil {
+			b.Fatalf("created %v, %v", created, err)
+		}
+		b.same("a repeat gets the entry as it is", got, sending)
+		b.same("and writes nothing", b.find("b"), sending)
+
+		_, err = b.Find(b.Context(), t.Key, "T2")
+		b.is(err, bridge.ErrNoEntry)
+	})
+}
+
+func TestAnotherTaxpayerWaits(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		mine := b.begin("a", true)
+		_, _, err := b.Begin(b.Context(), bridge.Begin{Entry: wish("a", "T2"), SendNow: true})
+		b.is(err, bridge.ErrBusy)
+		_, err = b.Find(b.Context(), mine.Key, "T2")
+		b.is(err, bridge.ErrNoEntry)
+
+		released := make(chan struct{})
+		go func() {
+			ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
+			defer cancel()
+			b.Released(ctx, mine.Key)
+			close(released)
+		}()
+		b.finish(mine, bridge.Final, cancelled, release)
+		<-released
+		theirs, created, err := b.Begin(b.Context(), bridge.Begin{Entry: wish("a", "T2")})
+		if err != nil || !created {
+			b.Fatalf("created %v, %v", created, err)
+		}
+		if theirs.Outcome.Class != bridge.None || theirs.ID == mine.ID {
+			b.Errorf("answers cross taxpayers: %+v", theirs)
+		}
+		b.is(b.MaySend(b.Context(), theirs), nil)
+		b.is(b.MaySend(b.Context(), mine), bridge.ErrLostLease)
+	})
+}
+
+func TestAttempt(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.finish(b.begin("a", true), bridge.Final, refused)
+		e.Ref, e.Caller, e.IRN, e.Reason, e.Remarks, e.Upstream = "ref-2", "oracle", "irn A", bridge.Others, "other", "cleartax"
+		a := b.attempt(e, bridge.SendCancel)
+		want := e
+		want.State, want.Outcome, want.Updated = bridge.Sending, bridge.Outcome{}, now.Add(time.Minute)
+		want.Attempts = append(want.Attempts, bridge.Attempt{ID: a.ID, Kind: bridge.SendCancel, Start: now.Add(time.Minute), By: "one", Upstream: "cleartax"})
+		b.same("a send takes the entry up again, with the new request", b.find("a"), want)
+
+		e = b.finish(want, bridge.Open, unknown, lookupAt(now.Add(time.Hour)))
+		l := b.attempt(e, bridge.AskState)
+		got := b.find("a")
+		b.same("a lookup leaves the state", got.State, bridge.Open)
+		b.same("and is written down", got.Attempts[2].Kind, bridge.AskState)
+		e = b.finish(got, bridge.Open, bridge.Outcome{Class: bridge.NotApplied}, lookupAt(now.Add(2*time.Hour)))
+		b.same("its own outcome", e.Attempts[2].Outcome.Class, bridge.NotApplied)
+		b.same("the entry's", e.Outcome.Class, bridge.Unknown)
+		b.same("the next", e.NextLookup, now.Add(2*time.Hour))
+		if l.ID <= a.ID {
+			b.Errorf("attempts out of order: %d after %d", l.ID, a.ID)
+		}
+	})
+}
+
+func TestAttemptIsRefused(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.begin("withdrawn", false)
+		if _, err := b.Withdraw(b.Context(), e.ID, "ravi"); err != nil {
+			b.Fatal(err)
+		}
+		_, err := b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		b.is(err, bridge.ErrNotWaiting)
+
+		e = b.finish(b.begin("cancelled", true), bridge.Final, cancelled)
+		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		b.is(err, bridge.ErrNotWaiting)
+
+		e = b.begin("released", false)
+		if err := b.Release(b.Context(), e); err != nil {
+			b.Fatal(err)
+		}
+		b.is(b.MaySend(b.Context(), e), bridge.ErrLostLease)
+		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		b.is(err, bridge.ErrLostLease)
+		b.same("nothing is written", b.find("released"), e)
+	})
+}
+
+func TestFinish(t *testing.T) {
+	exchanges := []bridge.Exchange{{Purpose: "cancel", Method: "POST", URL: "https://x", Request: "{}", Status: 200, Start: now, Took: time.Second}}
+	for _, c := range []struct {
+		name    string
+		state   bridge.State
+		outcome bridge.Outcome
+	}{
+		{"cancelled", bridge.Final, cancelled},
+		{"refused", bridge.Final, refused},
+		{"not applied", bridge.Final, notApplied},
+		{"misconfigured", bridge.Final, bridge.Outcome{Class: bridge.Misconfigured, Alarm: "1005: invalid token"}},
+		{"doubtful", bridge.Open, unknown},
+		{"to be sent again", bridge.Accepted, bridge.Outcome{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBoth(t, func(b *bench) {
+				e := b.begin("a", true)
+				result := c.outcome
+				result.Exchanges = exchanges
+				got := b.finish(e, c.state, result, lookupAt(now.Add(30*time.Second)))
+				want := e
+				want.State, want.Outcome, want.Updated = c.state, c.outcome, now.Add(time.Second)
+				want.Attempts[0].End, want.Attempts[0].Outcome = now.Add(time.Second), c.outcome
+				if c.state == bridge.Open {
+					want.NextLookup = now.Add(30 * time.Second)
+				}
+				b.same("given back", got, want)
+				b.same("on disk", b.find("a"), want)
+				b.restart()
+				b.same("after a restart", b.find("a"), want)
+			})
+		})
+	}
+}
+
+// Late truth wins: whoever learns that a document is cancelled may say so, whenever.
+func TestLateTruth(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		for name, o := range map[string]bridge.Outcome{"refused": refused, "not applied": notApplied} {
+			e := b.finish(b.begin(name, true), bridge.Final, o, release)
+			b.same(name+" is corrected without a lease", b.finish(e, bridge.Final, cancelled).Outcome, cancelled)
+		}
+		e := b.finish(b.begin("open", true), bridge.Open, unknown, release)
+		b.same("so is doubt", b.finish(e, bridge.Final, cancelled).State, bridge.Final)
+
+		e = b.find("refused")
+		later := cancelled
+		later.Date = "2026-11-23 11:11:11"
+		for _, o := range []bridge.Outcome{refused, notApplied, later} {
+			b.same("cancelled stays", b.finish(e, bridge.Final, o).Outcome, cancelled)
+		}
+		b.same("also when a flight still doubts", b.finish(e, bridge.Open, unknown).State, bridge.Final)
+	})
+}
+
+func TestEvidenceWithoutLease(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.begin("a", true)
+		open := b.finish(bridge.Entry{ID: e.ID}, bridge.Open, unknown, lookupAt(now), release)
+		got := b.finish(e, bridge.Final, refused)
+		b.same("the attempt's evidence is kept", got.Attempts[0].Outcome, refused)
+		b.same("the entry is the business of whoever has it now", got.State, open.State)
+
+		again := b.finish(e, bridge.Final, notApplied)
+		b.same("evidence is never overwritten", again.Attempts[0].Outcome, refused)
+
+		_, err := b.Journal.Finish(b.Context(), bridge.Finish{Entry: 4711, State: bridge.Final, Outcome: refused})
+		b.is(err, bridge.ErrNoEntry)
+	})
+}
+
+func TestDue(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		for name, at := range map[string]time.Time{"second": now.Add(-time.Minute), "first": now.Add(-time.Hour), "later": now.Add(time.Hour), "never": {}} {
+			b.finish(b.begin(name, true), bridge.Open, unknown, lookupAt(at), release)
+		}
+		b.finish(b.begin("settled", true), bridge.Final, cancelled, release)
+
+		one, err := b.Due(b.Context(), now, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.same("the longest due first", documents(one), []string{"first"})
+		b.is(b.MaySend(b.Context(), one[0]), nil)
+		b.finish(one[0], bridge.Final, cancelled, release)
+
+		all, err := b.Due(b.Context(), now, 10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.same("then the rest that is due", documents(all), []string{"second"})
+		b.same("with its attempts", len(all[0].Attempts), 1)
+	})
+}
+
+// What a dead process leaves behind: what waits is carried out, in order; what may have left is looked up.
 func TestOrphans(t *testing.T) {
-	dsn := "sqlite:" + filepath.Join(t.TempDir(), "j.db")
-	j, err := journal.Open(t.Context(), dsn, journal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin(t, j, bridge.Begin{Entry: entry("a", "T1")})
-	begin(t, j, bridge.Begin{Entry: entry("b", "T1"), SendNow: true})
-	begin(t, j, bridge.Begin{Entry: entry("c", "T1")})
-	if got, err := j.Orphans(t.Context(), now); err != nil || len(got) != 0 {
-		t.Fatal(got, err)
-	}
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
-	j = open(t, dsn)
-	got, err := j.Orphans(t.Context(), now)
-	if err != nil || len(got) != 2 || got[0].Key.Document != "a" || got[1].Key.Document != "c" {
-		t.Fatal(got, err)
-	}
-	if due, err := j.Due(t.Context(), now, 10); err != nil || len(due) != 1 || due[0].Key.Document != "b" {
-		t.Fatal(due, err)
-	}
-	if again, err := j.Orphans(t.Context(), now); err != nil || len(again) != 0 {
-		t.Fatal(again, err)
-	}
+	onBoth(t, func(b *bench) {
+		b.begin("waits", false)
+		b.begin("sent", true)
+		b.begin("waits too", false)
+		if got := b.orphans(b.Journal); got != nil {
+			b.Fatalf("claimed what this instance carries: %v", documents(got))
+		}
+		b.Die()
+		b.forget()
+		b.Journal = b.open("two")
+		if due, err := b.Due(b.Context(), now, 10); err != nil || due != nil {
+			b.Fatal(documents(due), err)
+		}
+		got := b.orphans(b.Journal)
+		b.same("waiting", documents(got), []string{"waits", "waits too"})
+		b.same("only once", b.orphans(b.Journal), []bridge.Entry(nil))
+		b.is(b.MaySend(b.Context(), got[0]), nil)
+
+		due, err := b.Due(b.Context(), now, 10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.same("to look up", documents(due), []string{"sent"})
+		b.same("its attempt may have been sent", due[0].Attempts[0].Outcome.Class, bridge.None)
+		b.same("nobody knows", due[0].Outcome.Class, bridge.Unknown)
+	})
 }
 
-func TestTokenAndBudget(t *testing.T) {
-	j := open(t, "sqlite:"+filepath.Join(t.TempDir(), "j.db"))
-	if err := j.Issue(t.Context(), bridge.Token{Hash: "h", Caller: "sap", Issued: now}); err != nil {
-		t.Fatal(err)
-	}
-	if tok, err := j.Token(t.Context(), "h"); err != nil || tok.Caller != "sap" {
-		t.Fatal(tok, err)
-	}
-	r := bridge.Rate{Key: "k", Limit: 2, Per: time.Minute}
-	for i := range 3 {
-		wait, err := j.Take(context.Background(), r)
-		if err != nil || (wait > 0) != (i == 2) {
-			t.Fatal(i, wait, err)
+// A repeat may come before the service has looked for orphans.
+func TestBeginAfterCrash(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		b.begin("sent", true)
+		b.Die()
+		b.forget()
+		b.Journal = b.open("two")
+		time.Sleep(2 * settle)
+		e, created, err := b.Begin(b.Context(), bridge.Begin{Entry: wish("sent", "T1"), SendNow: true})
+		if err != nil || created {
+			b.Fatal(created, err)
+		}
+		b.same("state", e.State, bridge.Open)
+		b.same("attempts", len(e.Attempts), 1)
+		if e.NextLookup.IsZero() {
+			b.Error("no lookup is due")
+		}
+	})
+}
+
+// forget lets the leases of dead instances run out at once, as if their time had passed.
+func (b *bench) forget() {
+	if j, err := journal.OpenBeside(b.Context(), b.dsn); err != nil {
+		b.Fatal(err)
+	} else {
+		defer j.Close()
+		if b.dsn[0] == 'p' {
+			if err := j.Do(b.Context(), `UPDATE leases SET until = `+journal.Clock); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

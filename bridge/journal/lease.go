@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // leases are the documents that this instance may send for, and what it knows of their entries. With SQLite there is
-// one instance and this is all there is; with PostgreSQL each has a row behind it.
+// one instance and this is all there is; with PostgreSQL each has a row behind it, see shared.
 type leases struct {
 	mu      sync.Mutex
 	byKey   map[bridge.Key]*lease
@@ -36,6 +37,15 @@ func (ls *leases) take(k bridge.Key, taxpayer string) (fresh, ok bool) {
 	return true, true
 }
 
+// hold notes that a lease that was taken is good until then.
+func (ls *leases) hold(k bridge.Key, taxpayer string, until time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l, ok := ls.byKey[k]; ok && l.taxpayer == taxpayer {
+		l.until = until
+	}
+}
+
 func (ls *leases) drop(k bridge.Key, taxpayer string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -55,7 +65,7 @@ func (ls *leases) valid(k bridge.Key, taxpayer string) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l, ok := ls.byKey[k]
-	return ok && l.taxpayer == taxpayer && (l.until.IsZero() || time.Now().Round(0).Before(l.until))
+	return ok && l.taxpayer == taxpayer && (l.until.IsZero() || wall().Before(l.until))
 }
 
 // held tells whether the lease is ours, run out or not.
@@ -86,6 +96,14 @@ func (ls *leases) recall(entry int64) *record {
 	return nil
 }
 
+// document is the document of an entry that is recalled, or empty.
+func (ls *leases) document(entry int64) string {
+	if r := ls.recall(entry); r != nil {
+		return r.Key.Document
+	}
+	return ""
+}
+
 // freed is closed when the document's lease is given back; nil when nobody here has it.
 func (ls *leases) freed(k bridge.Key) <-chan struct{} {
 	ls.mu.Lock()
@@ -105,17 +123,48 @@ func (j *Journal) MaySend(_ context.Context, e bridge.Entry) error {
 }
 
 // Release gives the document's lease back without evidence.
-func (j *Journal) Release(_ context.Context, e bridge.Entry) error {
-	j.leases.drop(e.Key, e.Taxpayer)
+func (j *Journal) Release(ctx context.Context, e bridge.Entry) error {
+	defer j.leases.drop(e.Key, e.Taxpayer)
+	if j.shared == nil {
+		return nil
+	}
+	err := j.write(ctx, e.Key.Document, func(t *tx) error {
+		j.shared.drop(t, e.Key, e.Taxpayer)
+		return nil
+	}, nil)
+	if err != nil { // the next beat finds the row without a lease in memory and tries again
+		return fmt.Errorf("giving %s of %s back: %w", e.Key.Document, e.Taxpayer, err)
+	}
 	return nil
+}
+
+// renewed takes in what is left of this instance's leases: those that it holds run on, those that it has let go of
+// without being able to say so are given back now.
+func (j *Journal) renewed(ctx context.Context, rows map[bridge.Key]string, until time.Time) {
+	for k, taxpayer := range rows {
+		if j.leases.held(k, taxpayer) {
+			j.leases.hold(k, taxpayer, until)
+			continue
+		}
+		_ = j.write(ctx, k.Document, func(t *tx) error { // on failure at the next beat
+			if !j.leases.held(k, taxpayer) {
+				j.shared.drop(t, k, taxpayer)
+			}
+			return nil
+		}, nil)
+	}
 }
 
 // Released waits until the document's lease may be free.
 func (j *Journal) Released(ctx context.Context, k bridge.Key) {
-	if freed := j.leases.freed(k); freed != nil {
+	freed := j.leases.freed(k)
+	switch {
+	case freed != nil:
 		select {
 		case <-freed:
 		case <-ctx.Done():
 		}
+	case j.shared != nil:
+		j.shared.wait(ctx, k)
 	}
 }

@@ -13,13 +13,19 @@ type querier interface {
 
 // reading reads what is committed, without the writer. Its first failure sticks.
 type reading struct {
-	j   *Journal
-	ctx context.Context
-	err error
+	j    *Journal
+	ctx  context.Context
+	once bool // the text is made for this read: not worth keeping prepared
+	err  error
 }
 
 func (r *reading) query(each func(scan func(...any) error) error, query string, args ...any) {
 	if r.err != nil {
+		return
+	}
+	if r.once {
+		rows, err := r.j.read.QueryContext(r.ctx, query, args...)
+		r.err = eachRow(rows, err, each)
 		return
 	}
 	s, err := r.j.prepared(r.ctx, query)

@@ -25,30 +25,37 @@ var migrations embed.FS
 //   - the log is copied back every 500 pages (2 MB): a commit that does it takes a few milliseconds longer, where the
 //     default (1,000) or more makes all callers wait noticeably, and another goroutine copying is no better on one core.
 func sqliteDSN(path, mode string, pragmas ...string) string {
-	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": append([]string{
-		"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)",
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": append([]string{
+		"busy_timeout(10000)", "synchronous(FULL)",
 	}, pragmas...)}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
-func (j *Journal) openSQLite(ctx context.Context, path string) error {
+func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 	j.name = path
-	unlock, err := lockFile(path)
-	if err != nil {
-		return err
+	if mode == "rwc" {
+		unlock, err := lockFile(path)
+		if err != nil {
+			return err
+		}
+		j.closers = append(j.closers, unlock)
 	}
-	j.closers = append(j.closers, unlock)
-	db, err := sql.Open("sqlite", sqliteDSN(path, "rwc", "wal_autocheckpoint(500)", "cache_size(-8000)"))
-	if err != nil {
-		return j.explain(err)
+	if mode != "ro" {
+		db, err := sql.Open("sqlite", sqliteDSN(path, mode, "journal_mode(WAL)", "wal_autocheckpoint(500)", "cache_size(-8000)"))
+		if err != nil {
+			return j.explain(err)
+		}
+		db.SetMaxOpenConns(1)
+		j.closers = append(j.closers, db.Close)
+		if mode == "rwc" {
+			if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
+				return j.explain(err)
+			}
+		}
+		w := (&writer{db: db, begin: "BEGIN IMMEDIATE", batch: maxBatch, explain: j.explain}).start()
+		j.closers = append(j.closers, func() error { w.stop(); return nil })
+		j.writers, j.booker = []*writer{w}, w
 	}
-	db.SetMaxOpenConns(1)
-	j.closers = append(j.closers, db.Close)
-	if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
-		return j.explain(err)
-	}
-	j.writer = newWriter(db, "BEGIN IMMEDIATE", j.explain)
-	j.closers = append(j.closers, func() error { j.writer.stop(); return nil })
 	return j.openSQLiteReader(path)
 }
 
@@ -69,17 +76,48 @@ func lockedError(path string) error {
 		"file of its own, or use PostgreSQL to run several", path, path)
 }
 
-func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string) error {
+// migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...goose.ProviderOption) error {
 	files, err := fs.Sub(migrations, dir)
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(d, db, files)
+	p, err := goose.NewProvider(d, db, files, o...)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("bringing the tables up to date: %w", err)
+	}
+	is, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the version of the tables: %w", err)
+	}
+	return versionError(is)
+}
+
+// schemaVersion is that of the last file under migrations.
+const schemaVersion = 1
+
+func versionError(is int64) error {
+	switch {
+	case is > schemaVersion:
+		return fmt.Errorf("its tables have version %d, made by a later einvoice-bridge; this one knows %d: use the later one", is, schemaVersion)
+	case is < schemaVersion:
+		return fmt.Errorf("its tables have version %d, this einvoice-bridge needs %d: start serve once, it brings them up to date", is, schemaVersion)
+	}
+	return nil
+}
+
+// checkVersion is for those who may not change tables.
+func (j *Journal) checkVersion(ctx context.Context) error {
+	var is int64
+	err := j.read.QueryRowContext(ctx, `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`).Scan(&is)
+	if err != nil {
+		return j.explain(err)
+	}
+	if err := versionError(is); err != nil {
+		return fmt.Errorf("journal %s: %w", j.name, err)
 	}
 	return nil
 }
@@ -93,9 +131,11 @@ func (j *Journal) explain(err error) error {
 	var e *sqlite.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		hint = "the disk didn't answer in time"
+		hint = "it didn't answer in time"
 	case errors.As(err, &e):
 		hint = sqliteHint(e.Code() & 0xff) // the low byte is the kind, the rest its detail
+	default:
+		hint = postgresHint(err)
 	}
 	if hint == "" {
 		return fmt.Errorf("journal %s: %w", j.name, err)

@@ -39,7 +39,7 @@ type cachedToken struct {
 // Issue keeps a new token. Its hash must not have been issued before.
 func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
 	isNew := false
-	err := j.writer.write(ctx, func(x *tx) error {
+	err := j.write(ctx, "", func(x *tx) error {
 		isNew = x.exec(insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires)) == 1
 		return nil
 	}, nil)
@@ -104,7 +104,7 @@ func (j *Journal) readTokens(ctx context.Context, query string, args ...any) (al
 // Revoke ends a token everywhere within 5 s; ErrNoEntry when there is none that could be revoked.
 func (j *Journal) Revoke(ctx context.Context, hash string) error {
 	found := false
-	err := j.writer.write(ctx, func(t *tx) error {
+	err := j.write(ctx, "", func(t *tx) error {
 		found = t.exec(revokeToken, hash, time.Now().UnixMicro()) == 1
 		return nil
 	}, nil)
@@ -124,7 +124,7 @@ func (j *Journal) flushTokens(ctx context.Context) error {
 	if len(used) == 0 {
 		return nil
 	}
-	return j.writer.write(ctx, func(t *tx) error {
+	return j.write(ctx, "", func(t *tx) error {
 		for hash, minute := range used {
 			t.exec(touchToken, hash, minute)
 		}

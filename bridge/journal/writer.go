@@ -21,15 +21,16 @@ var errClosed = errors.New("journal is closed")
 // writer is one goroutine with one connection. It commits whatever came in while the last commit was on its way to
 // the disk as one transaction, so that concurrent writes share an fsync and nobody waits for a timer.
 type writer struct {
-	db        *sql.DB
-	begin     string
-	forUpdate string        // appended to a SELECT that locks its row
-	returning bool          // ids come by RETURNING, not as the last row id
-	timeout   time.Duration // of one transaction; 0 for none
-	explain   func(error) error
-	queue     chan *op
-	quit      chan struct{} // closed by stop
-	done      chan struct{} // closed when the goroutine has ended
+	db      *sql.DB
+	begin   string
+	shared  bool          // PostgreSQL, where others write too
+	timeout time.Duration // of one transaction; 0 for none
+	batch   int           // most writes in one transaction
+	explain func(error) error
+
+	queue chan *op
+	quit  chan struct{} // closed by stop
+	done  chan struct{} // closed when the goroutine has ended
 
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -56,11 +57,8 @@ type op struct {
 	done  chan struct{}
 }
 
-func newWriter(db *sql.DB, begin string, explain func(error) error) *writer {
-	w := &writer{
-		db: db, begin: begin, explain: explain, queue: make(chan *op, 4*maxBatch),
-		quit: make(chan struct{}), done: make(chan struct{}),
-	}
+func (w *writer) start() *writer {
+	w.queue, w.quit, w.done = make(chan *op, 4*maxBatch), make(chan struct{}), make(chan struct{})
 	go w.loop()
 	return w
 }
@@ -112,7 +110,7 @@ func (w *writer) stop() {
 func (w *writer) loop() {
 	defer close(w.done)
 	defer w.drop()
-	batch := make([]*op, 0, maxBatch)
+	batch := make([]*op, 0, w.batch)
 	for {
 		select {
 		case o := <-w.queue:
@@ -124,7 +122,7 @@ func (w *writer) loop() {
 			continue
 		}
 		runtime.Gosched() // whoever is about to write joins this commit
-		for len(batch) < maxBatch && len(w.queue) > 0 {
+		for len(batch) < w.batch && len(w.queue) > 0 {
 			batch = append(batch, <-w.queue)
 		}
 		w.commit(batch)
@@ -160,8 +158,8 @@ func (o *op) end(doubt bool) {
 	close(o.done)
 }
 
-// try runs ops in one transaction and sets their errors. retry says that one of several broke it and nothing was
-// written; doubt that the connection was lost during the commit, so that nobody knows.
+// try runs ops in one transaction and sets their errors. retry says that one of several broke it, and nothing was
+// written, but the connection is good; doubt that the connection was lost during the commit, so that nobody knows.
 func (w *writer) try(ops []*op) (retry, doubt bool) {
 	start := time.Now()
 	ctx := context.Background()
@@ -181,7 +179,7 @@ func (w *writer) try(ops []*op) (retry, doubt bool) {
 	if t.err != nil {
 		w.rollback()
 		w.fail(ops, t.err)
-		return len(ops) > 1, false
+		return len(ops) > 1 && w.conn != nil, false
 	}
 	if t.exec("COMMIT"); t.err != nil {
 		w.rollback()
@@ -240,6 +238,15 @@ type tx struct {
 	err error
 }
 
+// now is the time that all who write to the database agree on, in microseconds.
+func (t *tx) now() (us int64) {
+	if !t.w.shared {
+		return time.Now().UnixMicro()
+	}
+	t.one([]any{&us}, `SELECT `+clock)
+	return us
+}
+
 func (t *tx) stmt(query string) *sql.Stmt {
 	if t.err != nil {
 		return nil
@@ -271,7 +278,7 @@ func (t *tx) exec(query string, args ...any) int64 {
 
 // insert returns the new row's id; ok is false when the row was there already.
 func (t *tx) insert(query string, args ...any) (id int64, ok bool) {
-	if t.w.returning {
+	if t.w.shared {
 		ok = t.one([]any{&id}, query+" RETURNING id", args...)
 		return id, ok
 	}

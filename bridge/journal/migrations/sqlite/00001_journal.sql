@@ -75,6 +75,7 @@ CREATE TABLE asks (
 CREATE INDEX asks_entry ON asks (entry) WHERE entry <> 0;
 CREATE INDEX asks_refused ON asks (document) WHERE entry = 0;
 CREATE INDEX asks_ref ON asks (ref);
+CREATE INDEX asks_told ON asks (told_at, class);
 
 CREATE TABLE tokens (
     hash    TEXT    PRIMARY KEY,

@@ -1,0 +1,65 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"einvoice-bridge/bridge"
+)
+
+// Merge is the rule for late evidence.
+var Merge = merge
+
+// Clock is the database's.
+const Clock = clock
+
+// Shared tells how many commits carried how many writes.
+func (j *Journal) Shared() (commits, writes int64) {
+	for _, w := range j.writers {
+		commits += w.commits.Load()
+		writes += w.writes.Load()
+	}
+	return commits, writes
+}
+
+// Die ends the journal as a crash of its process would: leases and instance row stay behind.
+func (j *Journal) Die() {
+	j.once.Do(func() {
+		close(j.quit)
+		<-j.done
+		_ = j.close()
+	})
+}
+
+// Do runs SQL past the journal.
+func (j *Journal) Do(ctx context.Context, query string, args ...any) error {
+	return j.write(ctx, "", func(t *tx) error { t.exec(query, args...); return nil }, nil)
+}
+
+// Plan is SQLite's query plan for a list.
+func (j *Journal) Plan(ctx context.Context, f bridge.Filter) (plan string, err error) {
+	w := conditions(f)
+	return j.plan(ctx, listQuery(w, 50), w.args...)
+}
+
+// BackgroundPlans are those of what the service asks every few seconds.
+func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
+	due, err := j.plan(ctx, fmt.Sprintf(selectDue, ""), 1, 1)
+	unended, err2 := j.plan(ctx, fmt.Sprintf(selectUnended, ""))
+	return due + unended, errors.Join(err, err2)
+}
+
+func (j *Journal) plan(ctx context.Context, query string, args ...any) (string, error) {
+	rows, err := j.read.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	var plan strings.Builder
+	err = eachRow(rows, err, func(scan func(...any) error) error {
+		var id, parent, x int
+		var detail string
+		err := scan(&id, &parent, &x, &detail)
+		fmt.Fprintln(&plan, detail)
+		return err
+	})
+	return plan.String(), err
+}

@@ -1,0 +1,194 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	listLimit  = 100
+	exportPage = 500
+	// clockSlack is how far Created may lag behind the order of IDs: concurrent calls, a clock that was set.
+	clockSlack = time.Minute
+
+	// What the index of the same condition finds: entries of which somebody was told the opposite at some time …
+	maybeOtherwise = `((class = 'cancelled' AND (told & 2) <> 0) OR (class IN ('refused', 'not_applied') AND (told & 1) <> 0))`
+	// … and those where it is the last that some caller was told. A caller who asked again knows the truth.
+	toldOtherwise = maybeOtherwise + ` AND EXISTS (SELECT 1 FROM asks a WHERE a.entry = entries.id AND a.entry <> 0
+		AND a.how <> 'check' AND (a.class = 'cancelled') <> (entries.class = 'cancelled') AND a.class IN ('cancelled', 'refused', 'not_applied')
+		AND NOT EXISTS (SELECT 1 FROM asks b WHERE b.entry = a.entry AND b.entry <> 0 AND b.caller = a.caller AND b.id > a.id
+			AND b.class IN ('cancelled', 'refused', 'not_applied') AND (b.class = 'cancelled') = (entries.class = 'cancelled')))`
+)
+
+// List reads entries, newest first.
+func (j *Journal) List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, error) {
+	if f.Limit <= 0 {
+		f.Limit = listLimit
+	}
+	r := &reading{j: j, ctx: ctx, once: true}
+	w := conditions(f)
+	if !f.Since.IsZero() {
+		w.add("id >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
+	}
+	if !f.Until.IsZero() {
+		w.add("id < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
+	}
+	var (
+		entries []bridge.Entry
+		at      = map[int64]int{}
+	)
+	r.query(func(scan func(...any) error) error {
+		rec, err := scanEntry(scan)
+		if err == nil {
+			at[rec.ID] = len(entries)
+			entries = append(entries, rec.Entry)
+		}
+		return err
+	}, listQuery(w, f.Limit), w.args...)
+	readAttempts(r, entries, at)
+	if r.err != nil {
+		return nil, fmt.Errorf("listing: %w", j.explain(r.err))
+	}
+	return entries, nil
+}
+
+// listQuery finds the ids first: that needs the index only.
+func listQuery(w *where, limit int) string {
+	return `SELECT ` + entryColumns + ` FROM entries WHERE id IN (SELECT id FROM entries` + w.String() +
+		` ORDER BY id DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY id DESC`
+}
+
+// readAttempts gives entries their attempts; at says where each is.
+func readAttempts(r *reading, entries []bridge.Entry, at map[int64]int) {
+	if len(entries) == 0 {
+		return
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = fmt.Sprint(e.ID)
+	}
+	r.query(func(scan func(...any) error) error {
+		var entry int64
+		a, err := scanAttempt(scan, &entry)
+		if err == nil {
+			e := &entries[at[entry]]
+			e.Attempts = append(e.Attempts, a)
+		}
+		return err
+	}, `SELECT `+attemptColumns+`, entry FROM attempts WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
+}
+
+// Export reads all that the filter lets through, newest first, a page at a time: writers never wait for it, and what
+// is written meanwhile may be missing.
+func (j *Journal) Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error] {
+	return func(yield func(bridge.Entry, error) bool) {
+		left := f.Limit
+		for {
+			f.Limit = exportPage
+			if left > 0 {
+				f.Limit = min(left, exportPage)
+			}
+			page, err := j.List(ctx, f)
+			if err != nil {
+				yield(bridge.Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if left -= len(page); len(page) < f.Limit || left == 0 {
+				return
+			}
+			f.Before = page[len(page)-1].ID
+		}
+	}
+}
+
+// where collects conditions and their arguments.
+type where struct {
+	parts []string
+	args  []any
+}
+
+// add takes a condition with one %d for the argument's number.
+func (w *where) add(condition string, arg any) {
+	w.args = append(w.args, arg)
+	w.parts = append(w.parts, fmt.Sprintf(condition, len(w.args)))
+}
+
+func (w *where) String() string {
+	if len(w.parts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.parts, " AND ")
+}
+
+func conditions(f bridge.Filter) *where {
+	w := &where{}
+	if f.Document != "" {
+		w.add("document >= $%d", f.Document)
+		w.add("document < $%d", f.Document+"\U0010FFFF")
+	}
+	for _, c := range []struct{ column, value string }{{"caller", f.Caller}, {"taxpayer", f.Taxpayer}, {"upstream", f.Upstream}} {
+		if c.value != "" {
+			w.add(c.column+" = $%d", c.value)
+		}
+	}
+	if f.Class != bridge.None { // in the text, so that the index of the rarer classes is used
+		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
+		if f.Class != bridge.Cancelled {
+			w.parts = append(w.parts, "class NOT IN ('none', 'cancelled')")
+		}
+	}
+	if f.Open {
+		w.parts = append(w.parts, "state <> 'final' AND state = 'open'")
+	}
+	if f.Waiting {
+		w.parts = append(w.parts, "state <> 'final' AND state = 'accepted'")
+	}
+	if f.ToldOtherwise {
+		w.parts = append(w.parts, toldOtherwise)
+	}
+	if !f.Since.IsZero() {
+		w.add("created >= $%d", micros(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("created < $%d", micros(f.Until))
+	}
+	if f.Before > 0 {
+		w.add("id < $%d", f.Before)
+	}
+	return w
+}
+
+// idAt is the lowest id whose row is not older than when, by bisection: ids grow with time, so that no index of times
+// is needed.
+func (j *Journal) idAt(r *reading, table, column string, when time.Time) int64 {
+	one := func(query string, args ...any) (id, us int64) {
+		r.query(func(scan func(...any) error) error { return scan(&id, &us) }, query, args...)
+		return id, us
+	}
+	row := `SELECT id, ` + column + ` FROM ` + table
+	high, _ := one(row + ` ORDER BY id DESC LIMIT 1`)
+	low := int64(1)
+	for high++; low < high; { // the answer is in [low, high]
+		mid := low + (high-low)/2
+		id, us := one(row+` WHERE id >= $1 ORDER BY id LIMIT 1`, mid)
+		if r.err != nil {
+			return 0
+		}
+		if id == 0 || us >= micros(when) {
+			high = mid
+		} else {
+			low = id + 1
+		}
+	}
+	return low
+}

@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+const (
+	pgWriters = 4                // connections that write; PostgreSQL makes them share fsyncs among each other
+	pgReaders = 8                // connections that read
+	pgTimeout = 15 * time.Second // of one transaction, when the server doesn't answer at all
+)
+
+// pgConfig reads the DSN and adds what a journal needs, where the DSN doesn't say otherwise. Durability it may only
+// raise (remote_apply).
+func pgConfig(dsn string) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err) // pgx keeps the password out of it
+	}
+	for name, value := range map[string]string{
+		"application_name": "einvoice-bridge", "statement_timeout": "10s", "lock_timeout": "5s",
+		"idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on",
+	} {
+		if c.RuntimeParams[name] == "" {
+			c.RuntimeParams[name] = value
+		}
+	}
+	if level := c.RuntimeParams["synchronous_commit"]; level != "on" && level != "remote_apply" {
+		return nil, fmt.Errorf("journal: synchronous_commit=%s would lose cancellations, use on or remote_apply", level)
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 5 * time.Second
+	}
+	return c, nil
+}
+
+func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode string) error {
+	c, err := pgConfig(dsn)
+	if err != nil {
+		return err
+	}
+	j.name = fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
+	if mode == "rwc" {
+		if err := j.migratePostgres(ctx, c); err != nil {
+			return j.explain(err)
+		}
+	}
+	j.read = j.pool(c, pgReaders)
+	j.shared = &shared{
+		db: j.read, config: c, owner: j.instance, lease: o.Lease, settle: o.Settle, waiters: map[string]map[chan struct{}]bool{},
+	}
+	if mode == "ro" {
+		return nil
+	}
+	db := j.pool(c, pgWriters+1)
+	for range pgWriters {
+		j.writers = append(j.writers, j.postgresWriter(db, maxBatch))
+	}
+	j.booker = j.postgresWriter(db, 1)
+	if mode == "rwc" {
+		listening, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); j.shared.listen(listening) }()
+		j.closers = append(j.closers, func() error { cancel(); <-done; return nil })
+	}
+	return nil
+}
+
+func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {
+	db := stdlib.OpenDB(*c)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	j.closers = append(j.closers, db.Close)
+	return db
+}
+
+func (j *Journal) postgresWriter(db *sql.DB, batch int) *writer {
+	w := (&writer{
+		db: db, begin: "BEGIN", shared: true, timeout: pgTimeout, batch: batch, explain: j.explain,
+	}).start()
+	j.closers = append(j.closers, func() error { w.stop(); return nil })
+	return w
+}
+
+// migratePostgres brings the tables up to date. Instances that start at once take turns.
+func (j *Journal) migratePostgres(ctx context.Context, c *pgx.ConnConfig) error {
+	c = c.Copy()
+	c.RuntimeParams["statement_timeout"], c.RuntimeParams["lock_timeout"] = "0", "0"
+	db := stdlib.OpenDB(*c)
+	defer db.Close()
+	turns, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(turns))
+}
+
+// postgresHint says what to do about an error of the server or of the way there.
+func postgresHint(err error) string {
+	var (
+		server  *pgconn.PgError
+		connect *pgconn.ConnectError
+	)
+	if !errors.As(err, &server) {
+		if errors.As(err, &connect) {
+			return "PostgreSQL can't be reached, check that it runs and that address and password are right"
+		}
+		return ""
+	}
+	switch server.Code {
+	case "53100":
+		return "its disk is full, free some space"
+	case "25006":
+		return "this server is a read-only standby, connect to the primary (target_session_attrs=read-write)"
+	case "57014", "55P03":
+		return "it is overloaded or something keeps a lock (see pg_stat_activity)"
+	case "53300":
+		return fmt.Sprintf("it has no connection left, raise max_connections: each instance uses up to %d", pgWriters+pgReaders+2)
+	case "42P01", "42703":
+		return "its tables are missing or out of date, start serve once"
+	case "28P01", "28000", "3D000":
+		return "it doesn't let us in, check user, password and database name"
+	}
+	return ""
+}

@@ -1,0 +1,98 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// pruneBatch is how many rows one write removes: callers who write meanwhile wait a few milliseconds at most.
+const pruneBatch = 100
+
+// sweep is one kind of row that is removed or emptied when it is old: $2 is the time before which a row is old.
+type sweep struct {
+	old   string   // selects the next $3 ids above $1, in order
+	first string   // does it to $1, unless the row has changed meanwhile
+	then  []string // done to $1 if first was
+}
+
+const settled = ` AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = %s.entry AND e.state <> 'final')`
+
+var (
+	bodies = []sweep{{
+		old: `SELECT id FROM attempts WHERE id > $1 AND started < $2 AND exchanges IS NOT NULL` +
+			fmt.Sprintf(settled, "attempts") + ` ORDER BY id LIMIT $3`,
+		first: `UPDATE attempts SET exchanges = NULL WHERE id = $1 AND started < $2`,
+	}, {
+		old: `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND (soap_in IS NOT NULL OR soap_out IS NOT NULL)` +
+			fmt.Sprintf(settled, "asks") + ` ORDER BY id LIMIT $3`,
+		first: `UPDATE asks SET soap_in = NULL, soap_out = NULL WHERE id = $1 AND told_at < $2`,
+	}}
+	rows = []sweep{{
+		old:   `SELECT id FROM entries WHERE id > $1 AND updated < $2 AND state = 'final' ORDER BY id LIMIT $3`,
+		first: `DELETE FROM entries WHERE id = $1 AND updated < $2 AND state = 'final'`,
+		then:  []string{`DELETE FROM attempts WHERE entry = $1`, `DELETE FROM asks WHERE entry = $1 AND entry <> 0`},
+	}, {
+		old:   `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND entry = 0 ORDER BY id LIMIT $3`,
+		first: `DELETE FROM asks WHERE id = $1 AND told_at < $2`,
+	}}
+)
+
+// Prune removes what is older than retain, and the exchanges and SOAP bodies older than retainBodies, in small writes
+// between everybody else's. What is not settled stays whole. It returns how many rows it removed or emptied.
+func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration) (n int, err error) {
+	now := time.Now()
+	for _, p := range []struct {
+		sweeps []sweep
+		before time.Time
+	}{{bodies, now.Add(-retainBodies)}, {rows, now.Add(-retain)}} {
+		for _, s := range p.sweeps {
+			m, err := j.sweep(ctx, s, p.before)
+			if n += m; err != nil {
+				return n, fmt.Errorf("pruning: %w", err)
+			}
+		}
+	}
+	err = j.write(ctx, "", func(t *tx) error {
+		old := now.Add(-retain).UnixMicro()
+		t.exec(`DELETE FROM tokens WHERE expires > 0 AND expires < $1 OR revoked > 0 AND revoked < $1`, old)
+		t.exec(`DELETE FROM gates WHERE until < $1`, old)
+		t.exec(`DELETE FROM sends WHERE at < $1`, old)
+		return nil
+	}, nil)
+	if err != nil {
+		return n, fmt.Errorf("pruning: %w", err)
+	}
+	return n, nil
+}
+
+func (j *Journal) sweep(ctx context.Context, s sweep, before time.Time) (n int, err error) {
+	for last := int64(0); ; {
+		var ids []int64
+		r := &reading{j: j, ctx: ctx}
+		r.query(func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		}, s.old, last, micros(before), pruneBatch)
+		if r.err != nil || len(ids) == 0 {
+			return n, j.explain(r.err)
+		}
+		err := j.write(ctx, "", func(t *tx) error {
+			for _, id := range ids {
+				if t.exec(s.first, id, micros(before)) == 0 {
+					continue
+				}
+				for _, q := range s.then {
+					t.exec(q, id)
+				}
+			}
+			return nil
+		}, nil)
+		if err != nil {
+			return n, err
+		}
+		n, last = n+len(ids), ids[len(ids)-1]
+	}
+}

@@ -1,0 +1,173 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"einvoice-bridge/bridge"
+)
+
+// clock is PostgreSQL's own, in microseconds: instances agree on it whatever their own clocks say.
+const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+
+const (
+	// A lease may be taken over when it has run out, and, while something sent under it may still be under way,
+	// the settling time later. Its owner takes it again at any time.
+	takeLease = `INSERT INTO leases AS l (space, document, taxpayer, owner, until, waited)
+		VALUES ($1, $2, $3, $4, ` + clock + ` + $5, false)
+		ON CONFLICT (document, space) DO UPDATE SET taxpayer = excluded.taxpayer, owner = excluded.owner, until = excluded.until
+		WHERE l.owner = excluded.owner AND l.taxpayer = excluded.taxpayer OR ` + clock + ` > l.until + CASE WHEN EXISTS (
+			SELECT 1 FROM entries e WHERE e.document = l.document AND e.space = l.space AND e.taxpayer = l.taxpayer
+			AND e.state = 'sending') THEN $6::bigint ELSE 0 END`
+	keepLease = `UPDATE leases SET until = ` + clock + ` + $5
+		WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4`
+	dropLease = `DELETE FROM leases WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4 RETURNING waited`
+	// All leases of an instance at once; those that come back are still its own.
+	renewLeases = `UPDATE leases SET until = ` + clock + ` + $2 WHERE owner = $1 RETURNING space, document, taxpayer`
+	endLeases   = `UPDATE leases SET until = LEAST(until, ` + clock + `) WHERE owner = $1`
+	awaitLease  = `UPDATE leases SET waited = true WHERE document = $2 AND space = $1`
+
+	channel = "einvoice_bridge_released"
+	notify  = `SELECT pg_notify('` + channel + `', $1)`
+)
+
+// releasePoll is how long a wait for a lease lasts without news: it may have run out, which nobody announces.
+const releasePoll = time.Second
+
+// shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
+// SQLite, where there is one instance and its memory is enough; every method takes that for an answer.
+type shared struct {
+	db            *sql.DB
+	config        *pgx.ConnConfig
+	owner         string
+	lease, settle time.Duration
+
+	mu      sync.Mutex
+	waiters map[string]map[chan struct{}]bool
+}
+
+// take makes the document's lease ours until the given time; ok is false while somebody else has it.
+func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok bool) {
+	if s == nil {
+		return time.Time{}, true
+	}
+	until = wall().Add(s.lease)
+	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), s.settle.Microseconds()) == 1
+}
+
+// keep renews a lease; false when it has passed to somebody else.
+func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok bool) {
+	if s == nil {
+		return time.Time{}, true
+	}
+	until = wall().Add(s.lease)
+	return until, t.exec(keepLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()) == 1
+}
+
+// drop gives a lease back and tells whoever waits for it; false when it had passed to somebody else.
+func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
+	waited := false
+	ok := t.one([]any{&waited}, dropLease, k.Space, k.Document, taxpayer, s.owner)
+	if waited {
+		t.exec(notify, k.Space+"/"+k.Document)
+	}
+	return ok
+}
+
+// renew prolongs all leases of this instance and returns those that are still its own.
+func (s *shared) renew(t *tx) (held map[bridge.Key]string, until time.Time) {
+	held, until = map[bridge.Key]string{}, wall().Add(s.lease)
+	t.query(func(scan func(...any) error) error {
+		var (
+			k        bridge.Key
+			taxpayer string
+		)
+		err := scan(&k.Space, &k.Document, &taxpayer)
+		held[k] = taxpayer
+		return err
+	}, renewLeases, s.owner, s.lease.Microseconds())
+	return held, until
+}
+
+// wait returns when the document's lease was given back or may have run out.
+func (s *shared) wait(ctx context.Context, k bridge.Key) {
+	name := k.Space + "/" + k.Document
+	news := make(chan struct{}, 1)
+	s.watch(name, news, true)
+	defer s.watch(name, news, false)
+	ctx, cancel := context.WithTimeout(ctx, releasePoll)
+	defer cancel()
+	if r, err := s.db.ExecContext(ctx, awaitLease, k.Space, k.Document); err == nil {
+		if n, _ := r.RowsAffected(); n == 0 {
+			return // nobody has it now
+		}
+	}
+	select {
+	case <-news:
+	case <-ctx.Done():
+	}
+}
+
+func (s *shared) watch(name string, news chan struct{}, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !on:
+		delete(s.waiters[name], news)
+		if len(s.waiters[name]) == 0 {
+			delete(s.waiters, name)
+		}
+	case s.waiters[name] == nil:
+		s.waiters[name] = map[chan struct{}]bool{news: true}
+	default:
+		s.waiters[name][news] = true
+	}
+}
+
+func (s *shared) wake(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for news := range s.waiters[name] {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// listen hears of released leases on a connection of its own, until ctx is over. While that is broken, waits end by
+// polling.
+func (s *shared) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.hear(ctx)
+		select {
+		case <-time.After(releasePoll):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *shared) hear(ctx context.Context) {
+	c, err := pgx.ConnectConfig(ctx, s.config.Copy())
+	if err != nil {
+		return
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	if _, err := c.Exec(ctx, "LISTEN "+channel); err != nil {
+		return
+	}
+	for {
+		n, err := c.WaitForNotification(ctx)
+		if err != nil {
+			return
+		}
+		s.wake(n.Payload)
+	}
+}
+
+// wall is the time without the monotonic clock, which stands still while a machine sleeps.
+func wall() time.Time { return time.Now().Round(0) }

@@ -1,0 +1,213 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	askColumns = `entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how,
+		soap_in, soap_out`
+	// The calls that the bridge refused before there was an entry belong to the document's story too.
+	selectAsks = `SELECT ` + askColumns + ` FROM asks WHERE id IN (
+		SELECT id FROM asks WHERE entry = $1 AND entry <> 0
+		UNION SELECT id FROM asks WHERE entry = 0 AND document = $2 AND space = $3 AND taxpayer = $4) ORDER BY id`
+	selectExchanges = `SELECT ` + attemptColumns + `, COALESCE(exchanges, '') FROM attempts WHERE entry = $1 ORDER BY id`
+
+	entriesOfDocument = `SELECT id FROM entries WHERE document = $1 ORDER BY id`
+	keysOfDocument    = `SELECT DISTINCT space, taxpayer FROM asks WHERE entry = 0 AND document = $1 ORDER BY space, taxpayer`
+	keysOfRef         = `SELECT entry, space, document, taxpayer FROM asks WHERE ref = $1 ORDER BY id`
+	entryOfID         = `SELECT id FROM entries WHERE id = $1`
+)
+
+// Show tells everything about an entry's id, a document, or the reference of a call. A document may have several
+// stories, one per taxpayer; one that was only ever refused by the bridge itself has an Entry without ID. ErrNoEntry
+// when nothing fits.
+func (j *Journal) Show(ctx context.Context, what string) ([]bridge.Story, error) {
+	r := &reading{j: j, ctx: ctx}
+	s := stories{r: r, seen: map[storyKey]bool{}}
+	if id, err := strconv.ParseInt(what, 10, 64); err == nil {
+		s.ofEntries(entryOfID, id)
+	}
+	s.ofEntries(entriesOfDocument, what)
+	s.ofRefused(what)
+	s.ofRef(what)
+	switch {
+	case r.err != nil:
+		return nil, fmt.Errorf("showing %s: %w", what, j.explain(r.err))
+	case len(s.all) == 0:
+		return nil, bridge.ErrNoEntry
+	}
+	return s.all, nil
+}
+
+// stories collects each story once.
+type stories struct {
+	r    *reading
+	seen map[storyKey]bool
+	all  []bridge.Story
+}
+
+type storyKey struct {
+	bridge.Key
+	taxpayer string
+}
+
+func (s *stories) ofEntries(query string, arg any) {
+	var ids []int64
+	s.r.query(func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, arg)
+	for _, id := range ids {
+		if rec := load(s.r, selectEntry, id); rec != nil {
+			s.add(rec.Entry)
+		}
+	}
+}
+
+func (s *stories) ofRefused(document string) {
+	var all []bridge.Entry
+	s.r.query(func(scan func(...any) error) error {
+		e := bridge.Entry{Key: bridge.Key{Document: document}}
+		err := scan(&e.Key.Space, &e.Taxpayer)
+		all = append(all, e)
+		return err
+	}, keysOfDocument, document)
+	for _, e := range all {
+		s.add(e)
+	}
+}
+
+func (s *stories) ofRef(ref string) {
+	var all []bridge.Entry
+	s.r.query(func(scan func(...any) error) error {
+		var e bridge.Entry
+		err := scan(&e.ID, &e.Key.Space, &e.Key.Document, &e.Taxpayer)
+		all = append(all, e)
+		return err
+	}, keysOfRef, ref)
+	for _, e := range all {
+		if e.ID != 0 {
+			s.ofEntries(entryOfID, e.ID)
+		} else {
+			s.add(e)
+		}
+	}
+}
+
+// add completes a story with its exchanges and everyone who asked.
+func (s *stories) add(e bridge.Entry) {
+	k := storyKey{e.Key, e.Taxpayer}
+	if s.seen[k] {
+		return
+	}
+	s.seen[k] = true
+	story := bridge.Story{Entry: e}
+	if e.ID == 0 { // there may be an entry after all
+		if rec := load(s.r, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer); rec != nil {
+			story.Entry = rec.Entry
+		}
+	}
+	if story.Entry.ID != 0 {
+		story.Entry.Attempts = nil
+		s.r.query(func(scan func(...any) error) error {
+			var exchanges string
+			a, err := scanAttempt(scan, &exchanges)
+			if err == nil && exchanges != "" {
+				err = json.Unmarshal([]byte(exchanges), &a.Outcome.Exchanges)
+			}
+			story.Entry.Attempts = append(story.Entry.Attempts, a)
+			return err
+		}, selectExchanges, story.Entry.ID)
+	}
+	s.r.query(func(scan func(...any) error) error {
+		a, err := scanAsk(scan)
+		story.Asks = append(story.Asks, a)
+		return err
+	}, selectAsks, story.Entry.ID, e.Key.Document, e.Key.Space, e.Taxpayer)
+	s.all = append(s.all, story)
+}
+
+func scanAsk(scan func(...any) error) (a bridge.Ask, err error) {
+	var (
+		received, toldAt int64
+		class, told      string
+		t                toldJSON
+	)
+	err = scan(&a.Entry, &a.Ref, &a.Caller, &a.Taxpayer, &a.Key.Space, &a.Key.Document, &a.IRN, &a.Reason, &a.Remarks,
+		&received, &class, &told, &toldAt, &a.How, &a.SOAPIn, &a.SOAPOut)
+	if err != nil {
+		return a, err
+	}
+	a.Received, a.ToldAt = at(received), at(toldAt)
+	if err := json.Unmarshal([]byte(told), &t); err != nil {
+		return a, fmt.Errorf("what a caller was told: %w", err)
+	}
+	a.Told = bridge.Answer{
+		IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter, Ref: a.Ref,
+	}
+	a.Told.Class, err = bridge.ParseClass(class)
+	return a, err
+}
+
+// Stats counts what an operator should look at.
+func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
+	r := &reading{j: j, ctx: ctx}
+	var oldest, expiry int64
+	one := func(query string, dest ...any) {
+		r.query(func(scan func(...any) error) error { return scan(dest...) }, query)
+	}
+	one(`SELECT count(*) FROM entries WHERE state <> 'final' AND state = 'open'`, &s.Open)
+	one(`SELECT COALESCE(min(started), 0) FROM attempts WHERE kind = 'cancel' AND entry IN (
+		SELECT id FROM entries WHERE state <> 'final' AND state = 'open')`, &oldest)
+	one(`SELECT count(*), COALESCE(min(expires), 0) FROM entries WHERE state <> 'final' AND state = 'accepted'`, &s.Waiting, &expiry)
+	one(`SELECT count(*) FROM entries WHERE `+toldOtherwise, &s.ToldOtherwise)
+	s.OldestOpen, s.NextExpiry = at(oldest), at(expiry)
+	r.query(func(scan func(...any) error) error {
+		var (
+			i             bridge.Instance
+			started, seen int64
+		)
+		err := scan(&i.Name, &started, &seen)
+		i.Started, i.Seen = at(started), at(seen)
+		s.Instances = append(s.Instances, i)
+		return err
+	}, `SELECT id, started, seen FROM instances WHERE seen > $1 ORDER BY started, id`, time.Now().Add(-3*time.Minute).UnixMicro())
+	if r.err != nil {
+		return s, fmt.Errorf("counting: %w", j.explain(r.err))
+	}
+	return s, nil
+}
+
+// Counts counts the calls that were answered from since up to but without until, by class, in stretches of step. Those
+// without a call are left out.
+func (j *Journal) Counts(ctx context.Context, since, until time.Time, step time.Duration) (all []bridge.Count, err error) {
+	r := &reading{j: j, ctx: ctx}
+	r.query(func(scan func(...any) error) error {
+		var (
+			c     bridge.Count
+			n     int64
+			class string
+		)
+		err := scan(&n, &class, &c.Calls)
+		if err == nil {
+			c.From = at(micros(since)).Add(time.Duration(n) * step)
+			c.Class, err = bridge.ParseClass(class)
+		}
+		all = append(all, c)
+		return err
+	}, `SELECT (told_at - $1) / $3 AS n, class, count(*) FROM asks WHERE told_at >= $1 AND told_at < $2 GROUP BY n, class
+		ORDER BY n, class`, micros(since), micros(until), step.Microseconds())
+	if r.err != nil {
+		return nil, fmt.Errorf("counting calls: %w", j.explain(r.err))
+	}
+	return all, nil
+}
