@@ -158,7 +158,7 @@ func TestIncorrectStateIsWhatTheDocumentsStateSays(t *testing.T) {
 		{"valid: it can't be cancelled, whyever", "error-incorrect-state.json", stale[:1], bridge.Refused, text, "", 2},
 		{"invalid", "error-incorrect-state.json", []string{"details-invalid.json"}, bridge.Refused, text, "", 1},
 		{"not found", "error-incorrect-state.json", []string{"error-not-found.json"}, bridge.Refused, text, "", 1},
-		{"can't be asked: it may be our own earlier send", "error-incorrect-state.json", []string{"503"}, bridge.Unknown, text, "", 1},
+		{"can't be asked, and no earlier send of ours", "error-incorrect-state.json", []string{"503"}, bridge.Refused, text, "", 1},
 		{"documented shape", "error-documented.json", stale[1:], bridge.AlreadyCancelled, "IncorrectState: The document is not valid any more", "2021-02-25 09:59:10", 1},
 		{"only the general message", "error-not-now.json", stale[1:], bridge.AlreadyCancelled,
 			"ValidationError: The document cannot be cancelled or requested for rejection", "2021-02-25 09:59:10", 1},
