@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -30,11 +31,13 @@ type app struct {
 	console  *http.Server
 	consoleL net.Listener // nil: no console
 	ended    chan error
+	quit     chan struct{} // closed when stop begins
+	pruning  sync.WaitGroup
 }
 
 // newApp wires a bridge together and binds its addresses. Nothing is answered before run.
 func newApp(ctx context.Context, f *config.File, log *slog.Logger) (*app, error) {
-	a := &app{file: f, log: log, ended: make(chan error, 2)}
+	a := &app{file: f, log: log, ended: make(chan error, 2), quit: make(chan struct{})}
 	if err := a.wire(ctx); err != nil {
 		a.release()
 		return nil, err
@@ -110,9 +113,31 @@ func (a *app) start() error {
 			}
 		}()
 	}
+	a.pruning.Go(a.prune)
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),
 		"journal", withoutPassword(a.file.Journal), "upstreams", len(a.file.Upstreams), "taxpayers", len(a.file.Taxpayers), "callers", len(a.file.Callers))
 	return nil
+}
+
+// prune removes what is older than it may be kept, once an hour.
+func (a *app) prune() {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.quit:
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+		n, err := a.journal.Prune(ctx, a.file.Retain.D(), a.file.RetainExchanges.D())
+		cancel()
+		if err != nil {
+			a.log.Error("the journal can't be pruned: " + err.Error())
+		} else if n > 0 {
+			a.log.Info("journal pruned", "rows", n)
+		}
+	}
 }
 
 // wait returns when ctx ends or a listener breaks.
@@ -129,6 +154,8 @@ func (a *app) wait(ctx context.Context) error {
 func (a *app) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.file.Grace.D()+time.Second)
 	defer cancel()
+	close(a.quit)
+	a.pruning.Wait()
 	a.log.Info("stopping: finishing what is in flight", "in_flight", a.service.Load().InFlight, "grace", a.file.Grace.D())
 	served := make(chan error, 1)
 	go func() { served <- a.server.Shutdown(ctx) }()

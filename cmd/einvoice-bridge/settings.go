@@ -47,6 +47,11 @@ func serverOptions(f *config.File) (server.Options, error) {
 	d := soap.NewDecoder(contract)
 	d.Limits.BodyBytes = f.Limits.Body
 	d.Strict = f.Strictness == "strict"
+	for _, c := range f.Callers {
+		if c.WSSE == string(access.WSSECheck) {
+			d.Security = soap.SecurityCheck
+		}
+	}
 	if errs := d.Limits.Check(); len(errs) > 0 {
 		return server.Options{}, fmt.Errorf("limits: %w", errors.Join(errs...))
 	}
