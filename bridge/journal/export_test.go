@@ -63,3 +63,31 @@ func (j *Journal) plan(ctx context.Context, query string, args ...any) (string, 
 	})
 	return plan.String(), err
 }
+
+// Hold keeps the (first) writer busy until the returned function is called; what is written meanwhile waits.
+func (j *Journal) Hold() (release func()) {
+	held, free := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = j.write(context.Background(), "", func(t *tx) error {
+			close(held)
+			<-free
+			return nil
+		}, nil)
+	}()
+	<-held
+	return func() { close(free); <-ended }
+}
+
+// HoldNext is Hold for the time after the current commit: it returns at once.
+func (j *Journal) HoldNext() (release func()) {
+	free := make(chan struct{})
+	go func() {
+		_ = j.write(context.Background(), "", func(t *tx) error { <-free; return nil }, nil)
+	}()
+	return func() { close(free) }
+}
+
+// Queued is how many writes wait for the next commit.
+func (j *Journal) Queued() int { return len(j.writers[0].queue) }

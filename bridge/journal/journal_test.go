@@ -29,7 +29,7 @@ type bench struct {
 // onBoth runs a test on an empty journal of each engine: what it says holds for both.
 func onBoth(t *testing.T, test func(b *bench)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(newBench(t, sqliteDSN(t))) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(newBench(t, sqliteDSN(t))) })
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(newBench(t, postgresJournal(t))) })
 }
 
@@ -297,7 +297,7 @@ func TestAttemptIsRefused(t *testing.T) {
 
 func TestFinish(t *testing.T) {
 	exchanges := []bridge.Exchange{{Purpose: "cancel", Method: "POST", URL: "https://x", Request: "{}", Status: 200, Start: now, Took: time.Second}}
-	for _, c := range []struct {
+	cases := []struct {
 		name    string
 		state   bridge.State
 		outcome bridge.Outcome
@@ -308,26 +308,29 @@ func TestFinish(t *testing.T) {
 		{"misconfigured", bridge.Final, bridge.Outcome{Class: bridge.Misconfigured, Alarm: "1005: invalid token"}},
 		{"doubtful", bridge.Open, unknown},
 		{"to be sent again", bridge.Accepted, bridge.Outcome{}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			onBoth(t, func(b *bench) {
-				e := b.begin("a", true)
-				result := c.outcome
-				result.Exchanges = exchanges
-				got := b.finish(e, c.state, result, lookupAt(now.Add(30*time.Second)))
-				want := e
-				want.State, want.Outcome, want.Updated = c.state, c.outcome, now.Add(time.Second)
-				want.Attempts[0].End, want.Attempts[0].Outcome = now.Add(time.Second), c.outcome
-				if c.state == bridge.Open {
-					want.NextLookup = now.Add(30 * time.Second)
-				}
-				b.same("given back", got, want)
-				b.same("on disk", b.find("a"), want)
-				b.restart()
-				b.same("after a restart", b.find("a"), want)
-			})
-		})
 	}
+	onBoth(t, func(b *bench) {
+		ended := map[string]bridge.Entry{}
+		for _, c := range cases {
+			e := b.begin(c.name, true)
+			result := c.outcome
+			result.Exchanges = exchanges
+			got := b.finish(e, c.state, result, lookupAt(now.Add(30*time.Second)))
+			want := e
+			want.State, want.Outcome, want.Updated = c.state, c.outcome, now.Add(time.Second)
+			want.Attempts[0].End, want.Attempts[0].Outcome = now.Add(time.Second), c.outcome
+			if c.state == bridge.Open {
+				want.NextLookup = now.Add(30 * time.Second)
+			}
+			b.same(c.name+": given back", got, want)
+			b.same(c.name+": on disk", b.find(c.name), want)
+			ended[c.name] = want
+		}
+		b.restart()
+		for name, want := range ended {
+			b.same(name+": after a restart", b.find(name), want)
+		}
+	})
 }
 
 // Late truth wins: whoever learns that a document is cancelled may say so, whenever.

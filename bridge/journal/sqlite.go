@@ -61,7 +61,7 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 
 // openSQLiteReader opens a handle that can't write, with connections of its own: readers never wait for the writer.
 func (j *Journal) openSQLiteReader(path string) (err error) {
-	if j.read, err = sql.Open("sqlite", sqliteDSN(path, "ro", "query_only(1)")); err != nil {
+	if j.read, err = sql.Open("sqlite", sqliteDSN(path, "ro")); err != nil {
 		return j.explain(err)
 	}
 	j.read.SetMaxOpenConns(4)

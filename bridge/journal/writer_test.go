@@ -1,0 +1,115 @@
+package journal_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// Writes that come in while the disk is busy share the next commit: fifty of them cost one fsync.
+func TestGroupCommit(t *testing.T) {
+	b := newBench(t, sqliteDSN(t))
+	release := b.Hold()
+	before, _ := b.Shared()
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() { b.begin(fmt.Sprint("doc", i), true) })
+	}
+	b.soon("queued", func() bool { return b.Queued() == 50 })
+	release()
+	all.Wait()
+	if after, _ := b.Shared(); after-before != 2 { // one that was held, one for the fifty
+		t.Errorf("%d commits, want 2", after-before)
+	}
+	for i := range 50 {
+		b.find(fmt.Sprint("doc", i))
+	}
+}
+
+// A write that breaks its transaction takes nobody with it.
+func TestBrokenWrite(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		release := b.Hold()
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() { b.begin(fmt.Sprint("doc", i), true) })
+		}
+		all.Go(func() {
+			if err := b.Do(b.Context(), "INSERT INTO gates (credential) VALUES ('x')"); err == nil {
+				b.Error("a row without its columns went through")
+			}
+		})
+		if !strings.HasPrefix(b.dsn, "postgres") { // there several writers share the work
+			b.soon("queued", func() bool { return b.Queued() == 6 })
+		}
+		release()
+		all.Wait()
+		for i := range 5 {
+			b.find(fmt.Sprint("doc", i))
+		}
+	})
+}
+
+// Whoever gives up before his write begins has written nothing, and the document is free.
+func TestGiveUpWaiting(t *testing.T) {
+	b := newBench(t, sqliteDSN(t))
+	release := b.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, _, err := b.Begin(ctx, bridge.Begin{Entry: wish("a", "T1")})
+	b.is(err, context.DeadlineExceeded)
+	if !strings.Contains(err.Error(), "bridge.db") {
+		t.Errorf("doesn't name the file: %v", err)
+	}
+	release()
+	_, err = b.Find(t.Context(), wish("a", "T1").Key, "T1")
+	b.is(err, bridge.ErrNoEntry)
+	if _, created, err := b.Begin(t.Context(), bridge.Begin{Entry: wish("a", "T2")}); err != nil || !created {
+		t.Error(created, err)
+	}
+}
+
+// Whoever gives up in the middle of a commit is told that it was not written down. If it was after all, it is ended
+// unsent: nothing is carried out after its caller was told otherwise.
+func TestGiveUpCommitting(t *testing.T) {
+	b := newBench(t, sqliteDSN(t))
+	first := b.Hold()
+	second := b.HoldNext()
+	b.soon("queued", func() bool { return b.Queued() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, _, err := b.Begin(ctx, bridge.Begin{Entry: wish("a", "T1")})
+		failed <- err
+	}()
+	b.soon("queued", func() bool { return b.Queued() == 2 })
+	first()
+	b.soon("taken into the commit", func() bool { return b.Queued() == 0 })
+	cancel()
+	b.is(<-failed, context.Canceled)
+	second()
+	b.soon("ended", func() bool {
+		e, err := b.Find(t.Context(), wish("a", "T1").Key, "T1")
+		return err == nil && e.State == bridge.Final && e.Outcome.Class == bridge.NotApplied
+	})
+	b.soon("free again", func() bool {
+		_, _, err := b.Begin(t.Context(), bridge.Begin{Entry: wish("a", "T2")})
+		return err == nil
+	})
+}
+
+func TestWriteAfterClose(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		if err := b.Close(); err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := b.Begin(b.Context(), bridge.Begin{Entry: wish("a", "T1")}); err == nil {
+			b.Error("written after the end")
+		}
+	})
+}
