@@ -47,7 +47,7 @@ func newApp(ctx context.Context, f *config.File, log *slog.Logger) (*app, error)
 
 func (a *app) wire(ctx context.Context) (err error) {
 	f := a.file
-	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{}); err != nil {
+	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
 	shared := upstream.NewShared(a.journal, a.log)

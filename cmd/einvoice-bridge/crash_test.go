@@ -25,20 +25,36 @@ import (
 
 var kills = flag.Int("kills", 12, "how often the crash harness kills the bridge (the long run: -run TestCrash -kills 200 -timeout 30m)")
 
+var stalls = flag.Int("stalls", 1, "how often the crash harness stalls an instance beyond its lease")
+
+// stallTime is longer than lease, call timeout and settling time of the rig together.
+const stallTime = 40 * time.Second
+
 // crashRig is a bridge that is killed again and again, callers that repeat until they are answered, and a simulator
 // whose ledger is the truth.
 type crashRig struct {
 	*testing.T
-	sim      *sandbox.Sandbox
-	taxpayer string
-	config   string // path
-	url      string // of the SOAP side
-	ready    string
-	state    string // of an active document in the simulator's words
+	sim       *sandbox.Sandbox
+	taxpayer  string
+	state     string // of an active document in the simulator's words
+	journal   string // DSN
+	instances []*instance
 
 	mu      sync.Mutex
 	answers map[string][]told // by document, in order
 	calls   atomic.Int64
+}
+
+// instance is one bridge of the rig.
+type instance struct {
+	config, url, ready string
+	process            *process
+}
+
+func (i *instance) start(t *testing.T) {
+	t.Helper()
+	i.process = spawn(t, "serve", "-c", i.config)
+	i.process.await(i.ready)
 }
 
 type told struct {
@@ -66,7 +82,8 @@ callers:
     taxpayers: all
 `
 
-func newCrashRig(t *testing.T, sim *sandbox.Sandbox, h http.Handler, taxpayer, upstream, settings string, files map[string]string) *crashRig {
+// newCrashRig serves the simulator h and configures n bridges in front of it, on one journal (empty: an SQLite file).
+func newCrashRig(t *testing.T, n int, dsn string, sim *sandbox.Sandbox, h http.Handler, taxpayer, upstream, settings string, files map[string]string) *crashRig {
 	t.Helper()
 	l, err := sandbox.Listen("127.0.0.1:0", h)
 	if err != nil {
@@ -79,15 +96,21 @@ func newCrashRig(t *testing.T, sim *sandbox.Sandbox, h http.Handler, taxpayer, u
 			t.Fatal(err)
 		}
 	}
-	ports := freePorts(t, 2)
-	r := &crashRig{
-		T: t, sim: sim, taxpayer: taxpayer, config: filepath.Join(dir, "bridge.yaml"), answers: map[string][]told{},
-		url: "http://" + ports[0] + "/api.einvoice.php", ready: "http://" + ports[1] + "/readyz",
+	if dsn == "" {
+		dsn = "sqlite:" + filepath.Join(dir, "bridge.db")
 	}
-	text := fmt.Sprintf(crashConfig, ports[0], "sqlite:"+filepath.Join(dir, "bridge.db"), ports[1],
-		fmt.Sprintf(upstream, l.URL), taxpayer, settings, access.HashToken(demoToken))
-	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	r := &crashRig{T: t, sim: sim, taxpayer: taxpayer, journal: dsn, answers: map[string][]told{}}
+	for i := range n {
+		ports := freePorts(t, 2)
+		in := &instance{
+			config: filepath.Join(dir, fmt.Sprintf("bridge%d.yaml", i)),
+			url:    "http://" + ports[0] + "/api.einvoice.php", ready: "http://" + ports[1] + "/readyz",
+		}
+		text := fmt.Sprintf(crashConfig, ports[0], dsn, ports[1], fmt.Sprintf(upstream, l.URL), taxpayer, settings, access.HashToken(demoToken))
+		if err := os.WriteFile(in.config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.instances = append(r.instances, in)
 	}
 	return r
 }
@@ -96,7 +119,8 @@ func newCrashRig(t *testing.T, sim *sandbox.Sandbox, h http.Handler, taxpayer, u
 func (r *crashRig) call(client *http.Client, irn string) (final bool) {
 	r.calls.Add(1)
 	a := told{code: "none"}
-	resp, err := client.Post(r.url, soapType, strings.NewReader(envelope(r.taxpayer, irn)))
+	url := r.instances[rand.IntN(len(r.instances))].url
+	resp, err := client.Post(url, soapType, strings.NewReader(envelope(r.taxpayer, irn)))
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(resp.Body)
@@ -182,11 +206,12 @@ func (r *crashRig) document(n int64) string {
 
 func refused(irn string) bool { return strings.ContainsAny(irn[63:], "37bf") }
 
-// run lets callers cancel documents while the bridge is killed, then lets everything come to rest.
-func (r *crashRig) run(kills, workers int) {
+// run lets callers cancel documents while hit strikes again and again, then lets everything come to rest.
+func (r *crashRig) run(hits, workers int, hit func()) {
 	r.Helper()
-	p := spawn(r.T, "serve", "-c", r.config)
-	p.await(r.ready)
+	for _, i := range r.instances {
+		i.start(r.T)
+	}
 	stop := make(chan struct{})
 	var issued atomic.Int64
 	wg := r.callers(workers, func() (string, bool) {
@@ -199,18 +224,26 @@ func (r *crashRig) run(kills, workers int) {
 	})
 	done := make(chan struct{})
 	go func() { r.trouble(stop); close(done) }()
-	for range kills {
+	for range hits {
 		time.Sleep(time.Duration(50+rand.IntN(500)) * time.Millisecond)
-		p.kill()
-		p = spawn(r.T, "serve", "-c", r.config)
-		p.await(r.ready)
+		hit()
 	}
 	close(stop)
 	<-done
 	wg.Wait()
-	p.terminate()
+	for _, i := range r.instances {
+		i.process.terminate()
+	}
 	r.verify(int(issued.Load()))
-	r.Logf("%d kills, %d documents, %d calls, %d attempts at the authority", kills, issued.Load(), r.calls.Load(), r.attempts())
+	r.Logf("%d hits, %d documents, %d calls, %d attempts at the authority", hits, issued.Load(), r.calls.Load(), r.attempts())
+}
+
+// killOne kills any one instance and starts it again.
+func (r *crashRig) killOne() {
+	r.Helper()
+	i := r.instances[rand.IntN(len(r.instances))]
+	i.process.kill()
+	i.start(r.T)
 }
 
 func (r *crashRig) attempts() (n int) {
@@ -273,7 +306,7 @@ func (r *crashRig) verifyAnswers(irn string, all []told, want string, doc sandbo
 // verifyJournal: every document came to a final, true end.
 func (r *crashRig) verifyJournal(documents int) {
 	r.Helper()
-	j, err := journal.Open(r.Context(), "sqlite:"+filepath.Join(filepath.Dir(r.config), "bridge.db"), journal.Options{})
+	j, err := journal.OpenReader(r.Context(), r.journal)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -297,11 +330,18 @@ func TestCrash(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped in short mode: the crash harness takes some seconds")
 	}
+	r := clearTaxRig(t, 1, "")
+	r.run(*kills, 16, r.killOne)
+}
+
+// clearTaxRig is a rig in front of ClearTax, whose token is static: it may be restarted as often as one likes.
+func clearTaxRig(t *testing.T, n int, dsn string) *crashRig {
+	t.Helper()
 	sim := cleartax.DemoIndia(cleartax.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 1000, NoBodies: true}})
-	r := newCrashRig(t, sim.Sandbox, sim, cleartax.DemoGSTIN, fmt.Sprintf(
+	r := newCrashRig(t, n, dsn, sim.Sandbox, sim, cleartax.DemoGSTIN, fmt.Sprintf(
 		"    kind: cleartax-in\n    base_url: %%s\n    token: %q\n    timeout: 3s\n    lookup_timeout: 2s\n", cleartax.DemoToken), "", nil)
 	r.state = cleartax.Active
-	r.run(*kills, 16)
+	return r
 }
 
 // The same with NIC's sessions and its limit of logins on: after a restart the bridge logs in again, and when the
@@ -311,12 +351,12 @@ func TestCrashWithLoginLimits(t *testing.T) {
 		t.Skip("skipped in short mode: the crash harness takes some seconds")
 	}
 	sim := nic.Demo(nic.Options{AutoSeed: true, AuthLimit: 5, Options: sandbox.Options{KeepCalls: 1000, NoBodies: true}})
-	r := newCrashRig(t, sim.Sandbox, sim, nic.DemoGSTIN, fmt.Sprintf(
+	r := newCrashRig(t, 1, "", sim.Sandbox, sim, nic.DemoGSTIN, fmt.Sprintf(
 		"    kind: nic\n    base_url: %%s\n    client_id: %q\n    client_secret: %q\n    public_key: file:nic.pem\n    timeout: 3s\n    lookup_timeout: 2s\n",
 		nic.DemoClientID, nic.DemoClientSecret),
 		fmt.Sprintf("    username: %q\n    password: %q\n", nic.DemoUser, nic.DemoPassword), map[string]string{"nic.pem": sim.PublicKeyPEM()})
 	r.state = "ACT"
-	r.run(3, 8)
+	r.run(3, 8, r.killOne)
 	for _, c := range sim.Calls() {
 		if c.Operation == sandbox.Auth && c.Status == http.StatusTooManyRequests {
 			t.Error("the authority had to refuse a login")

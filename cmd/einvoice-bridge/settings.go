@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
@@ -18,6 +20,19 @@ func serviceConfig(f *config.File) bridge.Config {
 		ReplyWithin: f.ReplyWithin.D(), CarryOutWithin: f.CarryOutWithin.D(), RepeatRefusalsAfter: f.RepeatRefusalsAfter.D(),
 		AlreadyCancelled: bridge.AlreadyPolicy(f.AlreadyCancelled), AlreadyMessage: f.AlreadyMessage,
 	}
+}
+
+// settleTime is how long a send of an instance that is no longer heard of may still be under way: the longest call and
+// time for the authority to settle.
+func settleTime(f *config.File) time.Duration {
+	var longest time.Duration
+	for _, t := range f.Upstreams {
+		longest = max(longest, cmp.Or(t.Timeout.D(), 30*time.Second))
+	}
+	for _, t := range f.Taxpayers {
+		longest = max(longest, t.Settings.Timeout.D())
+	}
+	return longest + 15*time.Second
 }
 
 func accessConfig(f *config.File) access.Config {
