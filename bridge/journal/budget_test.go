@@ -17,35 +17,39 @@ import (
 // Never more than Limit in any window of length Per, whatever the rhythm of the asking and across restarts; and
 // whoever waits as long as told gets his turn.
 func TestBudgetWindow(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		limit := rapid.IntRange(1, 5).Draw(r, "limit")
-		steps := rapid.SliceOfN(rapid.IntRange(0, 90_000), 5, 25).Draw(r, "ms") // 90 s: more than the window
-		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, sqliteDSN(t))
-			rate := bridge.Rate{Key: "client", Limit: limit, Per: time.Minute}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, sqliteDSN(t))
+		n := 0
+		rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) {
+			n++
+			rate := bridge.Rate{Key: fmt.Sprint(n), Limit: rapid.IntRange(1, 5).Draw(r, "limit"), Per: time.Minute}
+			pauses := rapid.SliceOfN(rapid.IntRange(0, 20_000/rate.Limit), 5, 25).Draw(r, "ms")
+			if n%20 == 0 {
+				b.restart()
+			}
 			var sent []time.Time
-			for i, ms := range steps {
-				time.Sleep(time.Duration(ms%20_000) * time.Millisecond / time.Duration(limit))
-				if ms > 80_000 {
-					b.restart()
-				}
+			for i, ms := range pauses {
+				time.Sleep(time.Duration(ms) * time.Millisecond)
 				wait, err := b.Take(t.Context(), rate)
 				if err != nil {
-					t.Fatal(err)
+					r.Fatal(err)
 				}
 				if wait > 0 && i%2 == 0 { // wait as told
 					time.Sleep(wait)
 					if wait, err = b.Take(t.Context(), rate); wait > 0 || err != nil {
-						t.Fatalf("told to wait, and then to wait %s more (%v)", wait, err)
+						r.Fatalf("told to wait, and then to wait %s more (%v)", wait, err)
 					}
 				}
 				if wait == 0 {
 					sent = append(sent, time.Now())
 				}
+				if n%20 == 0 && i == len(pauses)/2 {
+					b.restart()
+				}
 			}
-			for i := limit; i < len(sent); i++ {
-				if d := sent[i].Sub(sent[i-limit]); d <= rate.Per {
-					t.Fatalf("%d sends within %s", limit+1, d)
+			for i := rate.Limit; i < len(sent); i++ {
+				if d := sent[i].Sub(sent[i-rate.Limit]); d <= rate.Per {
+					r.Fatalf("%d sends within %s", rate.Limit+1, d)
 				}
 			}
 		})

@@ -91,3 +91,6 @@ func (j *Journal) HoldNext() (release func()) {
 
 // Queued is how many writes wait for the next commit.
 func (j *Journal) Queued() int { return len(j.writers[0].queue) }
+
+// Forget drops a lease from memory only.
+func (j *Journal) Forget(e bridge.Entry) { j.leases.drop(e.Key, e.Taxpayer) }

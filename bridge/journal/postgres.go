@@ -99,7 +99,7 @@ func (j *Journal) migratePostgres(ctx context.Context, c *pgx.ConnConfig) error 
 	c.RuntimeParams["statement_timeout"], c.RuntimeParams["lock_timeout"] = "0", "0"
 	db := stdlib.OpenDB(*c)
 	defer db.Close()
-	turns, err := lock.NewPostgresSessionLocker()
+	turns, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // asks every second, 120 times
 	if err != nil {
 		return err
 	}

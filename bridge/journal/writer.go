@@ -169,8 +169,12 @@ func (w *writer) try(ops []*op) (retry, doubt bool) {
 		defer cancel()
 	}
 	t := &tx{w: w, ctx: ctx}
-	t.err = w.connect(ctx)
-	t.exec(w.begin)
+	used := w.conn != nil
+	if t.start(); t.err != nil && used && w.shared { // the connection broke while nobody used it
+		w.drop()
+		t.err = nil
+		t.start()
+	}
 	for _, o := range ops {
 		if t.err == nil {
 			o.err = o.run(t)
@@ -200,12 +204,13 @@ func (w *writer) fail(ops []*op, err error) {
 	}
 }
 
-func (w *writer) connect(ctx context.Context) (err error) {
-	if w.conn == nil {
-		w.stmts = map[string]*sql.Stmt{}
-		w.conn, err = w.db.Conn(ctx)
+// start begins the transaction, on a new connection if there is none.
+func (t *tx) start() {
+	if t.w.conn == nil {
+		t.w.stmts = map[string]*sql.Stmt{}
+		t.w.conn, t.err = t.w.db.Conn(t.ctx)
 	}
-	return err
+	t.exec(t.w.begin)
 }
 
 // rollback leaves the connection clean, or gives it up.
