@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -15,10 +16,22 @@ type Options struct {
 	// Ready says why the bridge should get no traffic, or nil: journal not writable, shutting down.
 	Ready   func(ctx context.Context) error
 	Version string
+
+	Records   Records
+	Upstreams func(ctx context.Context) []Upstream
+	Callers   []Caller
+	Settings  []Setting
+	// NewToken makes an access token and the hash that it is kept by.
+	NewToken func() (token, hash string)
+	// SignIn lets operators in; nil lets in everybody who reaches the listener.
+	SignIn SignIn
+	// Log hears who changed what.
+	Log *slog.Logger
 }
 
 // New returns the console's handler.
 func New(o Options) http.Handler {
+	o.Metrics.Register(state{o.Records, o.Upstreams})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics.registry, promhttp.HandlerOpts{Registry: o.Metrics.registry}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +46,7 @@ func New(o Options) http.Handler {
 		}
 		status(w, http.StatusOK, map[string]string{"status": "ready"})
 	})
+	mux.Handle("/", newPages(o))
 	return mux
 }
 
@@ -42,7 +56,7 @@ func status(w http.ResponseWriter, code int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the reader has gone; nobody is left to tell
 }
 
-// NewServer gives the handler a server with every timeout set; the console's requests are short.
+// NewServer gives the handler a server with every timeout set; the console's requests are short, exports excepted.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr: addr, Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,

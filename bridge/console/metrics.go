@@ -13,6 +13,8 @@ import (
 // upstreams, outcome classes, HTTP status classes.
 type Metrics struct {
 	registry *prometheus.Registry
+	load     func() bridge.Load
+	recent   recents
 
 	calls        *prometheus.CounterVec
 	seconds      *prometheus.HistogramVec
@@ -40,7 +42,7 @@ func NewMetrics(load func() bridge.Load) *Metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), load: load,
 		calls: counter("einvoice_calls_total", "Answered calls by what the caller was told and where the answer came from.",
 			"caller", "upstream", "class", "how"),
 		seconds: histogram("einvoice_call_seconds", "Time of a call by phase: total, journal, wire, queue.", "upstream", "phase"),
@@ -85,6 +87,7 @@ func (m *Metrics) Answered(r bridge.CallReport) {
 func (m *Metrics) Attempted(r bridge.AttemptReport) {
 	m.attempts.WithLabelValues(r.Upstream, string(r.Attempt), r.Class.String(), statusClass(r.HTTPStatus)).Inc()
 	m.wire.WithLabelValues(r.Upstream, string(r.Attempt)).Observe(r.Took.Seconds())
+	m.recent.add(r)
 }
 
 // Alarm counts one alarm.

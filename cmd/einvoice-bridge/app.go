@@ -27,6 +27,7 @@ type app struct {
 	journal  *journal.Journal
 	service  *bridge.Service
 	server   *server.Server
+	shared   *upstream.Shared
 	ups      map[string]bridge.Upstream // by taxpayer
 	console  *http.Server
 	consoleL net.Listener // nil: no console
@@ -50,9 +51,9 @@ func (a *app) wire(ctx context.Context) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
-	shared := upstream.NewShared(a.journal, a.log)
+	a.shared = upstream.NewShared(a.journal, a.log)
 	var problems config.Problems
-	a.ups, problems = buildUpstreams(f, shared, a.log)
+	a.ups, problems = buildUpstreams(f, a.shared, a.log)
 	if len(problems) > 0 {
 		return problems
 	}
@@ -85,10 +86,14 @@ func (a *app) bindConsole(metrics *console.Metrics) (err error) {
 	if addr == "" || addr == "off" {
 		return nil
 	}
+	options, err := a.consoleOptions(metrics)
+	if err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
 	if a.consoleL, err = net.Listen("tcp", addr); err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
-	a.console = console.NewServer(addr, console.New(console.Options{Metrics: metrics, Ready: a.ready, Version: buildVersion()}))
+	a.console = console.NewServer(addr, console.New(options))
 	return nil
 }
 

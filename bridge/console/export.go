@@ -1,0 +1,121 @@
+package console
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// Row is an entry as exports show it. Times are UTC, RFC 3339; the cancel date is the authority's own text.
+type Row struct {
+	ID         int64  `json:"id"`
+	Created    string `json:"created"`
+	Updated    string `json:"updated"`
+	Document   string `json:"document"`
+	Space      string `json:"space"`
+	Taxpayer   string `json:"taxpayer"`
+	Upstream   string `json:"upstream"`
+	Caller     string `json:"caller"`
+	Ref        string `json:"ref"`
+	Reason     string `json:"reason"`
+	Remarks    string `json:"remarks,omitempty"`
+	State      string `json:"state"`
+	Outcome    string `json:"outcome"`
+	Code       string `json:"code,omitempty"`
+	Message    string `json:"message,omitempty"`
+	CancelDate string `json:"cancel_date,omitempty"`
+	DateSource string `json:"date_source,omitempty"`
+	Sends      int    `json:"sends"`
+	Lookups    int    `json:"lookups"`
+	NextLookup string `json:"next_lookup,omitempty"`
+}
+
+// NewRow puts an entry into a row.
+func NewRow(e bridge.Entry) Row {
+	r := Row{
+		ID: e.ID, Created: stamp(e.Created), Updated: stamp(e.Updated), Document: e.Key.Document, Space: e.Key.Space,
+		Taxpayer: e.Taxpayer, Upstream: e.Upstream, Caller: e.Caller, Ref: e.Ref, Reason: string(e.Reason), Remarks: e.Remarks,
+		State: string(e.State), Outcome: e.Outcome.Class.String(), Code: e.Outcome.Code, Message: e.Outcome.Message,
+		CancelDate: e.Outcome.Date, DateSource: string(e.Outcome.DateSource), NextLookup: stamp(e.NextLookup),
+	}
+	for _, a := range e.Attempts {
+		switch a.Kind {
+		case bridge.SendCancel:
+			r.Sends++
+		case bridge.AskState:
+			r.Lookups++
+		}
+	}
+	return r
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+var csvHeader = []string{
+	"id", "created", "updated", "document", "space", "taxpayer", "upstream", "caller", "ref", "reason", "remarks", "state",
+	"outcome", "code", "message", "cancel_date", "date_source", "sends", "lookups", "next_lookup",
+}
+
+func (r Row) fields() []string {
+	all := []string{
+		strconv.FormatInt(r.ID, 10), r.Created, r.Updated, r.Document, r.Space, r.Taxpayer, r.Upstream, r.Caller, r.Ref, r.Reason, r.Remarks,
+		r.State, r.Outcome, r.Code, r.Message, r.CancelDate, r.DateSource, strconv.Itoa(r.Sends), strconv.Itoa(r.Lookups), r.NextLookup,
+	}
+	for i, s := range all {
+		all[i] = harmless(s)
+	}
+	return all
+}
+
+// harmless keeps a spreadsheet from running a caller's text as a formula.
+func harmless(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// WriteCSV writes a header and a line for each entry. A cell that a spreadsheet would take for a formula begins with
+// an apostrophe.
+func WriteCSV(w io.Writer, entries iter.Seq2[bridge.Entry, error]) error {
+	c := csv.NewWriter(w)
+	if err := c.Write(csvHeader); err != nil {
+		return err
+	}
+	for e, err := range entries {
+		if err != nil {
+			return err
+		}
+		if err := c.Write(NewRow(e).fields()); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// WriteJSON writes one JSON object a line for each entry.
+func WriteJSON(w io.Writer, entries iter.Seq2[bridge.Entry, error]) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for e, err := range entries {
+		if err != nil {
+			return err
+		}
+		if err := enc.Encode(NewRow(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

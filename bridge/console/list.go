@@ -1,0 +1,193 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"html/template"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+const pageSize = 50
+
+// listing is one page of cancellations that a filter lets through.
+type listing struct {
+	Form      url.Values
+	Entries   []bridge.Entry
+	Older     template.URL // the next page; empty on the last
+	Newest    template.URL // empty on the newest page
+	CSV       template.URL
+	Callers   []string
+	Upstreams []string
+	Ends      []end
+}
+
+// end is a choice of the form's outcome field: a class, or a state that filters otherwise.
+type end struct{ Value, Word string }
+
+var ends = []end{
+	{"", "any"}, {"open", "not known yet"}, {"waiting", "waiting its turn"}, {"told_otherwise", "caller was told otherwise"},
+	{"cancelled", "cancelled"}, {"refused", "refused"}, {"not_applied", "not carried out"}, {"misconfigured", "misconfigured"},
+}
+
+func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
+	form := shownFields(r.URL.Query())
+	f, err := filterOf(form)
+	if err != nil {
+		return err
+	}
+	f.Limit = pageSize + 1
+	entries, err := p.firstOf(r, &f)
+	if err != nil {
+		return err
+	}
+	l := listing{Form: form, Callers: names(p.Callers), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
+	l.CSV = address("/cancellations.csv", form, 0)
+	if f.Before > 0 {
+		l.Newest = address("/cancellations", form, 0)
+	}
+	if l.Entries = entries; len(entries) > pageSize {
+		l.Entries = entries[:pageSize]
+		l.Older = address("/cancellations", form, l.Entries[pageSize-1].ID)
+	}
+	return p.render(w, r, http.StatusOK, "list", page{Title: "Cancellations", Tab: "/cancellations", Body: l})
+}
+
+// address is a page of what the form filters, from below an entry on.
+func address(path string, form url.Values, before int64) template.URL {
+	q := maps.Clone(form)
+	if q.Del("before"); before > 0 {
+		q.Set("before", strconv.FormatInt(before, 10))
+	}
+	return template.URL(path + "?" + q.Encode())
+}
+
+// firstOf lists with the document id as it was typed, else in the letter case that its authority writes ids in.
+func (p *pages) firstOf(r *http.Request, f *bridge.Filter) (entries []bridge.Entry, err error) {
+	typed := f.Document
+	for _, spelt := range slices.Compact([]string{typed, strings.ToLower(typed), strings.ToUpper(typed)}) {
+		f.Document = spelt
+		if entries, err = p.Records.List(r.Context(), *f); err != nil || len(entries) > 0 {
+			return entries, err
+		}
+	}
+	f.Document = typed
+	return nil, nil
+}
+
+// find takes whatever stands on the note of who asks: a document id, the beginning of one, a reference.
+func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
+	what := strings.TrimSpace(r.URL.Query().Get("q"))
+	if what == "" {
+		http.Redirect(w, r, "/cancellations", http.StatusSeeOther)
+		return nil
+	}
+	for _, spelt := range slices.Compact([]string{what, strings.ToLower(what), strings.ToUpper(what)}) {
+		_, err := p.Records.Show(r.Context(), spelt)
+		if err == nil {
+			http.Redirect(w, r, "/show?of="+url.QueryEscape(spelt), http.StatusSeeOther)
+			return nil
+		}
+		if !errors.Is(err, bridge.ErrNoEntry) {
+			return err
+		}
+	}
+	http.Redirect(w, r, "/cancellations?document="+url.QueryEscape(what), http.StatusSeeOther)
+	return nil
+}
+
+var filterFields = []string{"document", "caller", "taxpayer", "upstream", "end", "since", "until", "before"}
+
+// shownFields keeps the fields that filter and hold something.
+func shownFields(v url.Values) url.Values {
+	form := url.Values{}
+	for _, k := range filterFields {
+		if s := strings.TrimSpace(v.Get(k)); s != "" {
+			form.Set(k, s)
+		}
+	}
+	return form
+}
+
+func filterOf(form url.Values) (f bridge.Filter, err error) {
+	f.Document, f.Caller, f.Upstream = form.Get("document"), form.Get("caller"), form.Get("upstream")
+	f.Taxpayer = strings.ToUpper(form.Get("taxpayer"))
+	switch v := form.Get("end"); v {
+	case "":
+	case "open":
+		f.Open = true
+	case "waiting":
+		f.Waiting = true
+	case "told_otherwise":
+		f.ToldOtherwise = true
+	default:
+		if f.Class, err = bridge.ParseClass(v); err != nil {
+			return f, mistake{http.StatusBadRequest, "The outcome " + strconv.Quote(v) + " does not exist."}
+		}
+	}
+	if f.Before, err = strconv.ParseInt(cmp.Or(form.Get("before"), "0"), 10, 64); err != nil {
+		return f, mistake{http.StatusBadRequest, "The page's address is damaged; search again."}
+	}
+	if f.Since, err = moment(form.Get("since")); err == nil {
+		f.Until, err = moment(form.Get("until"))
+	}
+	return f, err
+}
+
+// moment reads what a browser's date and time field sends, and what people type where it is a plain text field.
+func moment(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write 2006-01-02 15:04."}
+}
+
+// mostExported bounds a CSV from the browser; the journal export command knows no bound.
+const mostExported = 100_000
+
+func (p *pages) csv(w http.ResponseWriter, r *http.Request) error {
+	f, err := filterOf(shownFields(r.URL.Query()))
+	if err != nil {
+		return err
+	}
+	f.Limit = 1
+	if _, err := p.firstOf(r, &f); err != nil { // settles the spelling, and fails while an answer can still say so
+		return err
+	}
+	f.Limit = mostExported
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="cancellations.csv"`)
+	if err := WriteCSV(w, p.Records.Export(r.Context(), f)); err != nil {
+		p.Log.Error("console: export broke off: " + err.Error())
+		panic(http.ErrAbortHandler) // so that the reader notices
+	}
+	return nil
+}
+
+func names(callers []Caller) []string {
+	all := make([]string, len(callers))
+	for i, c := range callers {
+		all[i] = c.Name
+	}
+	return all
+}
+
+func upstreamNames(ups []Upstream) []string {
+	all := make([]string, len(ups))
+	for i, u := range ups {
+		all[i] = u.Name
+	}
+	return all
+}

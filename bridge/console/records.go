@@ -1,0 +1,63 @@
+package console
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+// Records is what the console reads of the journal, and the little that it changes in it.
+type Records interface {
+	// List gives a page of entries without their exchanges, Export all of them; newest first.
+	List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, error)
+	Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error]
+	// Show finds stories by an entry's id, a document's or a call's reference; bridge.ErrNoEntry when there is none.
+	Show(ctx context.Context, what string) ([]bridge.Story, error)
+	Stats(ctx context.Context) (bridge.Stats, error)
+	Counts(ctx context.Context, since, until time.Time, step time.Duration) ([]bridge.Count, error)
+
+	Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string) (bridge.Entry, error)
+	Withdraw(ctx context.Context, id int64, by string) (bridge.Entry, error)
+	// LookUpSoon has a doubtful entry looked up within seconds, by whichever instance comes to it.
+	LookUpSoon(ctx context.Context, id int64) error
+
+	Issue(ctx context.Context, t bridge.Token) error
+	Issued(ctx context.Context) ([]bridge.Token, error)
+	Revoke(ctx context.Context, hash string) error
+}
+
+// Upstream is the state of one configured upstream in this process, all its credentials together.
+type Upstream struct {
+	Name, Kind, Environment string
+	Taxpayers               int
+	Guards                  int // doors that a breaker watches, one for each set of credentials
+	Open, HalfOpen, Trips   int // of these breakers
+	Sessions                int // held now
+	SessionUntil            time.Time
+	Logins, LoginsFailed    uint64
+	LoginError              string        // of the last login that failed; no secret
+	Gates                   []bridge.Gate // shut ones
+	Rate                    bridge.Rate   // of cancels; zero Limit: none
+	Left                    int           // sends that Rate has room for now
+}
+
+// Caller is one configured caller.
+type Caller struct {
+	Name         string
+	AllTaxpayers bool
+	Taxpayers    []string
+	Tokens       int // in the configuration
+	Login        bool
+	Addresses    []string
+	InFlight     int
+	PerMinute    int
+}
+
+// Setting is one line of the effective configuration, its secrets masked.
+type Setting struct{ Path, Value string }
+
+// SignIn looks at a user name and password. wait is set when too many were wrong and this one wasn't looked at.
+type SignIn func(ctx context.Context, username, password string, from netip.Addr) (ok bool, wait time.Duration)

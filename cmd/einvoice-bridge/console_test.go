@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+)
+
+// The settings that the console shows are complete, and hold no secret however it was written.
+func TestEffectiveSettingsHideSecrets(t *testing.T) {
+	_, path := sandboxed(t, func(text string) string {
+		text = strings.Replace(text, "  nic:\n", "  nic:\n    headers: {X-Api-Key: header-secret}\n", 1)
+		return "alarms: {webhook: \"https://hooks.example/services/webhook-secret\"}\n" + text
+	})
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Journal = "postgres://bridge:dsn-secret@db/einvoice"
+	var b strings.Builder
+	for _, s := range effective(f) {
+		fmt.Fprintf(&b, "%s = %s\n", s.Path, s.Value)
+	}
+	for _, want := range []string{
+		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
+		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (set, hidden)\n", "callers.erp.taxpayers = all\n",
+		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	for _, secret := range append(demoSecrets(t, path), "header-secret", "webhook-secret", "dsn-secret", access.HashToken(demoToken)) {
+		if strings.Contains(b.String(), secret) {
+			t.Errorf("%q shows", secret)
+		}
+	}
+	if t.Failed() {
+		t.Log(b.String())
+	}
+}
+
+// demoSecrets are all secrets of a configuration file, by their keys.
+func demoSecrets(t *testing.T, path string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "client_secret", "password", "token":
+			all = append(all, strings.Trim(value, `"`))
+		}
+	}
+	if len(all) < 8 {
+		t.Fatalf("only %d secrets in the demo's configuration", len(all))
+	}
+	return append(all, demoToken)
+}
+
+// The console's one operator is let in by name and password, and guessing is slowed down.
+func TestSignIn(t *testing.T) {
+	in, err := signIn(config.Console{Username: "admin", Password: config.Secret(access.HashPassword("correct horse"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, here := context.Background(), netip.MustParseAddr("192.0.2.1")
+	if ok, _ := in(ctx, "admin", "correct horse", here); !ok {
+		t.Error("is not let in")
+	}
+	for _, c := range [][2]string{{"admin", "wrong"}, {"root", "correct horse"}, {"admin", ""}} {
+		if ok, _ := in(ctx, c[0], c[1], here); ok {
+			t.Errorf("%v is let in", c)
+		}
+	}
+	slowed := false
+	for range 30 {
+		if _, wait := in(ctx, "admin", "guess", here); wait > 0 {
+			slowed = true
+			break
+		}
+	}
+	if !slowed {
+		t.Error("thirty guesses are not slowed down")
+	}
+	if in, err := signIn(config.Console{}); in != nil || err != nil {
+		t.Error("a log-in that is not configured")
+	}
+}
+
+// Each upstream's health finds the guards and sessions of its own credentials, whichever the adapter hangs them on.
+func TestUpstreamHealth(t *testing.T) {
+	sims, path := sandboxed(t, nil)
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, s := range sims {
+		if _, err := post(a.server.PublicURL+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &health{file: f, shared: a.shared, journal: a.journal}
+	for _, u := range h.all(t.Context()) {
+		sessions := map[string]int{"nic": 1, "myinvois": 1, "invx": 1, "mastersindia": 1}[u.Kind]
+		if u.Guards == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
+			t.Errorf("%+v", u)
+		}
+		if u.Rate.Limit > 0 && u.Left != u.Rate.Limit-1 {
+			t.Errorf("%s: %d of %d left after one send", u.Name, u.Left, u.Rate.Limit)
+		}
+	}
+}

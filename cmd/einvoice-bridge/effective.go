@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/console"
+)
+
+// effective is the configuration as it works, line by line, for the console. Of what may hold a secret only the fact
+// shows that it is there: static headers and query values can be keys, an address can be a capability.
+func effective(f *config.File) []console.Setting {
+	var d describer
+	d.value("", reflect.ValueOf(*f))
+	return d.lines
+}
+
+type describer struct{ lines []console.Setting }
+
+// hiddenKeys are settings whose values are not shown, wherever they stand.
+var hiddenKeys = []string{"headers", "call_headers", "query", "tokens", "webhook"}
+
+func (d *describer) add(path, value string) {
+	d.lines = append(d.lines, console.Setting{Path: path, Value: value})
+}
+
+func (d *describer) value(path string, v reflect.Value) {
+	switch x := v.Interface().(type) {
+	case config.Secret:
+		if x != "" {
+			d.add(path, "(hidden)")
+		}
+		return
+	case config.Duration:
+		switch days := x.D() / (24 * time.Hour); {
+		case x == 0:
+		case x.D() == days*24*time.Hour:
+			d.add(path, fmt.Sprintf("%dd", days))
+		default:
+			d.add(path, x.D().String())
+		}
+		return
+	case config.Names:
+		if x.All {
+			d.add(path, "all")
+		} else {
+			d.add(path, strings.Join(x.List, ", "))
+		}
+		return
+	}
+	switch {
+	case v.IsZero():
+	case hidden(path):
+		d.add(path, fmt.Sprintf("(%s hidden)", counted(v)))
+	case v.Kind() == reflect.Pointer:
+		d.value(path, v.Elem())
+	case v.Kind() == reflect.Struct:
+		d.fields(path, v)
+	case v.Kind() == reflect.Map:
+		d.entries(path, v)
+	case v.Kind() == reflect.Slice:
+		d.items(path, v)
+	default:
+		d.add(path, shown(path, fmt.Sprint(v.Interface())))
+	}
+}
+
+func (d *describer) fields(path string, v reflect.Value) {
+	for i := range v.NumField() {
+		name, opt, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case opt == "inline":
+			d.value(path, v.Field(i))
+		case name != "":
+			d.value(under(path, name), v.Field(i))
+		}
+	}
+}
+
+func (d *describer) entries(path string, v reflect.Value) {
+	by := map[string]reflect.Value{}
+	for k, e := range v.Seq2() {
+		by[k.String()] = e
+	}
+	for _, k := range slices.Sorted(maps.Keys(by)) {
+		d.value(under(path, k), by[k])
+	}
+}
+
+func (d *describer) items(path string, v reflect.Value) {
+	if v.Type().Elem().Kind() == reflect.String {
+		d.add(path, strings.Join(v.Convert(reflect.TypeFor[[]string]()).Interface().([]string), ", "))
+		return
+	}
+	for i := range v.Len() {
+		d.value(under(path, fmt.Sprint(i)), v.Index(i))
+	}
+}
+
+func under(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func hidden(path string) bool {
+	return slices.Contains(hiddenKeys, path[strings.LastIndexByte(path, '.')+1:])
+}
+
+func counted(v reflect.Value) string {
+	if v.Kind() == reflect.Map || v.Kind() == reflect.Slice {
+		return fmt.Sprint(v.Len())
+	}
+	return "set,"
+}
+
+// shown shortens certificates and saved files, and takes passwords out of addresses.
+func shown(path, s string) string {
+	switch {
+	case path == "journal":
+		return withoutPassword(s)
+	case strings.Contains(s, "\n"), len(s) > 300:
+		return fmt.Sprintf("(%d bytes)", len(s))
+	}
+	if u, err := url.Parse(s); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return s
+}
