@@ -105,16 +105,23 @@ type bench struct {
 	wrap      func(bridge.Journal) bridge.Journal
 }
 
-// run sets a bench up inside a synctest bubble and tears it down.
-func run(t *testing.T, test func(b *bench), change ...func(*bench)) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, seen: &observed{}, path: filepath.Join(t.TempDir(), "j.db"), cfg: bridge.DefaultConfig()}
-		b.authority = &authority{running: map[string]int{}, profile: &bridge.Profile{
+// newBench makes a bench that is not open yet.
+func newBench(t *testing.T) *bench {
+	return &bench{
+		T: t, seen: &observed{}, path: filepath.Join(t.TempDir(), "j.db"), cfg: bridge.DefaultConfig(),
+		authority: &authority{running: map[string]int{}, profile: &bridge.Profile{
 			Name: "nic", Kind: "nic", Space: "irp", Zone: time.FixedZone("IST", 19800), Credential: "cred",
 			LookupWindow: 48 * time.Hour, CallTimeout: 30 * time.Second, LookupTimeout: 10 * time.Second,
 			Rules: bridge.Rules{Document: "irn", Remarks: "utf16max=100", Normal: strings.ToLower,
 				Refusal: func(field, rule string) (string, string) { return "2142", "2142: " + field + " " + rule }},
-		}}
+		}},
+	}
+}
+
+// run sets a bench up inside a synctest bubble and tears it down.
+func run(t *testing.T, test func(b *bench), change ...func(*bench)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
 		for _, c := range change {
 			c(b)
 		}
