@@ -115,7 +115,7 @@ func (p page) Form() string {
 	return "unqualified"
 }
 
-// Particle is the XSD group of a response.
+// Particle is the XSD group of requests and responses: both or neither are unwrapped by Java's generators.
 func (p page) Particle() string {
 	if p.All {
 		return "all"

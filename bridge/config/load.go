@@ -124,8 +124,8 @@ func (l *loader) expand(n *yaml.Node) {
 }
 
 func (l *loader) expandValue(n *yaml.Node) {
-	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") {
-		return
+	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") || strings.HasPrefix(n.Value, "argon2id:") {
+		return // a password hash has dollar signs of its own
 	}
 	v := variable.ReplaceAllStringFunc(n.Value, func(s string) string {
 		switch {

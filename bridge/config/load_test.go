@@ -42,6 +42,7 @@ callers:
     tokens: ["sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
     taxpayers: [29AAFCD5862R000, C25845632020]
     reply_within: 25s
+    login: {username: u, password: argon2id:$argon2id$v=19$m=1$AA$BB}
 `
 
 func env(name string) (string, bool) {
@@ -73,6 +74,7 @@ func TestGoodFile(t *testing.T) {
 		{"two dollar signs are one", f.Upstreams["myinvois"].ClientSecret.Reveal(), "cost$5"},
 		{"a single listener", f.Listen[0].Address, "127.0.0.1:8080"},
 		{"days", f.Retain.D().String(), (400 * 24 * time.Hour).String()},
+		{"a password hash as it is printed", f.Callers["sap-pi"].Login.Password.Reveal(), "argon2id:$argon2id$v=19$m=1$AA$BB"},
 		{"a default", f.CarryOutWithin.D().String(), "30m0s"},
 	} {
 		if c.got != c.want {
@@ -138,7 +140,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 // A problem's text never shows a secret's value.
 func TestProblemsHideSecrets(t *testing.T) {
 	text := strings.Replace(good, "public_url:", "password: hunter2\npublic_url:", 1)
-	text = strings.Replace(text, "    login", "", 1) + "    login: {username: u, password: hunter2, client_secret: hunter3}\n"
+	text = strings.Replace(text, "password: argon2id:$argon2id$v=19$m=1$AA$BB", "password: hunter2, client_secret: hunter3", 1)
 	_, err := parse(t, text)
 	if err == nil || strings.Contains(err.Error(), "hunter") {
 		t.Errorf("got %v", err)
