@@ -23,7 +23,7 @@ const (
 		state = $9, class = $10, outcome = $11, updated = $12, next_lookup = $13, version = version + 1
 		WHERE id = $1 AND version = $2`
 	updateOutcome = `UPDATE entries SET state = $3, class = $4, outcome = $5, updated = $6, next_lookup = $7,
-		told = told | $8, version = version + 1 WHERE id = $1 AND version = $2`
+		told = $8, version = version + 1 WHERE id = $1 AND version = $2`
 )
 
 // Find reads the entry of a taxpayer's document, or ErrNoEntry.

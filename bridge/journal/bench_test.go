@@ -3,6 +3,7 @@
 package journal_test
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,98 @@ func call(b *testing.B, j *journal.Journal, n int64) {
 	}
 	if _, err := j.Finish(b.Context(), f); err != nil {
 		b.Error(err)
+	}
+}
+
+// BenchmarkList reads pages of 50 from a journal of a million entries.
+func BenchmarkList(b *testing.B) {
+	for engine, dsn := range map[string]func() string{
+		"sqlite":   func() string { return "sqlite:" + filepath.Join(b.TempDir(), "bridge.db") },
+		"postgres": func() string { return postgresJournal(b) },
+	} {
+		b.Run(engine, func(b *testing.B) {
+			dsn := dsn()
+			j, err := journal.Open(b.Context(), dsn, journal.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer j.Close()
+			million(b, engine, dsn)
+			middle := now.Add(500_000 * time.Second)
+			for _, c := range []struct {
+				name string
+				f    bridge.Filter
+			}{
+				{"newest", bridge.Filter{}},
+				{"page-in-the-middle", bridge.Filter{Before: 500_000}},
+				{"document-prefix-8", bridge.Filter{Document: "d0012345"}},
+				{"document-prefix-4", bridge.Filter{Document: "d001"}},
+				{"document-prefix-2", bridge.Filter{Document: "d0"}},
+				{"document-of-taxpayer", bridge.Filter{Document: "d001", Taxpayer: "T3"}},
+				{"taxpayer", bridge.Filter{Taxpayer: "T3", Before: 500_000}},
+				{"caller-rare", bridge.Filter{Caller: "rare"}},
+				{"upstream-common", bridge.Filter{Upstream: "nic", Before: 500_000}},
+				{"class-common", bridge.Filter{Class: bridge.Cancelled}},
+				{"class-rare", bridge.Filter{Class: bridge.Misconfigured, Caller: "sap"}},
+				{"open", bridge.Filter{Open: true}},
+				{"told-otherwise", bridge.Filter{ToldOtherwise: true}},
+				{"at-14:03", bridge.Filter{Since: middle, Until: middle.Add(time.Minute)}},
+			} {
+				b.Run(c.name, func(b *testing.B) {
+					for b.Loop() {
+						c.f.Limit = 50
+						if _, err := j.List(b.Context(), c.f); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+			b.Run("stats", func(b *testing.B) {
+				for b.Loop() {
+					if _, err := j.Stats(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// million fills the journal with entries of a second each, past its writer: most cancelled, one in a thousand open, one in ten told to
+// try again before that.
+func million(b *testing.B, engine, dsn string) {
+	b.Helper()
+	db, err := sql.Open(map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[engine], strings.TrimPrefix(dsn, "sqlite:"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	for _, query := range []string{
+		`WITH RECURSIVE c(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM c WHERE i < 1000000)
+		INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, state, class, outcome,
+			created, updated, expires, next_lookup, told, version)
+		SELECT 'irp', 'd' || substr(CAST(10000000 + i * 7919 % 10000000 AS TEXT), 2) || '0123456789012345678901234567890123456789012345678901234567890',
+			'T' || CAST(i % 5 AS TEXT), CASE WHEN i % 100 = 0 THEN 'myinvois' ELSE 'nic' END, 'r' || CAST(i AS TEXT),
+			CASE WHEN i % 200000 = 0 THEN 'rare' ELSE 'sap' END, 'irn', '1', 'remarks',
+			CASE WHEN i % 1000 = 0 THEN 'open' ELSE 'final' END,
+			CASE WHEN i % 1000 = 0 THEN 'unknown' WHEN i % 50000 = 1 THEN 'misconfigured' WHEN i % 20 = 1 THEN 'refused' ELSE 'cancelled' END,
+			'{"date":"2026-11-22 10:00:00"}', $1 + i * 1000000, $1 + i * 1000000, CAST($1 AS BIGINT), CASE WHEN i % 1000 = 0 THEN CAST($1 AS BIGINT) ELSE 0 END,
+			CASE WHEN i % 3000 = 10 THEN 2 ELSE 1 END, 1 FROM c`,
+		`INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
+			SELECT id, 'cancel', created, created, 'i', upstream, class, '{}' FROM entries WHERE created > $1`,
+		`INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how)
+			SELECT id, 'a' || ref, caller, taxpayer, space, '', 'irn', '1', '', created, 'not_applied', '{}', created, 'upstream'
+			FROM entries WHERE created > $1 AND id % 10 = 0`,
+		`INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how)
+			SELECT id, ref, caller, taxpayer, space, '', 'irn', '1', '', created, class, '{}', created, 'upstream'
+			FROM entries WHERE created > $1 AND id % 3000 <> 0`,
+	} {
+		if _, err := db.ExecContext(b.Context(), query, now.UnixMicro()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := db.ExecContext(b.Context(), map[string]string{"sqlite": "SELECT 1", "postgres": "VACUUM ANALYZE"}[engine]); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -14,14 +14,21 @@ const (
 	insertAsk = `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received,
 		class, told, told_at, how, soap_in, soap_out)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
-	tellEntry = `UPDATE entries SET told = told | $2 WHERE id = $1 AND told & $2 <> $2`
-	entryOf   = `SELECT id FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
+	tellEntry = `UPDATE entries SET told = told | $2, version = version + 1 WHERE id = $1 AND told <> $2`
+	// What counts is what a caller was told last: one who has asked again knows better.
+	retellEntry = `UPDATE entries SET told = (
+		SELECT COALESCE(max(CASE WHEN a.class = 'cancelled' THEN 1 ELSE 0 END), 0)
+			+ COALESCE(max(CASE WHEN a.class <> 'cancelled' THEN 2 ELSE 0 END), 0)
+		FROM asks a WHERE a.entry = $1 AND a.entry <> 0 AND a.how <> 'check' AND a.class IN ('cancelled', 'refused', 'not_applied')
+		AND NOT EXISTS (SELECT 1 FROM asks b WHERE b.entry = a.entry AND b.entry <> 0 AND b.caller = a.caller AND b.id > a.id
+			AND b.how <> 'check' AND b.class IN ('cancelled', 'refused', 'not_applied'))), version = version + 1 WHERE id = $1`
+	entryOf = `SELECT id FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
 )
 
 // Finish records evidence and gives back the entry as it now stands.
 func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
 	asks := encodeAsks(f.Asks)
-	result := encodeOutcome(f.Result)
+	result, mask := encodeOutcome(f.Result), toldMask(f.Asks)
 	var exchanges any
 	if len(f.Result.Exchanges) > 0 {
 		exchanges = encode(f.Result.Exchanges)
@@ -45,10 +52,13 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 				r.end(f)
 			}
 			merge(&r.Entry, f, held)
-			r.told = toldMask(f.Asks)
+			r.told |= mask
 			return nil
 		})
 		t.insertAsks(asks, f.Entry)
+		if rec != nil && rec.told == toldCancelled|toldNot && mask != 0 {
+			t.exec(retellEntry, f.Entry)
+		}
 		return err
 	}, nil)
 	if err != nil {
@@ -137,12 +147,13 @@ func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
 	}
 	rows := encodeAsks(asks)
 	err := j.write(ctx, asks[0].Key.Document, func(t *tx) error {
+		t.insertAsks(rows, 0)
 		for i, a := range asks {
-			if mask := toldMask(asks[i : i+1]); a.Entry != 0 && mask != 0 {
-				t.exec(tellEntry, a.Entry, mask)
+			mask := toldMask(asks[i : i+1])
+			if a.Entry != 0 && mask != 0 && t.exec(tellEntry, a.Entry, mask) == 1 {
+				t.exec(retellEntry, a.Entry)
 			}
 		}
-		t.insertAsks(rows, 0)
 		return nil
 	}, nil)
 	if err != nil {

@@ -16,13 +16,8 @@ const (
 	// clockSlack is how far Created may lag behind the order of IDs: concurrent calls, a clock that was set.
 	clockSlack = time.Minute
 
-	// What the index of the same condition finds: entries of which somebody was told the opposite at some time …
-	maybeOtherwise = `((class = 'cancelled' AND (told & 2) <> 0) OR (class IN ('refused', 'not_applied') AND (told & 1) <> 0))`
-	// … and those where it is the last that some caller was told. A caller who asked again knows the truth.
-	toldOtherwise = maybeOtherwise + ` AND EXISTS (SELECT 1 FROM asks a WHERE a.entry = entries.id AND a.entry <> 0
-		AND a.how <> 'check' AND (a.class = 'cancelled') <> (entries.class = 'cancelled') AND a.class IN ('cancelled', 'refused', 'not_applied')
-		AND NOT EXISTS (SELECT 1 FROM asks b WHERE b.entry = a.entry AND b.entry <> 0 AND b.caller = a.caller AND b.id > a.id
-			AND b.class IN ('cancelled', 'refused', 'not_applied') AND (b.class = 'cancelled') = (entries.class = 'cancelled')))`
+	// Worded as the index is.
+	toldOtherwise = `((class = 'cancelled' AND (told & 2) <> 0) OR (class IN ('refused', 'not_applied') AND (told & 1) <> 0))`
 )
 
 // List reads entries, newest first.
@@ -130,31 +125,44 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.parts, " AND ")
 }
 
+// conditions puts a filter into SQL. Only the most selective condition is worded so that its index serves: a database
+// without statistics would as soon walk through everything that one caller ever sent.
 func conditions(f bridge.Filter) *where {
 	w := &where{}
+	index := true // still free
 	if f.Document != "" {
 		w.add("document >= $%d", f.Document)
 		w.add("document < $%d", f.Document+"\U0010FFFF")
+		index = false
 	}
-	for _, c := range []struct{ column, value string }{{"caller", f.Caller}, {"taxpayer", f.Taxpayer}, {"upstream", f.Upstream}} {
-		if c.value != "" {
-			w.add(c.column+" = $%d", c.value)
+	for _, c := range []struct {
+		on        bool
+		condition string
+	}{
+		{f.Open, "state <> 'final' AND state = 'open'"},
+		{f.Waiting, "state <> 'final' AND state = 'accepted'"},
+		{f.ToldOtherwise, toldOtherwise},
+	} {
+		if c.on {
+			w.parts = append(w.parts, c.condition)
+			index = false
 		}
 	}
-	if f.Class != bridge.None { // in the text, so that the index of the rarer classes is used
+	if f.Class != bridge.None { // in the text, so that the partial index is seen to fit
 		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
-		if f.Class != bridge.Cancelled {
+		if f.Class != bridge.Cancelled && index {
 			w.parts = append(w.parts, "class NOT IN ('none', 'cancelled')")
+			index = false
 		}
 	}
-	if f.Open {
-		w.parts = append(w.parts, "state <> 'final' AND state = 'open'")
-	}
-	if f.Waiting {
-		w.parts = append(w.parts, "state <> 'final' AND state = 'accepted'")
-	}
-	if f.ToldOtherwise {
-		w.parts = append(w.parts, toldOtherwise)
+	for _, c := range []struct{ column, value string }{{"taxpayer", f.Taxpayer}, {"caller", f.Caller}, {"upstream", f.Upstream}} {
+		switch {
+		case c.value != "" && index:
+			w.add(c.column+" = $%d", c.value)
+			index = false
+		case c.value != "":
+			w.add(c.column+" || '' = $%d", c.value) // an expression: no index
+		}
 	}
 	if !f.Since.IsZero() {
 		w.add("created >= $%d", micros(f.Since))

@@ -15,7 +15,7 @@ import (
 type record struct {
 	bridge.Entry
 	version int64
-	told    int64 // bits to add to the column; not read
+	told    int64 // bits of toldCancelled and toldNot
 }
 
 // clone keeps what callers do with their copy out of ours.
@@ -26,7 +26,7 @@ func (r *record) clone() bridge.Entry {
 }
 
 const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
-	state, class, outcome, created, updated, expires, next_lookup, version`
+	state, class, outcome, created, updated, expires, next_lookup, told, version`
 
 func scanEntry(scan func(...any) error) (*record, error) {
 	var (
@@ -35,7 +35,7 @@ func scanEntry(scan func(...any) error) (*record, error) {
 		created, updated, expires, again int64
 	)
 	err := scan(&r.ID, &r.Key.Space, &r.Key.Document, &r.Taxpayer, &r.Upstream, &r.Ref, &r.Caller, &r.IRN, &r.Reason,
-		&r.Remarks, &r.State, &class, &outcome, &created, &updated, &expires, &again, &r.version)
+		&r.Remarks, &r.State, &class, &outcome, &created, &updated, &expires, &again, &r.told, &r.version)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,8 @@
 -- +goose Up
 -- Times are microseconds since 1970 UTC; 0 means "never" or "not yet".
 
--- One row per taxpayer's wish to cancel one document. version counts changes of the row and of its attempts.
--- told collects what callers were told about it: 1 cancelled, 2 refused or not applied.
+-- One row per taxpayer's wish to cancel one document. version counts changes of the row and of its attempts. told is
+-- what callers were told last, each for himself, as bits: 1 some heard cancelled, 2 some refused or not applied.
 CREATE TABLE entries (
     id          INTEGER PRIMARY KEY,
     space       TEXT    NOT NULL,

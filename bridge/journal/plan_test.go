@@ -1,0 +1,44 @@
+package journal_test
+
+import (
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge"
+)
+
+// No list and none of the background's questions reads a whole table or sorts it, however long the journal gets.
+func TestPlans(t *testing.T) {
+	b := newBench(t, sqliteDSN(t))
+	plans := map[string]string{}
+	for name, f := range map[string]bridge.Filter{
+		"document": {Document: "aa"}, "caller": {Caller: "sap"}, "taxpayer": {Taxpayer: "T1"}, "upstream": {Upstream: "nic"},
+		"refused": {Class: bridge.Refused}, "open": {Open: true}, "waiting": {Waiting: true}, "told otherwise": {ToldOtherwise: true},
+		"document of a taxpayer": {Document: "aa", Taxpayer: "T1"}, "refused of a caller": {Caller: "sap", Class: bridge.Refused},
+		"open of a taxpayer": {Open: true, Taxpayer: "T1", Class: bridge.Unknown}, "page": {Taxpayer: "T1", Before: 1000},
+	} {
+		plan, err := b.Plan(t.Context(), f)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		plans[name] = plan
+	}
+	var err error
+	if plans["background"], err = b.BackgroundPlans(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, plan := range plans {
+		for _, line := range strings.Split(plan, "\n") {
+			if strings.Contains(line, "SCAN") && !strings.Contains(line, "entries_otherwise") {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+	for name, index := range map[string]string{
+		"document of a taxpayer": "entries_document", "refused of a caller": "entries_class", "open of a taxpayer": "entries_open",
+	} {
+		if !strings.Contains(plans[name], index) {
+			t.Errorf("%s doesn't use %s:\n%s", name, index, plans[name])
+		}
+	}
+}
