@@ -55,7 +55,7 @@ func TestVerdicts(t *testing.T) {
 		"estimated from the first attempt":        at(bridge.Final, bridge.Outcome{Class: bridge.Cancelled, DateSource: bridge.DateEstimated}),
 		"Nothing was sent to the authority":       {Entry: bridge.Entry{Key: bridge.Key{Document: document}}, Asks: story(0, document).Asks},
 	} {
-		if got := strings.Join(verdict(s), " "); !strings.Contains(got, says) {
+		if got := strings.Join(Verdict(s), " "); !strings.Contains(got, says) {
 			t.Errorf("got %q, want %q", got, says)
 		}
 	}

@@ -24,7 +24,7 @@ type telling struct {
 	Standing  badge
 	Verdict   []string
 	Otherwise []bridge.Ask // last told the opposite of what is true
-	Events    []event
+	Events    []Event
 	Chain     chain
 	Back      string // of this page, for the forms
 }
@@ -54,7 +54,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func tell(s bridge.Story) telling {
-	t := telling{Story: s, Standing: standing(s.Entry), Verdict: verdict(s), Otherwise: otherwise(s), Events: events(s), Chain: chainOf(s)}
+	t := telling{Story: s, Standing: standing(s.Entry), Verdict: Verdict(s), Otherwise: otherwise(s), Events: Events(s), Chain: chainOf(s)}
 	if t.Back = s.Entry.Key.Document; s.Entry.ID != 0 {
 		t.Back = strconv.FormatInt(s.Entry.ID, 10)
 	}
@@ -72,8 +72,8 @@ func (t telling) Correctable() bool {
 	return t.Entry.ID != 0 && t.Entry.State == bridge.Final && t.Entry.Outcome.Class != bridge.Cancelled
 }
 
-// verdict says in sentences what is known.
-func verdict(s bridge.Story) []string {
+// Verdict says in sentences what is known.
+func Verdict(s bridge.Story) []string {
 	e, o := s.Entry, s.Entry.Outcome
 	switch {
 	case e.ID == 0:
@@ -138,8 +138,8 @@ func otherwise(s bridge.Story) []bridge.Ask {
 	return all
 }
 
-// event is one thing on the time line.
-type event struct {
+// Event is one thing on the time line.
+type Event struct {
 	At     time.Time
 	Offset string // since the first one
 	What   string
@@ -149,19 +149,19 @@ type event struct {
 	Bar    float64       // per cent of the longest
 }
 
-// events puts calls, attempts and answers into one order.
-func events(s bridge.Story) []event {
-	var all []event
+// Events puts calls, attempts and answers into one order.
+func Events(s bridge.Story) []Event {
+	var all []Event
 	for _, a := range s.Asks {
 		all = append(all,
-			event{At: a.Received, What: cmp.Or(a.Caller, "a caller") + " asked", Detail: "ref " + a.Ref, Colour: "ask"},
-			event{At: a.ToldAt, What: a.Caller + " was told " + strconv.Itoa(a.Told.Code()), Detail: toldText(a.Told) + " · " + howText(a.How),
+			Event{At: a.Received, What: cmp.Or(a.Caller, "a caller") + " asked", Detail: "ref " + a.Ref, Colour: "ask"},
+			Event{At: a.ToldAt, What: a.Caller + " was told " + strconv.Itoa(a.Told.Code()), Detail: toldText(a.Told) + " · " + howText(a.How),
 				Colour: a.Told.Class.String()})
 	}
 	for _, a := range s.Entry.Attempts {
 		all = append(all, attemptEvent(a))
 	}
-	slices.SortStableFunc(all, func(a, b event) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(all, func(a, b Event) int { return a.At.Compare(b.At) })
 	longest := time.Millisecond
 	for _, e := range all {
 		longest = max(longest, e.Took)
@@ -173,8 +173,8 @@ func events(s bridge.Story) []event {
 	return all
 }
 
-func attemptEvent(a bridge.Attempt) event {
-	e := event{At: a.Start, Detail: a.Outcome.Message, Colour: a.Outcome.Class.String()}
+func attemptEvent(a bridge.Attempt) Event {
+	e := Event{At: a.Start, Detail: a.Outcome.Message, Colour: a.Outcome.Class.String()}
 	if !a.End.IsZero() {
 		e.Took = a.End.Sub(a.Start)
 	}

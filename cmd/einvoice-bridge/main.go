@@ -38,6 +38,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(), cancelCommand())
+	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(),
+		cancelCommand(), tokenCommand(), journalCommand())
 	return cmd
 }
