@@ -31,9 +31,10 @@ type app struct {
 	ups      map[string]bridge.Upstream // by taxpayer
 	console  *http.Server
 	consoleL net.Listener // nil: no console
+	observe  bridge.Observer
 	ended    chan error
 	quit     chan struct{} // closed when stop begins
-	pruning  sync.WaitGroup
+	upkeep   sync.WaitGroup
 }
 
 // newApp wires a bridge together and binds its addresses. Nothing is answered before run.
@@ -58,10 +59,11 @@ func (a *app) wire(ctx context.Context) (err error) {
 		return problems
 	}
 	metrics := console.NewMetrics(func() bridge.Load { return a.service.Load() })
+	a.observe = observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics}
 	a.service = bridge.NewService(serviceConfig(f), a.journal, a.journal, func(taxpayer string) (bridge.Upstream, bool) {
 		up, ok := a.ups[taxpayer]
 		return up, ok
-	}, observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics})
+	}, a.observe)
 	callers, err := access.New(accessConfig(f), a.journal)
 	if err != nil {
 		return err
@@ -118,31 +120,10 @@ func (a *app) start() error {
 			}
 		}()
 	}
-	a.pruning.Go(a.prune)
+	a.upkeep.Go(a.keepUp)
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),
 		"journal", withoutPassword(a.file.Journal), "upstreams", len(a.file.Upstreams), "taxpayers", len(a.file.Taxpayers), "callers", len(a.file.Callers))
 	return nil
-}
-
-// prune removes what is older than it may be kept, once an hour.
-func (a *app) prune() {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-a.quit:
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-		n, err := a.journal.Prune(ctx, a.file.Retain.D(), a.file.RetainExchanges.D())
-		cancel()
-		if err != nil {
-			a.log.Error("the journal can't be pruned: " + err.Error())
-		} else if n > 0 {
-			a.log.Info("journal pruned", "rows", n)
-		}
-	}
 }
 
 // wait returns when ctx ends or a listener breaks.
@@ -160,7 +141,7 @@ func (a *app) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.file.Grace.D()+time.Second)
 	defer cancel()
 	close(a.quit)
-	a.pruning.Wait()
+	a.upkeep.Wait()
 	a.log.Info("stopping: finishing what is in flight", "in_flight", a.service.Load().InFlight, "grace", a.file.Grace.D())
 	served := make(chan error, 1)
 	go func() { served <- a.server.Shutdown(ctx) }()
