@@ -21,12 +21,12 @@ import (
 type fate int
 
 const (
-	replies     fate = iota // carried out, and said so
-	loses                   // carried out, the reply is lost
-	drops                   // lost on the way, nothing is carried out
-	stops                   // stopped at the gate
-	late                    // the sender gives up; carried out half a second later, while a resend may be under way
-	later                   // the sender gives up; carried out 45 s later
+	replies fate = iota // carried out, and said so
+	loses               // carried out, the reply is lost
+	drops               // lost on the way, nothing is carried out
+	stops               // stopped at the gate
+	late                // the sender gives up; carried out half a second later, while a resend may be under way
+	later               // the sender gives up; carried out 45 s later
 )
 
 // modelAuthority holds the truth about one document.

@@ -698,3 +698,30 @@ func TestGateOfASharedAccountMakesOthersWait(t *testing.T) {
 		b.wantSends("all", 1, 0)
 	}, script(outcomes(cancelled), nil), paced)
 }
+
+// What stays doubtful for an hour is an operator's: an alarm at every lookup from then on, and none before.
+func TestOldDoubtIsAlarmed(t *testing.T) {
+	run(t, func(b *bench) {
+		b.ask()
+		time.Sleep(59 * time.Minute)
+		if n := b.seen.count(bridge.AlarmOpen); n != 0 {
+			b.Errorf("%d alarms within the hour", n)
+		}
+		time.Sleep(2*time.Hour + 2*time.Minute)
+		if n := b.seen.count(bridge.AlarmOpen); n != 3 {
+			b.Errorf("%d alarms after three hours, want 3", n)
+		}
+		b.wantSends("no more than the caller's own", 1, 2+3+3)
+	}, script(outcomes(unknown), func(int) (bridge.DocumentState, error) { return bridge.DocumentState{}, errors.New("down") }))
+}
+
+func (o *observed) count(kind bridge.AlarmKind) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, a := range o.alarms {
+		if a.Kind == kind {
+			n++
+		}
+	}
+	return n
+}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"einvoice-bridge/fixtures/postgres"
+	"einvoice-bridge/fixtures/sandbox"
 )
 
 // startPostgres starts a server of the test's own, or skips the test loudly where there is none.
@@ -84,4 +86,47 @@ func TestStalledInstance(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Two instances on one journal: a call that arrives at the second one while the first is sending joins it, whatever
+// comes later is answered from the record, and the authority hears of the document once.
+func TestTwoInstancesAreOne(t *testing.T) {
+	pg := startPostgres(t)
+	r := clearTaxRig(t, 2, pg.DSN("postgres"))
+	for _, i := range r.instances {
+		i.start(t)
+	}
+	irn := r.document(1)
+	if err := r.sim.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan string, 2)
+	call := func(i *instance) {
+		body, err := post(i.url, envelope(r.taxpayer, irn))
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- string(body)
+	}
+	go call(r.instances[0])
+	if _, err := r.sim.WaitFor(t.Context(), func(c sandbox.Record) bool { return c.Operation == sandbox.Cancel && c.Held }); err != nil {
+		t.Fatal(err)
+	}
+	go call(r.instances[1])
+	time.Sleep(300 * time.Millisecond) // the second call has arrived; nothing shows that from outside
+	r.sim.Release()
+	first, second := <-answers, <-answers
+	third, err := post(r.instances[1].url, envelope(r.taxpayer, irn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first != second || first != string(third) || !strings.Contains(first, "<code>200</code>") {
+		t.Errorf("three callers, three answers:\n%s\n%s\n%s", first, second, third)
+	}
+	if doc, _ := r.sim.Document(irn); len(doc.Attempts) != 1 {
+		t.Errorf("the authority heard of it %d times", len(doc.Attempts))
+	}
+	for _, i := range r.instances {
+		i.process.terminate()
+	}
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +45,11 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	gates := map[string]*gateway{}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler {
+		gates[s.name] = &gateway{next: s.handler}
+		return gates[s.name]
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,18 +86,29 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 					doubt(t, s, url, documentID(s.name, 1000+2*n+times), fault, times)
 				}
 			}
+			for n, strike := range strikes {
+				id := documentID(s.name, 2000+n)
+				gates[s.name].arm(strike)
+				settled(t, s, url, id, strike.name)
+			}
 			noOverlap(t, s.log)
 		})
 	}
 }
 
-// doubt cancels one document whose first cancels go wrong and holds the final answer against the ledger.
+// doubt cancels one document whose first cancels go wrong.
 func doubt(t *testing.T, s simulator, url, id string, fault sandbox.Fault, times int) {
 	t.Helper()
 	fault.Operation, fault.Document, fault.Times = sandbox.Cancel, id, times
 	if err := s.log.Arm(fault); err != nil {
 		t.Fatal(err)
 	}
+	settled(t, s, url, id, fmt.Sprintf("%s ×%d", fault, times))
+}
+
+// settled asks for a document until the answer is definite and holds it against the ledger.
+func settled(t *testing.T, s simulator, url, id, what string) {
+	t.Helper()
 	var body []byte
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		var err error
@@ -105,7 +122,7 @@ func doubt(t *testing.T, s simulator, url, id string, fault sandbox.Fault, times
 	}
 	doc, _ := s.log.Document(id)
 	if !strings.Contains(string(body), "<code>200</code>") || doc.Commits() != 1 {
-		t.Errorf("%s ×%d: cancelled %d times, the caller was told %s", fault, times, doc.Commits(), body)
+		t.Errorf("%s: cancelled %d times, the caller was told %s", what, doc.Commits(), body)
 	}
 }
 
@@ -131,4 +148,69 @@ func overlapping(sim *sandbox.Sandbox) (all []sandbox.Overlap) {
 		}
 	}
 	return all
+}
+
+// gateway stands between bridge and simulator and does to one cancel what proxies and load balancers do.
+type gateway struct {
+	next http.Handler
+	mu   sync.Mutex
+	now  *strike
+}
+
+// strike is what happens to a cancel on the way: passed on or not, and what comes back instead of the reply.
+type strike struct {
+	name   string
+	passed bool
+	reply  string // raw bytes; empty: the connection is closed
+}
+
+const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<html>502</html"
+
+var strikes = []strike{
+	{"closed before it was passed on", false, ""},
+	{"closed after it was passed on", true, ""},
+	{"502 before it was passed on", false, badGateway},
+	{"502 after it was passed on", true, badGateway},
+	{"500 without a body", true, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"},
+	{"no HTTP at all", true, "\x00\xff\x16\x03garbage"},
+	{"garbage in a 200", true, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n\x00\xff{}[]\"!"},
+	{"half JSON in a 200", true, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"Status\":1,"},
+	{"cut in the headers", true, "HTTP/1.1 200 OK\r\nContent-Ty"},
+	{"cut in the body", true, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"Status\":1,\"Da"},
+}
+
+func (g *gateway) arm(s strike) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now = &s
+}
+
+// take returns the armed strike for a cancel; every API has its own way to say so in method and path.
+func (g *gateway) take(r *http.Request) *strike {
+	if r.Method != http.MethodPut && r.Method != http.MethodPatch && !strings.Contains(r.URL.Path, "ancel") {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.now
+	g.now = nil
+	return s
+}
+
+// ServeHTTP passes the call on, or strikes.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := g.take(r)
+	if s == nil {
+		g.next.ServeHTTP(w, r)
+		return
+	}
+	if s.passed {
+		g.next.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, s.reply) // whoever has gone needs no reply
 }
