@@ -1,47 +1,13 @@
 package cleartax_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/cleartax"
-	"einvoice-bridge/schemas"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
-
-// schema compiles one of schemas/cleartax.
-func schema(t *testing.T, name string) *jsonschema.Schema {
-	t.Helper()
-	raw, err := schemas.Files.ReadFile("cleartax/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource(name, doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func valid(t *testing.T, s *jsonschema.Schema, body string) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
 
 // indianReply are the schemas of each route's replies.
 var indianReply = map[string]struct{ cancel, get string }{
@@ -57,7 +23,7 @@ func keepSchemas(t *testing.T, cancel, lookup string, exchanges []bridge.Exchang
 		if e.Purpose == "lookup" {
 			name = lookup
 		}
-		if err := valid(t, schema(t, name), e.Response); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "cleartax", name), e.Response); err != nil {
 			t.Errorf("%s %s: %v", e.Purpose, e.Response, err)
 		}
 	}
@@ -76,9 +42,9 @@ func TestFixturesKeepTheSchemas(t *testing.T) {
 		"in-v2-reply.json": {"in-v2-cancel-success.json", "in-v2-cancel-refused.json", "in-v2-cancel-gateway-error.json",
 			"in-v2-get-active.json", "in-v2-get-cancelled.json"},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "cleartax", name)
 		for _, f := range fixtures {
-			if err := valid(t, s, fixture(t, f)); err != nil {
+			if err := upstreamtest.Valid(t, s, fixture(t, f)); err != nil {
 				t.Errorf("%s: %v", f, err)
 			}
 		}
@@ -93,9 +59,9 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 		"in-v2-cancel-request.json":   {`[]`, `{"irn":"` + irn + `","CnlRsn":"1","CnlRem":"x"}`},
 		"in-v2-reply.json":            {`[]`, `[{"document_status":"GONE"}]`},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "cleartax", name)
 		for _, body := range bodies {
-			if valid(t, s, body) == nil {
+			if upstreamtest.Valid(t, s, body) == nil {
 				t.Errorf("%s allows %s", name, body)
 			}
 		}
@@ -118,7 +84,7 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 			india(t, s, cfg).Cancel(ctx, can)
 		}
 		for i, name := range []string{"my-cancel-request.json", "in-govt-cancel-request.json", "in-v2-cancel-request.json"} {
-			if err := valid(t, schema(t, name), v.requests[i].body); err != nil {
+			if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "cleartax", name), v.requests[i].body); err != nil {
 				t.Errorf("%q: %v", remarks, err)
 			}
 		}

@@ -1,55 +1,14 @@
 package invx_test
 
 import (
-	"bytes"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
-	"einvoice-bridge/schemas"
 )
-
-// schema compiles one of schemas/invx.
-func schema(t *testing.T, name string) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	c.AssertContent()
-	files, err := schemas.Files.ReadDir("invx")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		raw, err := schemas.Files.ReadFile("invx/" + file.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.AddResource("https://schemas.example/invx/"+file.Name(), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := c.Compile("https://schemas.example/invx/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func valid(t *testing.T, s *jsonschema.Schema, body []byte) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
 
 func TestDocumentedSamplesKeepTheSchemas(t *testing.T) {
 	for file, name := range map[string]string{
@@ -61,7 +20,7 @@ func TestDocumentedSamplesKeepTheSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := valid(t, schema(t, name), raw); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "invx", name), raw); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -79,9 +38,9 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 		"document-reply.json": {`{"status":"1","data":[]}`,
 			`{"data":{"id":"x","irn":"` + sim.DemoIRN + `","sellerGstin":"s","status":"240","irnResponse":"{\"CancelDate\":7}"}}`},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "invx", name)
 		for _, body := range bodies {
-			if valid(t, s, []byte(body)) == nil {
+			if upstreamtest.Valid(t, s, []byte(body)) == nil {
 				t.Errorf("%s allows %s", name, body)
 			}
 		}
@@ -111,12 +70,12 @@ func TestTheWireKeepsTheSchemas(t *testing.T) {
 		request, reply := contract(call)
 		if request != "" {
 			checked[request]++
-			if err := valid(t, schema(t, request), call.Request); err != nil {
+			if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "invx", request), call.Request); err != nil {
 				t.Errorf("sent to %s: %v\n%s", call.URL, err, call.Request)
 			}
 		}
 		checked[reply]++
-		if err := valid(t, schema(t, reply), call.Reply); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "invx", reply), call.Reply); err != nil {
 			t.Errorf("came from %s: %v\n%s", call.URL, err, call.Reply)
 		}
 	}

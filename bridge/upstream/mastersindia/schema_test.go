@@ -1,55 +1,16 @@
 package mastersindia_test
 
 import (
-	"bytes"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"einvoice-bridge/bridge/upstream/mastersindia"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
 	sim "einvoice-bridge/fixtures/sandbox/mastersindia"
 	"einvoice-bridge/schemas"
 )
-
-// schema compiles one of schemas/mastersindia.
-func schema(t *testing.T, name string) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	files, err := schemas.Files.ReadDir("mastersindia")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		raw, err := schemas.Files.ReadFile("mastersindia/" + file.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.AddResource("https://schemas.example/mastersindia/"+file.Name(), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := c.Compile("https://schemas.example/mastersindia/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func valid(t *testing.T, s *jsonschema.Schema, body []byte) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
 
 func TestSamplesKeepTheSchemas(t *testing.T) {
 	for file, name := range map[string]string{"cancel-legacy.json": "legacy-cancel-request.json", "cancel-v1.json": "v1-cancel-request.json"} {
@@ -57,7 +18,7 @@ func TestSamplesKeepTheSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := valid(t, schema(t, name), raw); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "mastersindia", name), raw); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -81,9 +42,9 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 		"cancel-reply.json":          {`{"results":{"message":"","status":"Success","code":200}}`, `{"results":{"status":"Success","code":204}}`, `{}`},
 		"get-reply.json":             {`{"results":{"message":{"Irn":"` + irn + `"},"status":"Success","code":200}}`},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "mastersindia", name)
 		for _, body := range bodies {
-			if valid(t, s, []byte(body)) == nil {
+			if upstreamtest.Valid(t, s, []byte(body)) == nil {
 				t.Errorf("%s allows %s", name, body)
 			}
 		}
@@ -98,7 +59,7 @@ func TestTheWireKeepsTheSchemas(t *testing.T) {
 			return
 		}
 		checked[name]++
-		if err := valid(t, schema(t, name), body); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "mastersindia", name), body); err != nil {
 			t.Errorf("%s %s: %v\n%s", call.Method, call.URL, err, body)
 		}
 	}

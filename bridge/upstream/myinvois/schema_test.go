@@ -1,55 +1,15 @@
 package myinvois_test
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
 	sim "einvoice-bridge/fixtures/sandbox/myinvois"
-	"einvoice-bridge/schemas"
 )
-
-// schema compiles one of schemas/myinvois.
-func schema(t *testing.T, name string) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	files, err := schemas.Files.ReadDir("myinvois")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		raw, err := schemas.Files.ReadFile("myinvois/" + file.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.AddResource("https://schemas.example/myinvois/"+file.Name(), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := c.Compile("https://schemas.example/myinvois/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func valid(t *testing.T, s *jsonschema.Schema, body string) error {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
-}
 
 func TestFixturesKeepTheSchemas(t *testing.T) {
 	for name, fixtures := range map[string][]string{
@@ -62,9 +22,9 @@ func TestFixturesKeepTheSchemas(t *testing.T) {
 		"login-error.json":   {"login-error.json"},
 		"details-reply.json": {"details-valid.json", "details-cancelled.json", "details-invalid.json"},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "myinvois", name)
 		for _, f := range fixtures {
-			if err := valid(t, s, fixture(t, f)); err != nil {
+			if err := upstreamtest.Valid(t, s, fixture(t, f)); err != nil {
 				t.Errorf("%s: %v", f, err)
 			}
 		}
@@ -79,9 +39,9 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 		"login-error.json":   {`{"error":{"code":"AccessDenied"}}`},
 		"details-reply.json": {`{"uuid":"A","status":"Cancelled","cancelDateTime":"2021-02-25 01:59:10"}`},
 	} {
-		s := schema(t, name)
+		s := upstreamtest.Schema(t, "myinvois", name)
 		for _, body := range bodies {
-			if valid(t, s, body) == nil {
+			if upstreamtest.Valid(t, s, body) == nil {
 				t.Errorf("%s allows %s", name, body)
 			}
 		}
@@ -90,13 +50,13 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 
 // TestWhatIsSentKeepsTheSchemas checks the bytes that really leave, whatever the remarks.
 func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
-	cancel, login := schema(t, "cancel-request.json"), schema(t, "login-request.json")
+	cancel, login := upstreamtest.Schema(t, "myinvois", "cancel-request.json"), upstreamtest.Schema(t, "myinvois", "login-request.json")
 	for _, remarks := range []string{"", "Wrong buyer", strings.Repeat("ü", 400), "a\u0000\u0085b\r\n", `"</script>&\`, "\xff\xfe"} {
 		m := &authority{}
 		c := cancellation()
 		c.Remarks = remarks
 		adapter(t, sharing(m), config()).Cancel(ctx, c)
-		if err := valid(t, cancel, m.seen("/state")[0].body); err != nil {
+		if err := upstreamtest.Valid(t, cancel, m.seen("/state")[0].body); err != nil {
 			t.Errorf("%q: %v", remarks, err)
 		}
 		form, err := url.ParseQuery(m.seen("/connect/token")[0].body)
@@ -121,7 +81,7 @@ func keepSchemas(t *testing.T, exchanges []bridge.Exchange) {
 		if e.Status >= 400 {
 			name = "error.json"
 		}
-		if err := valid(t, schema(t, name), e.Response); err != nil {
+		if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "myinvois", name), e.Response); err != nil {
 			t.Errorf("%s %s: %v", e.Purpose, e.Response, err)
 		}
 	}
