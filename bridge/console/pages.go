@@ -38,6 +38,7 @@ type page struct {
 	CSRF    string
 	Style   string // addresses of the assets, versioned
 	Script  string
+	Icon    string
 	Version string
 	Zone    string
 	Now     time.Time
@@ -136,6 +137,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 	s := sessionOf(r)
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
+	d.Icon = p.static["icon.svg"].path
 	d.Zone = d.Now.Format("MST (UTC-07:00)")
 	var b bytes.Buffer
 	if err := p.html[name].ExecuteTemplate(&b, "frame.html", d); err != nil {
@@ -173,7 +175,9 @@ type asset struct {
 
 func assets() map[string]asset {
 	all := map[string]asset{}
-	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"} {
+	for name, kind := range map[string]string{
+		"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
+	} {
 		data, err := staticFiles.ReadFile("static/" + name)
 		if err != nil {
 			panic(err) // embedded

@@ -61,6 +61,30 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// A caller that asks and asks does not bury the story.
+func TestRepeatsShareALine(t *testing.T) {
+	s := story(7, document)
+	repeat := s.Asks[0]
+	repeat.How = bridge.FromJournal
+	for i := range 5 {
+		repeat.Received = noon.Add(time.Hour + time.Duration(i)*time.Minute)
+		repeat.ToldAt = repeat.Received
+		s.Asks = append(s.Asks, repeat)
+	}
+	var got []string
+	for _, e := range Events(s) {
+		got = append(got, e.Offset+" "+e.What)
+	}
+	want := []string{
+		"+0 s sap-pi asked", "+10 ms sent to nic: not known", "+1 s oracle asked", "+2 s looked up at nic: already cancelled",
+		"+2.2 s sap-pi was told 200", "+3.2 s oracle was told 200",
+		"+60 min sap-pi asked again, 5 times until " + clock(repeat.ToldAt) + ", and was told 200",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // A caller whose last definite answer is the opposite of the truth is named; one who has asked again is not.
 func TestToldOtherwiseIsSaid(t *testing.T) {
 	s := story(7, document)

@@ -16,7 +16,7 @@ func TestLogIn(t *testing.T) {
 	if strings.Contains(html, document) {
 		t.Error("something shows before signing in")
 	}
-	for word, says := range map[string]string{"wrong": "Wrong user name or password.", "too often": "Try again in 9.0 s"} {
+	for word, says := range map[string]string{"wrong": "Wrong user name or password.", "too often": "Try again in 9 s"} {
 		if code, html := o.send("/login", "/login", url.Values{"username": {"admin"}, "password": {word}}); code == http.StatusOK || !strings.Contains(html, says) {
 			t.Errorf("%s: %d\n%s", word, code, html)
 		}

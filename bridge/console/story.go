@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -151,13 +152,7 @@ type Event struct {
 
 // Events puts calls, attempts and answers into one order.
 func Events(s bridge.Story) []Event {
-	var all []Event
-	for _, a := range s.Asks {
-		all = append(all,
-			Event{At: a.Received, What: cmp.Or(a.Caller, "a caller") + " asked", Detail: "ref " + a.Ref, Colour: "ask"},
-			Event{At: a.ToldAt, What: a.Caller + " was told " + strconv.Itoa(a.Told.Code()), Detail: toldText(a.Told) + " · " + howText(a.How),
-				Colour: a.Told.Class.String()})
-	}
+	all := askEvents(s.Asks)
 	for _, a := range s.Entry.Attempts {
 		all = append(all, attemptEvent(a))
 	}
@@ -171,6 +166,33 @@ func Events(s bridge.Story) []Event {
 		all[i].Bar = float64(all[i].Took) / float64(longest) * 100
 	}
 	return all
+}
+
+// askEvents are a call and an answer for each ask; one for a run of repeats that were answered alike from the journal.
+func askEvents(asks []bridge.Ask) (all []Event) {
+	for i := 0; i < len(asks); i++ {
+		a, caller := asks[i], cmp.Or(asks[i].Caller, "a caller")
+		last := i
+		for last+1 < len(asks) && a.How == bridge.FromJournal && sameAnswer(a, asks[last+1]) {
+			last++
+		}
+		answer := Event{At: a.ToldAt, What: caller + " was told " + strconv.Itoa(a.Told.Code()), Colour: a.Told.Class.String(),
+			Detail: toldText(a.Told) + " · " + howText(a.How)}
+		switch {
+		case last > i:
+			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again, %d times until %s, and was told %d", caller, last-i+1, clock(asks[last].ToldAt), a.Told.Code())
+		case a.How == bridge.FromJournal:
+			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again and was told %d", caller, a.Told.Code())
+		default:
+			all = append(all, Event{At: a.Received, What: caller + " asked", Detail: "ref " + a.Ref, Colour: "ask"})
+		}
+		all, i = append(all, answer), last
+	}
+	return all
+}
+
+func sameAnswer(a, b bridge.Ask) bool {
+	return a.Caller == b.Caller && a.How == b.How && a.Told.Class == b.Told.Class && toldText(a.Told) == toldText(b.Told)
 }
 
 func attemptEvent(a bridge.Attempt) Event {

@@ -41,16 +41,16 @@ func clock(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// tookText is a duration as people say it: two significant units at most.
+// tookText is a duration as people say it: one unit, two digits where they matter.
 func tookText(d time.Duration) string {
 	switch {
-	case d < 0:
+	case d <= 0:
 		return "0 s"
-	case d < time.Millisecond:
-		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
+	case d < 10*time.Second && d%time.Second != 0:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%.0f s", d.Seconds())
@@ -153,8 +153,11 @@ func reasonText(r any) string {
 
 // bodyText makes an exchange's body readable: JSON is indented, the rest stays as it is.
 func bodyText(s string) string {
+	if s == "" {
+		return "(nothing)"
+	}
 	var b bytes.Buffer
-	if json.Indent(&b, []byte(s), "", "  ") == nil {
+	if json.Indent(&b, []byte(s), "", " ") == nil {
 		return b.String()
 	}
 	return s
@@ -178,7 +181,7 @@ func indentXML(s string) string {
 		if closing {
 			depth--
 		}
-		b.WriteString(strings.Repeat("  ", max(depth, 0)) + tag)
+		b.WriteString(strings.Repeat(" ", max(depth, 0)) + tag)
 		if !closing && !strings.HasSuffix(tag, "/>") && !strings.HasPrefix(tag, "<?") && !strings.HasPrefix(tag, "<!") {
 			depth++
 			name, _, _ := strings.Cut(strings.Trim(tag, "<>"), " ")

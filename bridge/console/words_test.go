@@ -10,7 +10,7 @@ import (
 
 func TestTookText(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 250 * time.Microsecond: "250 µs", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s",
+		-time.Second: "0 s", 250 * time.Microsecond: "0.2 ms", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s", 3 * time.Second: "3 s",
 		45 * time.Second: "45 s", 10 * time.Minute: "10 min", 5 * time.Hour: "5 h", 72 * time.Hour: "3 days",
 	} {
 		if got := tookText(d); got != want {
@@ -35,8 +35,8 @@ func TestEveryClassHasWords(t *testing.T) {
 
 func TestIndentXML(t *testing.T) {
 	for in, want := range map[string]string{
-		`<?xml version="1.0"?><a><b x=">1"/></a>`: `<?xml version="1.0"?>` + "\n<a>\n  <b x=\">1\"/>\n</a>",
-		`<a><b>text</b>  <c/></a>`:                "<a>\n  <b>text</b>\n  <c/>\n</a>",
+		`<?xml version="1.0"?><a><b x=">1"/></a>`: `<?xml version="1.0"?>` + "\n<a>\n <b x=\">1\"/>\n</a>",
+		`<a><b>text</b>  <c/></a>`:                "<a>\n <b>text</b>\n <c/>\n</a>",
 		`<a></a>`:                                 "<a></a>",
 		`<a>1<b/>2</a>`:                           `<a>1<b/>2</a>`,
 		`no xml`:                                  `no xml`,

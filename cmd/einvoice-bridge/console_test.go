@@ -32,11 +32,14 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 	for _, want := range []string{
 		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
 		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (set, hidden)\n", "callers.erp.taxpayers = all\n",
-		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ",
+		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ", "taxpayers.09AAAPG7885R002.upstream = nic\n", "taxpayers.09AAAPG7885R002.password = (hidden)\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("lacks %q", want)
 		}
+	}
+	if inherited := "taxpayers.09AAAPG7885R002.client_secret"; strings.Contains(b.String(), inherited) {
+		t.Errorf("shows what is its upstream's: %s", inherited)
 	}
 	for _, secret := range append(demoSecrets(t, path), "header-secret", "webhook-secret", "dsn-secret", access.HashToken(demoToken)) {
 		if strings.Contains(b.String(), secret) {

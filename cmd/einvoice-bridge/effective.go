@@ -16,12 +16,21 @@ import (
 // effective is the configuration as it works, line by line, for the console. Of what may hold a secret only the fact
 // shows that it is there: static headers and query values can be keys, an address can be a capability.
 func effective(f *config.File) []console.Setting {
-	var d describer
+	d := describer{upstreams: f.Upstreams}
 	d.value("", reflect.ValueOf(*f))
+	if n := len(d.lines) - mostSettings; n > 0 {
+		d.lines = append(d.lines[:mostSettings], console.Setting{Path: "…", Value: fmt.Sprintf("%d more", n)})
+	}
 	return d.lines
 }
 
-type describer struct{ lines []console.Setting }
+// mostSettings bounds the page: there may be thousands of taxpayers.
+const mostSettings = 2000
+
+type describer struct {
+	upstreams map[string]config.Upstream
+	lines     []console.Setting
+}
 
 // hiddenKeys are settings whose values are not shown, wherever they stand.
 var hiddenKeys = []string{"headers", "call_headers", "query", "tokens", "webhook"}
@@ -53,6 +62,9 @@ func (d *describer) value(path string, v reflect.Value) {
 			d.add(path, strings.Join(x.List, ", "))
 		}
 		return
+	case config.Taxpayer:
+		d.taxpayer(path, x)
+		return
 	}
 	switch {
 	case v.IsZero():
@@ -74,13 +86,22 @@ func (d *describer) value(path string, v reflect.Value) {
 func (d *describer) fields(path string, v reflect.Value) {
 	for i := range v.NumField() {
 		name, opt, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-		switch {
-		case opt == "inline":
-			d.value(path, v.Field(i))
-		case name != "":
+		if name != "" && opt == "" {
 			d.value(under(path, name), v.Field(i))
 		}
 	}
+}
+
+// taxpayer shows what a taxpayer's settings have beside its upstream's.
+func (d *describer) taxpayer(path string, t config.Taxpayer) {
+	d.add(under(path, "upstream"), t.Upstream)
+	own, base := reflect.ValueOf(&t.Settings).Elem(), reflect.ValueOf(d.upstreams[t.Upstream])
+	for i := range own.NumField() {
+		if reflect.DeepEqual(own.Field(i).Interface(), base.Field(i).Interface()) {
+			own.Field(i).SetZero()
+		}
+	}
+	d.fields(path, own)
 }
 
 func (d *describer) entries(path string, v reflect.Value) {

@@ -152,7 +152,7 @@ func (r *record) tokensCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, t := range tokens {
-				rows = append(rows, []string{t.ID, t.Caller, t.Label, t.State, local(t.Issued, ""), optionalTime(t.Expires, "revoked"), optionalTime(t.Used, "never")})
+				rows = append(rows, []string{t.ID, t.Caller, t.Label, t.State, local(t.Issued, ""), optionalTime(t.Expires, "no end"), optionalTime(t.Used, "never")})
 			}
 			return printTable(cmd.OutOrStdout(), []string{"id", "caller", "for", "state", "issued", "good until", "last used"}, rows)
 		},

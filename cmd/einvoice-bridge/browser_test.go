@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pictures is where the pages are kept as they look, for people to judge.
+var pictures = filepath.Join("..", "..", "out", "console")
+
+// An accountant asks what happened to an invoice: from the console's first page to the answer, with and without
+// script, and no page needs what its own policy forbids.
+func TestWhatHappenedToThisInvoice(t *testing.T) {
+	w := atWork(t)
+	console := strings.TrimSuffix(w.ready, "/readyz")
+	b := newBrowser(t)
+	for _, script := range []bool{true, false} {
+		t.Run(fmt.Sprintf("script %v", script), func(t *testing.T) {
+			b.T = t
+			b.script(script)
+			for document, answer := range map[string]string{
+				w.sim.success:                  "It is cancelled at the authority, dated",
+				w.sim.refusal:                  "It is not cancelled. The authority refused: 2143: Invoice does not belongs to the user GSTIN",
+				w.doubtful:                     "It is not known whether it is cancelled",
+				strings.Repeat("0", 64):        "Nothing was sent to the authority",
+				strings.ToUpper(w.sim.success): "It is cancelled at the authority, dated",
+			} {
+				b.open(console + "/")
+				b.fill(".find input", document)
+				b.click(".find button")
+				b.reads(answer, "erp asked", "erp was told")
+			}
+			b.open(console + "/cancellations")
+			b.fill("#document", w.sim.success[:10])
+			b.click(".filter button")
+			b.click("table a")
+			b.reads("It is cancelled at the authority", "SOAP in", "JSON out", "JSON in", "SOAP out", "eInvoiceCancel", `"CnlRsn": "1"`, "<status>Success</status>")
+		})
+	}
+	b.T = t
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
+}
+
+// What an operator does, he does in the browser: issue and revoke a token, record what the portal shows, and the page
+// in front of him comes up to date by itself.
+func TestOperatorInTheBrowser(t *testing.T) {
+	w := atWork(t)
+	console := strings.TrimSuffix(w.ready, "/readyz")
+	b := newBrowser(t)
+	b.open(console + "/callers")
+	b.fill("#label", "SAP PI")
+	b.click("form[action='/issue'] button")
+	b.reads("shown this once", "SAP PI")
+	token, err := b.text(".token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(tokenVariable, token)
+	if out, err := runCommand(t, "cancel", "--url", w.url, "--taxpayer", w.sim.taxpayer, "--irn", w.sim.success); err != nil {
+		t.Errorf("the token does not work: %v\n%s", err, out)
+	}
+	b.click("form[action='/revoke'] button")
+	b.reads("revoked")
+
+	b.open(console + "/")
+	b.reads("1 not known yet", "live")
+	b.open(console + "/show?of=" + w.doubtful)
+	b.click("form[action='/lookup'] button")
+	b.reads("The authority is being asked", "looked up at nic")
+	b.click("#cancelled")
+	b.fill("input[name=date]", "2026-11-22 14:03:00")
+	b.fill("#why", "NIC portal, ticket 815")
+	b.click("form[action='/resolve'] button")
+	b.reads("Recorded.", "dated 2026-11-22 14:03:00", "NIC portal, ticket 815")
+	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
+}
+
+// The overview follows what happens, where there is script.
+func TestOverviewIsLive(t *testing.T) {
+	w := atWork(t)
+	b := newBrowser(t)
+	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/")
+	b.reads("1 cancelled")
+	w.call(w.sim.success, "1")
+	b.reads("2 cancelled")
+}
+
+// Every page is looked at in both themes on a desk and on a phone; nothing scrolls sideways.
+func TestPictures(t *testing.T) {
+	w := atWork(t)
+	console := strings.TrimSuffix(w.ready, "/readyz")
+	for range 7 {
+		w.call(w.sim.success, "1")
+	}
+	w.run("token", "issue", "--caller", "erp", "--label", "SAP PI production")
+	b := newBrowser(t)
+	for name, path := range map[string]string{
+		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.success, "doubtful": "/show?of=" + w.doubtful,
+		"callers": "/callers", "settings": "/settings",
+	} {
+		for _, theme := range []string{"light", "dark"} {
+			for _, width := range []int{1280, 390} {
+				b.look(width, theme)
+				b.open(console + path)
+				b.find("main")
+				b.shoot(filepath.Join(pictures, fmt.Sprintf("%s-%s-%d.png", name, theme, width)))
+			}
+		}
+	}
+}
