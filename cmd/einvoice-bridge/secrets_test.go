@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/access"
+)
+
+// issuedSecret finds what an authority hands out at its login and what is sent to it: session tokens and keys.
+var issuedSecret = regexp.MustCompile(`(?i)"(?:auth_?token|access_token|token|sek|app_?key|session_?key)"\s*:\s*"([^"]{12,})"`)
+
+// No secret of a caller, of the configuration or of an authority's session is in anything that the bridge leaves
+// behind or shows: journal, log, metrics, every page, every export.
+func TestNoSecretShows(t *testing.T) {
+	sims, path, url, ready := served(t)
+	console := strings.TrimSuffix(ready, "/readyz")
+	wrong := "wrong-password-of-a-caller"
+	logIn(t, path)
+	p := spawn(t, "serve", "-c", path)
+	p.await(ready)
+	for _, s := range sims {
+		for _, irn := range []string{s.success, s.refusal, s.success, "no such document"} {
+			if _, err := post(url, envelope(s.taxpayer, irn)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tokenEnvelope := `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><u:access_new_token xmlns:u="urn:server"><username>erp</username><password>%s</password>` +
+		`<client_id>erp-client</client_id><client_secret>erp-client-secret</client_secret><grant_type>password</grant_type></u:access_new_token></e:Body></e:Envelope>`
+	body, err := post(url, fmt.Sprintf(tokenEnvelope, "erp-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := regexp.MustCompile(`[0-9a-f]{40}`).FindString(string(body))
+	if issued == "" {
+		t.Fatalf("no token: %s", body)
+	}
+	if _, err := post(url, fmt.Sprintf(tokenEnvelope, wrong)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := post(url, strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, "guessed-"+issued, 1)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := runSplit(t, "token", "issue", "--caller", "erp", "-c", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := append(demoSecrets(t, path), issued, strings.TrimSpace(out), wrong, "erp-password", "erp-client-secret")
+	secrets = append(secrets, sessionSecrets(t, sims)...)
+	shown := crawl(t, console)
+	for _, args := range [][]string{
+		{"journal", "list"}, {"journal", "export"}, {"journal", "export", "--format", "jsonl"}, {"token", "list", "--json"},
+		{"journal", "show", sims[0].success, "--json"}, {"journal", "show", sims[1].success, "--exchanges"}, {"check"},
+	} {
+		out, err := runCommand(t, append(args, "-c", path)...)
+		if err != nil {
+			t.Fatal(args, err)
+		}
+		shown[strings.Join(args, " ")] = out
+	}
+	p.terminate()
+	shown["log"] = p.err.String()
+	for _, file := range []string{"bridge.db", "bridge.db-wal"} {
+		if data, err := os.ReadFile(filepath.Join(filepath.Dir(path), file)); err == nil {
+			shown[file] = string(data)
+		}
+	}
+	for _, where := range []string{"bridge.db", "log", "journal export", "/cancellations"} {
+		if document := sims[0].success; !strings.Contains(shown[where], document) {
+			t.Errorf("%s does not even show the document: was it read?", where)
+		}
+	}
+	for where, text := range shown {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows the secret %q", where, secret)
+			}
+		}
+	}
+}
+
+// logIn gives the demo's caller a login, and the log every detail.
+func logIn(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := fmt.Sprintf("    login: {username: erp, password: %q, client_id: erp-client, client_secret: %q}\n",
+		access.HashPassword("erp-password"), access.HashPassword("erp-client-secret"))
+	full := strings.Replace(string(text)+more, "level: warn", "level: debug", 1)
+	if err := os.WriteFile(path, []byte(full), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sessionSecrets are those that went over the wires to and from the simulators.
+func sessionSecrets(t *testing.T, sims []simulator) (all []string) {
+	t.Helper()
+	for _, s := range sims {
+		for _, c := range s.log.Calls() {
+			for _, text := range []string{string(c.Request), string(c.Reply)} {
+				for _, m := range issuedSecret.FindAllStringSubmatch(text, -1) {
+					all = append(all, m[1])
+				}
+			}
+		}
+	}
+	if len(all) < 4 {
+		t.Fatalf("only %d session secrets went over the wires", len(all))
+	}
+	return all
+}
+
+var link = regexp.MustCompile(`href="(/[^"]*)"`)
+
+// crawl reads every page that links lead to.
+func crawl(t *testing.T, console string) map[string]string {
+	t.Helper()
+	pages := map[string]string{}
+	queue := []string{"/", "/metrics", "/healthz", "/readyz", "/show?of=no%20such%20document"}
+	for len(queue) > 0 && len(pages) < 300 {
+		path := strings.ReplaceAll(queue[0], "&amp;", "&")
+		queue = queue[1:]
+		if _, seen := pages[path]; seen {
+			continue
+		}
+		resp, err := http.Get(console + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[path] = string(body)
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			queue = append(queue, m[1])
+		}
+	}
+	stories := 0
+	for path := range pages {
+		if strings.HasPrefix(path, "/show") {
+			stories++
+		}
+	}
+	if stories < 10 || pages["/cancellations.csv?"] == "" {
+		t.Errorf("the links lead to %d stories and %d bytes of CSV only", stories, len(pages["/cancellations.csv?"]))
+	}
+	return pages
+}
