@@ -28,7 +28,7 @@ const (
 
 // Find reads the entry of a taxpayer's document, or ErrNoEntry.
 func (j *Journal) Find(ctx context.Context, k bridge.Key, taxpayer string) (bridge.Entry, error) {
-	r := &reading{j: j, ctx: ctx}
+	r := j.point(ctx)
 	rec := load(r, selectDocument, k.Document, k.Space, taxpayer)
 	switch {
 	case r.err != nil:

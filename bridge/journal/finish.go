@@ -173,13 +173,14 @@ func encodeAsks(asks []bridge.Ask) []askRow {
 	for i, a := range asks {
 		a.Key.Document, a.IRN = clip(a.Key.Document, 300), clip(a.IRN, 1000)
 		a.Reason, a.Remarks, a.Taxpayer = clip(a.Reason, 100), clip(a.Remarks, 1000), clip(a.Taxpayer, 100)
-		rows[i] = askRow{a, encodeAnswer(a.Told)}
+		rows[i] = askRow{a, encodeAnswer(a)}
 	}
 	return rows
 }
 
 // insertAsks appends rows. One without an entry is put to entry, or else to the one that its document has, so that
-// whoever looks at the document sees all of its calls.
+// whoever looks at the document sees all of its calls. Only what has no entry at all keeps the document itself: two
+// calls fit a page of the file then instead of one.
 func (t *tx) insertAsks(rows []askRow, entry int64) {
 	for _, a := range rows {
 		if a.Entry == 0 {
@@ -187,6 +188,9 @@ func (t *tx) insertAsks(rows []askRow, entry int64) {
 		}
 		if a.Entry == 0 && a.Key.Document != "" {
 			t.one([]any{&a.Entry}, entryOf, a.Key.Document, a.Key.Space, a.Taxpayer)
+		}
+		if a.Entry != 0 {
+			a.Key, a.Taxpayer = bridge.Key{}, ""
 		}
 		t.exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
 			micros(a.Received), a.Told.Class.String(), a.told, micros(a.ToldAt), string(a.How), a.SOAPIn, a.SOAPOut)

@@ -99,17 +99,37 @@ func decodeOutcome(class, s string) (bridge.Outcome, error) {
 	}, nil
 }
 
-// toldJSON is an Answer on disk, without its class (a column) and ref (the call's).
+// toldJSON is an Answer on disk, without its class (a column) and what repeats the call: its ref and its IRN.
 type toldJSON struct {
-	IRN        string        `json:"irn,omitempty"`
+	IRN        string        `json:"irn,omitempty"` // when it differs from the call's
+	WithIRN    bool          `json:"with_irn,omitempty"`
 	CancelDate string        `json:"cancel_date,omitempty"`
 	Message    string        `json:"message,omitempty"`
 	Fault      string        `json:"fault,omitempty"`
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
 }
 
-func encodeAnswer(a bridge.Answer) string {
-	return encode(toldJSON{a.IRN, a.CancelDate, a.Message, a.Fault, a.RetryAfter})
+func encodeAnswer(a bridge.Ask) string {
+	t := a.Told
+	j := toldJSON{IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter}
+	if j.IRN != "" && j.IRN == a.IRN {
+		j.IRN, j.WithIRN = "", true
+	}
+	return encode(j)
+}
+
+func decodeAnswer(a bridge.Ask, class, s string) (bridge.Answer, error) {
+	var j toldJSON
+	if err := json.Unmarshal([]byte(s), &j); err != nil {
+		return bridge.Answer{}, fmt.Errorf("what a caller was told: %w", err)
+	}
+	if j.WithIRN {
+		j.IRN = a.IRN
+	}
+	c, err := bridge.ParseClass(class)
+	return bridge.Answer{
+		Class: c, IRN: j.IRN, CancelDate: j.CancelDate, Message: j.Message, Fault: j.Fault, RetryAfter: j.RetryAfter, Ref: a.Ref,
+	}, err
 }
 
 // encode can't fail for what it is given: strings, numbers, times of this era.

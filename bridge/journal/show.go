@@ -130,6 +130,7 @@ func (s *stories) add(e bridge.Entry) {
 	}
 	s.r.query(func(scan func(...any) error) error {
 		a, err := scanAsk(scan)
+		a.Key, a.Taxpayer = e.Key, e.Taxpayer
 		story.Asks = append(story.Asks, a)
 		return err
 	}, selectAsks, story.Entry.ID, e.Key.Document, e.Key.Space, e.Taxpayer)
@@ -140,7 +141,6 @@ func scanAsk(scan func(...any) error) (a bridge.Ask, err error) {
 	var (
 		received, toldAt int64
 		class, told      string
-		t                toldJSON
 	)
 	err = scan(&a.Entry, &a.Ref, &a.Caller, &a.Taxpayer, &a.Key.Space, &a.Key.Document, &a.IRN, &a.Reason, &a.Remarks,
 		&received, &class, &told, &toldAt, &a.How, &a.SOAPIn, &a.SOAPOut)
@@ -148,13 +148,7 @@ func scanAsk(scan func(...any) error) (a bridge.Ask, err error) {
 		return a, err
 	}
 	a.Received, a.ToldAt = at(received), at(toldAt)
-	if err := json.Unmarshal([]byte(told), &t); err != nil {
-		return a, fmt.Errorf("what a caller was told: %w", err)
-	}
-	a.Told = bridge.Answer{
-		IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter, Ref: a.Ref,
-	}
-	a.Told.Class, err = bridge.ParseClass(class)
+	a.Told, err = decodeAnswer(a, class, told)
 	return a, err
 }
 

@@ -67,7 +67,7 @@ func (j *Journal) Token(ctx context.Context, hash string) (bridge.Token, error) 
 }
 
 func (j *Journal) readToken(ctx context.Context, hash string) (bridge.Token, error) {
-	all, err := j.readTokens(ctx, selectToken, hash)
+	all, err := j.readTokens(j.point(ctx), selectToken, hash)
 	switch {
 	case err != nil:
 		return bridge.Token{}, fmt.Errorf("looking up a token: %w", err)
@@ -79,15 +79,14 @@ func (j *Journal) readToken(ctx context.Context, hash string) (bridge.Token, err
 
 // Issued lists all tokens that are kept, oldest first.
 func (j *Journal) Issued(ctx context.Context) ([]bridge.Token, error) {
-	all, err := j.readTokens(ctx, listTokens)
+	all, err := j.readTokens(&reading{j: j, ctx: ctx}, listTokens)
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", err)
 	}
 	return all, nil
 }
 
-func (j *Journal) readTokens(ctx context.Context, query string, args ...any) (all []bridge.Token, err error) {
-	r := &reading{j: j, ctx: ctx}
+func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridge.Token, err error) {
 	r.query(func(scan func(...any) error) error {
 		var (
 			t                              bridge.Token

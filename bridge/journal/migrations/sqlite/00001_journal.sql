@@ -51,7 +51,8 @@ CREATE TABLE attempts (
 
 CREATE INDEX attempts_entry ON attempts (entry);
 
--- What each caller asked and was told. entry is 0 when the bridge refused the call itself.
+-- What each caller asked and was told. entry is 0 when the bridge refused the call itself; only then taxpayer, space
+-- and document are filled, otherwise they are the entry's.
 CREATE TABLE asks (
     id       INTEGER PRIMARY KEY,
     entry    INTEGER NOT NULL,
