@@ -34,6 +34,7 @@ type app struct {
 	observe  bridge.Observer
 	ended    chan error
 	quit     chan struct{} // closed when stop begins
+	webhook  *webhook      // nil: none
 	upkeep   sync.WaitGroup
 }
 
@@ -59,7 +60,12 @@ func (a *app) wire(ctx context.Context) (err error) {
 		return problems
 	}
 	metrics := console.NewMetrics(func() bridge.Load { return a.service.Load() })
-	a.observe = observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics}
+	observe := observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics}
+	if f.Alarms.Webhook != "" {
+		a.webhook = newWebhook(f.Alarms.Webhook, a.log)
+		observe = append(observe, a.webhook)
+	}
+	a.observe = observe
 	a.service = bridge.NewService(serviceConfig(f), a.journal, a.journal, func(taxpayer string) (bridge.Upstream, bool) {
 		up, ok := a.ups[taxpayer]
 		return up, ok
@@ -163,6 +169,9 @@ func (a *app) release() {
 		if err := a.journal.Close(); err != nil {
 			a.log.Error("closing the journal: " + err.Error())
 		}
+	}
+	if a.webhook != nil {
+		a.webhook.close(5 * time.Second)
 	}
 }
 

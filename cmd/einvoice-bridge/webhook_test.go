@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/config"
+)
+
+// receiver is an operator's address that fails as often as it is told.
+type receiver struct {
+	mu    sync.Mutex
+	fails int
+	got   []alarmJSON
+	ids   []string // of all tries
+	hold  chan struct{}
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if r.hold != nil {
+		<-r.hold
+	}
+	var a alarmJSON
+	err := json.NewDecoder(req.Body).Decode(&a)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids = append(r.ids, a.ID)
+	if r.fails--; r.fails >= 0 || err != nil || req.Header.Get("Content-Type") != "application/json" {
+		http.Error(w, "not now", http.StatusBadGateway)
+		return
+	}
+	r.got = append(r.got, a)
+}
+
+func (r *receiver) wait(t *testing.T, n int) []alarmJSON {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		got := append([]alarmJSON(nil), r.got...)
+		r.mu.Unlock()
+		if len(got) >= n {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d alarms came, want %d", len(got), n)
+		}
+	}
+}
+
+func hook(t *testing.T, r *receiver) (*webhook, *bytes.Buffer) {
+	t.Helper()
+	srv := httptest.NewServer(r)
+	t.Cleanup(srv.Close)
+	var log bytes.Buffer
+	w := newWebhook(srv.URL+"/secret-path", slog.New(slog.NewTextHandler(&log, nil)))
+	w.pause = time.Millisecond
+	return w, &log
+}
+
+func alarmAbout(document string) bridge.Alarm {
+	return bridge.Alarm{
+		Kind: bridge.AlarmOpen, Upstream: "nic", Taxpayer: "29AAFCD5862R000", Key: bridge.Key{Space: "irp", Document: document},
+		Ref: "r", Text: "doubtful for 1h0m0s",
+	}
+}
+
+// An alarm comes through, once, although the receiver fails at first; each try has the same id.
+func TestWebhookTriesAgain(t *testing.T) {
+	r := &receiver{fails: 3}
+	w, _ := hook(t, r)
+	w.Alarm(alarmAbout("1"))
+	got := r.wait(t, 1)
+	w.close(time.Minute)
+	want := []alarmJSON{{
+		Kind: "open", Text: "doubtful for 1h0m0s", Upstream: "nic", Taxpayer: "29AAFCD5862R000", Document: "1", Ref: "r", Host: w.host,
+	}}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(alarmJSON{}, "ID", "At")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(r.ids) != 4 || r.ids[0] != r.ids[3] || r.ids[0] == "" {
+		t.Errorf("tries %v", r.ids)
+	}
+}
+
+// The same alarm within minutes is one; another document's is another.
+func TestWebhookIsNotFlooded(t *testing.T) {
+	r := &receiver{}
+	w, _ := hook(t, r)
+	for i := range 100 {
+		a := alarmAbout(fmt.Sprint(i % 2))
+		a.Ref, a.Text = fmt.Sprint(i), fmt.Sprint(i)
+		w.Alarm(a)
+	}
+	w.close(time.Minute)
+	if got := r.wait(t, 2); len(got) != 2 {
+		t.Errorf("%d alarms came", len(got))
+	}
+}
+
+// A receiver that hangs holds nobody up. What is too much is lost, and said.
+func TestWebhookNeverBlocks(t *testing.T) {
+	r := &receiver{hold: make(chan struct{})}
+	w, _ := hook(t, r)
+	start := time.Now()
+	for i := range 3 * webhookQueue {
+		w.Alarm(alarmAbout(fmt.Sprint(i)))
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("alarms took %v", took)
+	}
+	close(r.hold)
+	r.wait(t, webhookQueue)
+	w.Alarm(alarmAbout("last"))
+	got := r.wait(t, webhookQueue+2)
+	if last := got[len(got)-1]; last.Document != "last" || last.Dropped < webhookQueue {
+		t.Errorf("the last one is %+v", last)
+	}
+	w.close(time.Minute)
+}
+
+// One that can't be delivered ends in the log, which does not repeat the address.
+func TestWebhookGivesUp(t *testing.T) {
+	r := &receiver{fails: 1000}
+	w, log := hook(t, r)
+	w.Alarm(alarmAbout("1"))
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		n := len(r.ids)
+		r.mu.Unlock()
+		if n == webhookTries {
+			break
+		}
+	}
+	w.close(time.Minute)
+	if !strings.Contains(log.String(), "was not delivered") || strings.Contains(log.String(), "secret-path") {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+// At the end, what is queued is tried once, and no longer than there is time.
+func TestWebhookClose(t *testing.T) {
+	r := &receiver{hold: make(chan struct{})}
+	w, log := hook(t, r)
+	for i := range 3 {
+		w.Alarm(alarmAbout(fmt.Sprint(i)))
+	}
+	w.close(20 * time.Millisecond)
+	if !strings.Contains(log.String(), "were not delivered") {
+		t.Errorf("log:\n%s", log.String())
+	}
+	close(r.hold)
+	<-w.done
+}
+
+// A configured webhook hears of refused credentials, without them.
+func TestWebhookIsWired(t *testing.T) {
+	r := &receiver{}
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+	sims, path := sandboxed(t, func(text string) string {
+		return fmt.Sprintf("alarms: {webhook: %q}\n", srv.URL) + nicPassword(text, "a-wrong-password")
+	})
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := post(a.server.PublicURL+"/einvoice", envelope(sims[0].taxpayer, sims[0].success)); err != nil {
+		t.Fatal(err)
+	}
+	got := r.wait(t, 1)[0]
+	if got.Kind != string(bridge.AlarmMisconfigured) || got.Upstream != "nic" || got.Document != sims[0].success || strings.Contains(got.Text, "a-wrong-password") {
+		t.Errorf("got %+v", got)
+	}
+	if err := a.stop(); err != nil {
+		t.Error(err)
+	}
+}
