@@ -1,3 +1,5 @@
+//go:build unix
+
 package journal_test
 
 import (
@@ -292,6 +294,37 @@ func TestAttemptIsRefused(t *testing.T) {
 		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
 		b.is(err, bridge.ErrLostLease)
 		b.same("nothing is written", b.find("released"), e)
+	})
+}
+
+// A repeat that has to wait its turn is queued like a new one, and survives like one.
+func TestRequeue(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.finish(b.begin("a", true), bridge.Final, notApplied)
+		e.Ref, e.Reason, e.Expires = "ref-2", bridge.Others, now.Add(24*time.Hour)
+		got, err := b.Requeue(b.Context(), e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		want := e
+		want.State, want.Outcome, want.Updated = bridge.Accepted, bridge.Outcome{}, got.Updated
+		b.same("queued", got, want)
+		b.same("on disk", b.find("a"), want)
+		_, err = b.Requeue(b.Context(), got)
+		b.is(err, bridge.ErrNotWaiting)
+		b.Die()
+		b.forget()
+		b.Journal = b.open("two")
+		b.same("carried on after a crash", documents(b.orphans(b.Journal)), []string{"a"})
+
+		done := b.finish(b.begin("b", true), bridge.Final, cancelled)
+		_, err = b.Requeue(b.Context(), done)
+		b.is(err, bridge.ErrNotWaiting)
+		if err := b.Release(b.Context(), done); err != nil {
+			b.Fatal(err)
+		}
+		_, err = b.Requeue(b.Context(), done)
+		b.is(err, bridge.ErrLostLease)
 	})
 }
 

@@ -4,7 +4,46 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+
+	"einvoice-bridge/bridge"
 )
+
+const (
+	selectEntry    = `SELECT ` + entryColumns + ` FROM entries WHERE id = $1`
+	selectDocument = `SELECT ` + entryColumns + ` FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
+	selectAttempts = `SELECT ` + attemptColumns + ` FROM attempts WHERE entry = $1 ORDER BY id`
+)
+
+// Find reads the entry of a taxpayer's document, or ErrNoEntry.
+func (j *Journal) Find(ctx context.Context, k bridge.Key, taxpayer string) (bridge.Entry, error) {
+	r := j.point(ctx)
+	rec := load(r, selectDocument, k.Document, k.Space, taxpayer)
+	switch {
+	case r.err != nil:
+		return bridge.Entry{}, j.explain(r.err)
+	case rec == nil:
+		return bridge.Entry{}, bridge.ErrNoEntry
+	}
+	return rec.Entry, nil
+}
+
+// load reads an entry with its attempts; nil when there is none or the querier failed.
+func load(q querier, query string, args ...any) *record {
+	var rec *record
+	q.query(func(scan func(...any) error) (err error) {
+		rec, err = scanEntry(scan)
+		return err
+	}, query, args...)
+	if rec == nil {
+		return nil
+	}
+	q.query(func(scan func(...any) error) error {
+		a, err := scanAttempt(scan)
+		rec.Attempts = append(rec.Attempts, a)
+		return err
+	}, selectAttempts, rec.ID)
+	return rec
+}
 
 // querier is a transaction or a look from outside of one.
 type querier interface {
