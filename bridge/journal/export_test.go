@@ -15,15 +15,6 @@ var Merge = merge
 // Clock is the database's.
 const Clock = clock
 
-// Shared tells how many commits carried how many writes.
-func (j *Journal) Shared() (commits, writes int64) {
-	for _, w := range j.writers {
-		commits += w.commits.Load()
-		writes += w.writes.Load()
-	}
-	return commits, writes
-}
-
 // Die ends the journal as a crash of its process would: leases and instance row stay behind.
 func (j *Journal) Die() {
 	j.once.Do(func() {
@@ -94,3 +85,9 @@ func (j *Journal) Queued() int { return len(j.writers[0].queue) }
 
 // Forget drops a lease from memory only.
 func (j *Journal) Forget(e bridge.Entry) { j.leases.drop(e.Key, e.Taxpayer) }
+
+// Setting is a server setting as a writer has it.
+func (j *Journal) Setting(ctx context.Context, name string) (value string, err error) {
+	err = j.write(ctx, "", func(t *tx) error { t.one([]any{&value}, "SHOW "+name); return nil }, nil)
+	return value, err
+}

@@ -249,3 +249,17 @@ func TestConnectionsLost(t *testing.T) {
 	})
 	b.find("before")
 }
+
+// What durability and a hung server hang on is set on every connection.
+func TestPostgresSettings(t *testing.T) {
+	b, _ := two(t)
+	for name, want := range map[string]string{
+		"synchronous_commit": "on", "statement_timeout": "10s", "lock_timeout": "5s", "application_name": "einvoice-bridge",
+	} {
+		got, err := b.Setting(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.same(name, got, want)
+	}
+}

@@ -196,6 +196,10 @@ func (j *Journal) beat(every time.Duration) {
 	}
 }
 
+const upsertInstance = `INSERT INTO instances (id, started, seen) VALUES ($1, $2, $2)
+	ON CONFLICT (id) DO UPDATE SET seen = excluded.seen`
+
+// register says that this instance lives, and forgets those that died long ago.
 func (j *Journal) register(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
 		dead := int64(math.MaxInt64) // the file's lock says that nobody else lives
@@ -204,7 +208,7 @@ func (j *Journal) register(ctx context.Context) error {
 			dead = now - (24 * time.Hour).Microseconds()
 		}
 		t.exec(`DELETE FROM instances WHERE seen < $1`, dead)
-		t.exec(`INSERT INTO instances (id, started, seen) VALUES ($1, $2, $2)`, j.instance, now)
+		t.exec(upsertInstance, j.instance, now)
 		return nil
 	}, nil)
 }
@@ -219,7 +223,7 @@ func (j *Journal) seen(ctx context.Context) error {
 		until time.Time
 	)
 	err := j.write(ctx, "", func(t *tx) error {
-		t.exec(`UPDATE instances SET seen = $2 WHERE id = $1`, j.instance, t.now())
+		t.exec(upsertInstance, j.instance, t.now())
 		if j.shared != nil {
 			held, until = j.shared.renew(t)
 		}

@@ -20,7 +20,7 @@ type leases struct {
 type lease struct {
 	key      bridge.Key
 	taxpayer string
-	until    time.Time // by the wall clock; zero: until released
+	until    time.Time // zero: until released
 	known    *record   // the entry as last written or read; nil when unknown
 	freed    chan struct{}
 }
@@ -60,12 +60,17 @@ func (ls *leases) drop(k bridge.Key, taxpayer string) {
 	close(l.freed)
 }
 
-// valid tells whether the lease is held and has not run out. Wall-clock time: a machine that slept has lost it.
+// valid tells whether the lease is held and has not run out, by both clocks: the monotonic one stands still while a
+// machine sleeps, the wall clock may be set back.
 func (ls *leases) valid(k bridge.Key, taxpayer string) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l, ok := ls.byKey[k]
-	return ok && l.taxpayer == taxpayer && (l.until.IsZero() || wall().Before(l.until))
+	if !ok || l.taxpayer != taxpayer {
+		return false
+	}
+	now := time.Now()
+	return l.until.IsZero() || now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
 }
 
 // held tells whether the lease is ours, run out or not.

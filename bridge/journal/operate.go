@@ -83,7 +83,10 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	if err := os.RemoveAll(part); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)
+	err := private(part)
+	if err == nil {
+		_, err = j.read.ExecContext(ctx, `VACUUM INTO $1`, part)
+	}
 	if err == nil {
 		err = syncFile(part)
 	}

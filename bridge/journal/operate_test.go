@@ -412,6 +412,9 @@ func TestBackup(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %v %v", info.Mode(), err)
+	}
 	restored := newBench(t, "sqlite:"+path)
 	b.same("restored", restored.find("a"), e)
 }

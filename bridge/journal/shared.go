@@ -55,7 +55,7 @@ func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok
 	if s == nil {
 		return time.Time{}, true
 	}
-	until = wall().Add(s.lease)
+	until = time.Now().Add(s.lease)
 	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), s.settle.Microseconds()) == 1
 }
 
@@ -64,7 +64,7 @@ func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok
 	if s == nil {
 		return time.Time{}, true
 	}
-	until = wall().Add(s.lease)
+	until = time.Now().Add(s.lease)
 	return until, t.exec(keepLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()) == 1
 }
 
@@ -80,7 +80,7 @@ func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
 
 // renew prolongs all leases of this instance and returns those that are still its own.
 func (s *shared) renew(t *tx) (held map[bridge.Key]string, until time.Time) {
-	held, until = map[bridge.Key]string{}, wall().Add(s.lease)
+	held, until = map[bridge.Key]string{}, time.Now().Add(s.lease)
 	t.query(func(scan func(...any) error) error {
 		var (
 			k        bridge.Key
@@ -168,6 +168,3 @@ func (s *shared) hear(ctx context.Context) {
 		s.wake(n.Payload)
 	}
 }
-
-// wall is the time without the monotonic clock, which stands still while a machine sleeps.
-func wall() time.Time { return time.Now().Round(0) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
@@ -39,6 +40,9 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 			return err
 		}
 		j.closers = append(j.closers, unlock)
+		if err := private(path); err != nil {
+			return j.explain(err)
+		}
 	}
 	if mode != "ro" {
 		db, err := sql.Open("sqlite", sqliteDSN(path, mode, "journal_mode(WAL)", "wal_autocheckpoint(500)", "cache_size(-8000)"))
@@ -57,6 +61,16 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 		j.writers, j.booker = []*writer{w}, w
 	}
 	return j.openSQLiteReader(path)
+}
+
+// private creates the file, if it isn't there, for its owner only: SQLite would let everybody read it. The log that
+// SQLite keeps beside it gets the same permissions.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // openSQLiteReader opens a handle that can't write, with connections of its own: readers never wait for the writer.
@@ -134,7 +148,7 @@ func (j *Journal) explain(err error) error {
 	hint := ""
 	var e *sqlite.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded):
 		hint = "it didn't answer in time"
 	case errors.As(err, &e):
 		hint = sqliteHint(e.Code() & 0xff) // the low byte is the kind, the rest its detail

@@ -17,7 +17,7 @@ import (
 func TestGroupCommit(t *testing.T) {
 	b := newBench(t, sqliteDSN(t))
 	release := b.Hold()
-	before, _ := b.Shared()
+	before, written, _ := b.Commits()
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() { b.begin(fmt.Sprint("doc", i), true) })
@@ -25,9 +25,9 @@ func TestGroupCommit(t *testing.T) {
 	b.soon("queued", func() bool { return b.Queued() == 50 })
 	release()
 	all.Wait()
-	if after, _ := b.Shared(); after-before != 2 { // one that was held, one for the fifty
-		t.Errorf("%d commits, want 2", after-before)
-	}
+	commits, writes, _ := b.Commits()
+	b.same("commits: one that was held, one for the fifty", commits-before, int64(2))
+	b.same("writes", writes-written, int64(51))
 	for i := range 50 {
 		b.find(fmt.Sprint("doc", i))
 	}
