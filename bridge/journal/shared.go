@@ -26,10 +26,13 @@ const (
 	keepLease = `UPDATE leases SET until = ` + clock + ` + $5
 		WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4`
 	dropLease = `DELETE FROM leases WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4 RETURNING waited`
-	// All leases of an instance at once; those that come back are still its own.
-	renewLeases = `UPDATE leases SET until = ` + clock + ` + $2 WHERE owner = $1 RETURNING space, document, taxpayer`
-	endLeases   = `UPDATE leases SET until = LEAST(until, ` + clock + `) WHERE owner = $1`
-	awaitLease  = `UPDATE leases SET waited = true WHERE document = $2 AND space = $1`
+	// An instance's leases that are a third over, at once. Those that some commit is busy with are left out: it renews
+	// or drops them itself, and waiting for it could be waiting for each other.
+	renewLeases = `UPDATE leases SET until = ` + clock + ` + $2 WHERE (document, space) IN (
+		SELECT document, space FROM leases WHERE owner = $1 AND until < ` + clock + ` + $3 FOR UPDATE SKIP LOCKED)
+		RETURNING space, document, taxpayer`
+	endLeases  = `UPDATE leases SET until = LEAST(until, ` + clock + `) WHERE owner = $1`
+	awaitLease = `UPDATE leases SET waited = true WHERE document = $2 AND space = $1`
 
 	channel = "einvoice_bridge_released"
 	notify  = `SELECT pg_notify('` + channel + `', $1)`
@@ -78,7 +81,8 @@ func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
 	return ok
 }
 
-// renew prolongs all leases of this instance and returns those that are still its own.
+// renew prolongs the leases of this instance that have been held for a while, and returns those: what is not among
+// them was renewed just now, or has passed to somebody else.
 func (s *shared) renew(t *tx) (held map[bridge.Key]string, until time.Time) {
 	held, until = map[bridge.Key]string{}, time.Now().Add(s.lease)
 	t.query(func(scan func(...any) error) error {
@@ -89,7 +93,7 @@ func (s *shared) renew(t *tx) (held map[bridge.Key]string, until time.Time) {
 		err := scan(&k.Space, &k.Document, &taxpayer)
 		held[k] = taxpayer
 		return err
-	}, renewLeases, s.owner, s.lease.Microseconds())
+	}, renewLeases, s.owner, s.lease.Microseconds(), s.lease.Microseconds()*2/3)
 	return held, until
 }
 
