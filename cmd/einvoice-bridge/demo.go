@@ -92,7 +92,7 @@ func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
 
 func (d *demo) startBridge(ctx context.Context, dir string, urls map[string]string) error {
 	path := filepath.Join(dir, "bridge.yaml")
-	if err := os.WriteFile(path, []byte(demoConfig(d.sims, urls, d.listen, dir)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(demoConfig(d.sims, urls, d.listen, dir, quiet)), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	f, err := config.Load(path)

@@ -163,7 +163,7 @@ func sandboxed(t testing.TB, edit func(string) string) (sims []simulator, path s
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	text := demoConfig(sims, urls, "127.0.0.1:0", dir)
+	text := demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)
 	if edit != nil {
 		text = edit(text)
 	}

@@ -126,11 +126,15 @@ func listenAll(sims []simulator, wrap func(simulator) http.Handler) (map[string]
 	return urls, closeAll, nil
 }
 
-// demoConfig is the demo's configuration file, complete: it can be served and changed by hand.
-func demoConfig(sims []simulator, urls map[string]string, listen, dir string) string {
+// quiet are the demo's own settings: a console on a free port, and no log lines between what it prints.
+const quiet = "console: {listen: \"127.0.0.1:0\"}\nlog: {level: warn}\n"
+
+// demoConfig is a configuration that reaches the simulators, complete: it can be served and changed by hand. more are
+// further lines of it.
+func demoConfig(sims []simulator, urls map[string]string, listen, dir, more string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by einvoice-bridge demo: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\n"+
-		"console: {listen: \"127.0.0.1:0\"}\nlog: {level: warn}\nupstreams:\n", listen, "sqlite:"+filepath.Join(dir, "bridge.db"))
+	fmt.Fprintf(&b, "# Written by einvoice-bridge: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\n%supstreams:\n",
+		listen, "sqlite:"+filepath.Join(dir, "bridge.db"), more)
 	for _, s := range sims {
 		fmt.Fprintf(&b, "  %s:\n%s", s.name, strings.ReplaceAll(s.upstream, "%s", urls[s.name]))
 	}
@@ -176,7 +180,7 @@ func serveSandbox(cmd *cobra.Command, dir string, auto bool) error {
 	}
 	defer closeAll()
 	path := filepath.Join(dir, "bridge.yaml")
-	if err := os.WriteFile(path, []byte(demoConfig(sims, urls, "127.0.0.1:8080", dir)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(demoConfig(sims, urls, "127.0.0.1:8080", dir, "")), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	w := cmd.OutOrStdout()
