@@ -114,6 +114,8 @@ func (m *memory) Revoke(_ context.Context, hash string) error {
 	return bridge.ErrNoEntry
 }
 
+func (m *memory) Commits() (commits, writes int64, busy time.Duration) { return 10, 25, time.Second }
+
 // story is a cancellation that was sent, doubted, looked up and found cancelled, while a second caller joined.
 func story(id int64, document string) bridge.Story {
 	sent := bridge.Attempt{

@@ -27,6 +27,9 @@ type Records interface {
 	Issue(ctx context.Context, t bridge.Token) error
 	Issued(ctx context.Context) ([]bridge.Token, error)
 	Revoke(ctx context.Context, hash string) error
+
+	// Commits counts transactions, the writes that shared them and the time they took, since the start.
+	Commits() (commits, writes int64, busy time.Duration)
 }
 
 // Upstream is the state of one configured upstream in this process, all its credentials together.

@@ -35,7 +35,11 @@ var (
 	loginsWrongDesc = desc("einvoice_logins_failed_total", "Logins that failed.", "upstream")
 	gateDesc        = desc("einvoice_gates_shut", "Doors that the authority shut: misconfigured (credentials refused) or not_applied (asked to wait).", "upstream", "class")
 	budgetDesc      = desc("einvoice_budget_left", "Cancels that the authority's rate has room for now; absent where no rate is known.", "upstream")
+	commitsDesc     = desc("einvoice_journal_commits_total", "Transactions of the journal.")
+	writesDesc      = desc("einvoice_journal_writes_total", "Writes that shared these transactions; over commits: the batch size.")
+	commitTimeDesc  = desc("einvoice_journal_commit_seconds_total", "Time that the transactions took; over commits: the latency of the disk.")
 	allDescs        = []*prometheus.Desc{
+		commitsDesc, writesDesc, commitTimeDesc,
 		openDesc, oldestDesc, waitingDesc, expiryDesc, otherwiseDesc, instancesDesc, statsErrorDesc, breakerDesc, tripsDesc,
 		sessionsDesc, sessionEndDesc, loginsDesc, loginsWrongDesc, gateDesc, budgetDesc,
 	}
@@ -63,6 +67,10 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		journalGauges(gauge, st)
 	}
 	gauge(statsErrorDesc, oneIf(err != nil))
+	commits, writes, busy := s.records.Commits()
+	counter(commitsDesc, float64(commits))
+	counter(writesDesc, float64(writes))
+	counter(commitTimeDesc, busy.Seconds())
 	for _, u := range s.upstreams(ctx) {
 		gauge(breakerDesc, float64(u.Open), u.Name)
 		counter(tripsDesc, float64(u.Trips), u.Name)

@@ -39,6 +39,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(),
-		cancelCommand(), tokenCommand(), journalCommand())
+		cancelCommand(), tokenCommand(), journalCommand(), initCommand())
 	return cmd
 }

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/deploy"
+)
+
+func initCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Ask what a first configuration needs, and write one with comments",
+		Long: "Init asks a few questions and writes a configuration beside a file of environment variables for its secrets.\n" +
+			"It asks for no secret: you fill that file in.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s := setup{in: bufio.NewReader(cmd.InOrStdin()), out: cmd.OutOrStdout()}
+			return s.run(path)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "bridge.yaml", "configuration file to write; it must not exist")
+	return cmd
+}
+
+// offer is an API that init knows a first configuration for, with its addresses by environment; an empty one must be
+// asked for.
+type offer struct {
+	kind, title         string
+	sandbox, production string
+	own                 []question
+}
+
+// question stands for one placeholder of an example.
+type question struct{ ask, placeholder string }
+
+const zeroToken = "0000000000000000000000000000000000000000000000000000000000000000"
+
+var offers = []offer{
+	{"nic", "NIC, India's e-invoice portal", "https://einv1api.gstsandbox.nic.in", "https://api.einvoice1.gst.gov.in", []question{
+		{"Client id", "your-client-id"}, {"API user name of the taxpayer", "your-api-user"}}},
+	{"myinvois", "MyInvois, Malaysia", "https://preprod-api.myinvois.hasil.gov.my", "https://api.myinvois.hasil.gov.my", []question{
+		{"Client id", "your-client-id"}}},
+	{"cleartax-my", "ClearTax, Malaysia", "https://api-sandbox.my.cleartax.com", "", nil},
+	{"cleartax-in", "ClearTax, India", "https://api-sandbox.clear.in", "https://api.clear.in", nil},
+	{"invx", "Vayana InvX, India", "", "", []question{
+		{"Organisation id", "your-org-id"}, {"User (e-mail address)", "your-user@example.com"}}},
+	{"mastersindia", "Masters India's REST APIs", "https://clientbasic.mastersindia.co", "https://pro.mastersindia.co", []question{
+		{"User name", "your-user"}, {"Client id", "your-client-id"}}},
+}
+
+// placeholders of addresses and taxpayers in the examples.
+var (
+	exampleTaxpayers = []string{"29AAFCD5862R000", "C25845632020"}
+	exampleBase      = regexp.MustCompile(`(?m)^(    base_url: )\S+.*$`)
+	exampleAuth      = regexp.MustCompile(`(?m)^(    auth_url: )\S+.*$`)
+)
+
+// setup is one conversation.
+type setup struct {
+	in  *bufio.Reader
+	out io.Writer
+	err error // the first; what follows asks nothing
+}
+
+func (s *setup) run(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists already; name another file with -c", path)
+	}
+	o := s.choose()
+	text := s.fill(o)
+	token := access.NewToken()
+	text = strings.Replace(text, zeroToken, access.HashToken(token), 1)
+	if s.err != nil {
+		return s.err
+	}
+	env := strings.TrimSuffix(path, filepath.Ext(path)) + ".env"
+	if err := errors.Join(writeNew(path, text, 0o644), writeNew(env, environment(text), 0o600)); err != nil {
+		return err
+	}
+	s.say("\n%s and %s are written. The caller's access token, which is shown this once:\n\n  %s\n\nNext:\n", path, env, token)
+	if o.kind == "nic" {
+		s.say("  put NIC's public key of that environment into %s\n", filepath.Join(filepath.Dir(path), "nic.pem"))
+	}
+	s.say("  fill in %s, then:  set -a; . ./%s; set +a\n  einvoice-bridge check --online -c %s\n  einvoice-bridge serve -c %s\n", env, env, path, path)
+	return nil
+}
+
+func (s *setup) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+
+// ask puts a question. An empty answer takes the default, if there is one.
+func (s *setup) ask(question, fallback string) string {
+	for s.err == nil {
+		if s.say("%s", question); fallback != "" {
+			s.say(" [%s]", fallback)
+		}
+		s.say(": ")
+		line, err := s.in.ReadString('\n')
+		if answer := cmp.Or(strings.TrimSpace(line), fallback); answer != "" {
+			return answer
+		}
+		if err != nil {
+			s.err = errors.New("the answers ended before the questions")
+		}
+	}
+	return fallback
+}
+
+func (s *setup) choose() offer {
+	s.say("Which API carries the cancellations?\n")
+	for i, o := range offers {
+		s.say("  %d  %s (%s)\n", i+1, o.title, o.kind)
+	}
+	for s.err == nil {
+		answer := s.ask("Number or name", "1")
+		if n, err := strconv.Atoi(answer); err == nil && n >= 1 && n <= len(offers) {
+			return offers[n-1]
+		}
+		if i := slices.IndexFunc(offers, func(o offer) bool { return o.kind == answer }); i >= 0 {
+			return offers[i]
+		}
+		s.say("There is no %q.\n", answer)
+	}
+	return offers[0]
+}
+
+// fill asks what the example of an API needs and puts the answers in the places of its placeholders.
+func (s *setup) fill(o offer) string {
+	data, err := fs.ReadFile(deploy.Files, "examples/"+o.kind+".yaml")
+	if s.err = errors.Join(s.err, err); s.err != nil {
+		return ""
+	}
+	text := string(data)
+	put := func(placeholder, answer string) {
+		v := yamlText(answer)
+		text = strings.NewReplacer(`"`+placeholder+`"`, v, placeholder, v).Replace(text)
+	}
+	production := strings.HasPrefix(strings.ToLower(s.ask("Sandbox or production", "sandbox")), "p")
+	base := o.sandbox
+	if production {
+		base = o.production
+		text = strings.Replace(text, "environment: sandbox ", "environment: production ", 1)
+		text = strings.Replace(text, "environment: sandbox\n", "environment: production\n", 1)
+	}
+	text = exampleBase.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the API", base)))
+	if o.kind == "invx" {
+		auth := "https://sandbox.services.vayananet.com/theodore/apis/v1"
+		if production {
+			auth = "https://services.vayana.com/theodore/apis/v1"
+		}
+		text = exampleAuth.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the login (theodore)", auth)))
+	}
+	for _, q := range o.own {
+		put(q.placeholder, s.ask(q.ask, ""))
+	}
+	taxpayer := strings.ToUpper(s.ask("GSTIN or TIN of the taxpayer, as callers send it in user_gstin", ""))
+	for _, t := range exampleTaxpayers {
+		put(t, taxpayer)
+	}
+	text = strings.Replace(text, "\n  erp:\n", "\n  "+yamlText(s.ask("Name of the program that calls", "erp"))+":\n", 1)
+	put("127.0.0.1:8080", s.ask("Address to listen at", "127.0.0.1:8080"))
+	put("https://einvoice.example.com", s.ask("Public URL, as callers reach it", "http://127.0.0.1:8080"))
+	put("sqlite:bridge.db", s.ask("Journal (sqlite:FILE, or postgres://… for several machines)", "sqlite:bridge.db"))
+	return text
+}
+
+var plainText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/@:-]*$`)
+
+// yamlText is an answer as YAML: quoted where it must be, a dollar sign kept from meaning a variable.
+func yamlText(s string) string {
+	s = strings.ReplaceAll(s, "$", "$$")
+	if plainText.MatchString(s) && !strings.HasSuffix(s, ":") {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+// literal is yamlText for a regular expression's replacement, where a dollar sign means something too.
+func literal(s string) string { return strings.ReplaceAll(yamlText(s), "$", "$$") }
+
+var usedVariable = regexp.MustCompile(`\$\{([A-Z0-9_]+)\}`)
+
+// environment lists the variables that the text's settings need, for their values to be filled in.
+func environment(text string) string {
+	b := "# The secrets of the configuration beside this file: fill them in, and keep the file to yourself.\n"
+	for _, line := range strings.Split(text, "\n") {
+		setting, _, _ := strings.Cut(line, "# ")
+		for _, m := range usedVariable.FindAllStringSubmatch(setting, -1) {
+			b += m[1] + "=\n"
+		}
+	}
+	return b
+}
+
+func writeNew(path, text string, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	defer closeAfter(f, &err)
+	_, err = f.WriteString(text)
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/fixtures/deploy"
+)
+
+// talk answers init's questions in order.
+func talk(t *testing.T, path string, answers ...string) (string, error) {
+	t.Helper()
+	cmd := root()
+	var out bytes.Buffer
+	cmd.SetArgs([]string{"init", "-c", path})
+	cmd.SetIn(strings.NewReader(strings.Join(answers, "\n") + "\n"))
+	cmd.SetOut(&out)
+	err := cmd.Execute()
+	return out.String(), err
+}
+
+// The defaults and a name make a configuration that check accepts, for every API, with a token that works in it.
+func TestInit(t *testing.T) {
+	for _, o := range offers {
+		t.Run(o.kind, func(t *testing.T) {
+			_, demo := sandboxed(t, nil) // leaves a nic.pem
+			path := filepath.Join(filepath.Dir(demo), "new.yaml")
+			answers := []string{o.kind, "production", "https://api.example.com"}
+			if o.kind == "invx" {
+				answers = append(answers, "")
+			}
+			for range o.own {
+				answers = append(answers, `it's "me" $5 # really`)
+			}
+			answers = append(answers, "29abcde1234f1z5", "sap pi", "", "", "")
+			out, err := talk(t, path, answers...)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := config.Parse(text, filepath.Dir(path), exampleEnvironment)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			u := f.Upstreams[o.kind]
+			if u.BaseURL != "https://api.example.com" || u.Environment != "production" || f.Taxpayers["29ABCDE1234F1Z5"].Upstream != o.kind {
+				t.Errorf("upstream %+v, taxpayers %v", u, f.Taxpayers)
+			}
+			if id := u.ClientID; len(o.own) > 0 && o.own[0].ask == "Client id" && id != `it's "me" $5 # really` {
+				t.Errorf("client id %q", id)
+			}
+			token := regexp.MustCompile(`(?m)^  ([0-9a-f]{40})$`).FindStringSubmatch(out)
+			if got := f.Callers["sap pi"]; token == nil || !slices.Equal(got.Tokens, []string{"sha256:" + access.HashToken(token[1])}) {
+				t.Errorf("token %v, caller %+v", token, got)
+			}
+			wantEnvironment(t, filepath.Join(filepath.Dir(path), "new.env"), string(text))
+		})
+	}
+}
+
+// wantEnvironment holds the file of secrets to be complete and private.
+func wantEnvironment(t *testing.T, path, text string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %v", path, info.Mode())
+	}
+	env, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = config.Parse([]byte(text), filepath.Dir(path), func(name string) (string, bool) {
+		return "x", strings.Contains(string(env), "\n"+name+"=\n")
+	})
+	if err != nil {
+		t.Errorf("with the variables of the file: %v", err)
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "taken.yaml")
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := talk(t, taken, "1"); err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("an existing file: %v", err)
+	}
+	path := filepath.Join(dir, "new.yaml")
+	if out, err := talk(t, path, "telepathy", "myinvois", ""); err == nil || !strings.Contains(out, `There is no "telepathy"`) || !strings.Contains(err.Error(), "answers ended") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("writes half a configuration")
+	}
+}
+
+// Every placeholder that a question stands for is in its example.
+func TestInitKnowsItsExamples(t *testing.T) {
+	for _, o := range offers {
+		text, err := fs.ReadFile(deploy.Files, "examples/"+o.kind+".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := []string{"127.0.0.1:8080", "https://einvoice.example.com", "sqlite:bridge.db", zeroToken, "\n  erp:\n", "\n    environment: sandbox"}
+		for _, q := range o.own {
+			wanted = append(wanted, q.placeholder)
+		}
+		for _, w := range wanted {
+			if !strings.Contains(string(text), w) {
+				t.Errorf("%s lacks %q", o.kind, w)
+			}
+		}
+		if !exampleBase.Match(text) {
+			t.Errorf("%s has no base_url", o.kind)
+		}
+	}
+	if len(offers) != len(config.Kinds) {
+		t.Errorf("%d offers for %d kinds", len(offers), len(config.Kinds))
+	}
+}
