@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/fixtures/sandbox"
+)
+
+// Half of the traffic is broken envelopes and one upstream is down: the other taxpayers' calls all succeed, and none
+// of them waits for anybody else's trouble.
+func TestTroubleStaysWhereItIs(t *testing.T) {
+	dir := t.TempDir()
+	sims, err := simulators(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeAll)
+	f, err := config.Parse([]byte("reply_within: 5s\n"+demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := sims[1].log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
+		t.Fatal(err)
+	}
+	url := a.server.PublicURL + server.Paths[0]
+	stop := make(chan struct{})
+	var noise sync.WaitGroup
+	for range 4 {
+		noise.Go(func() { makeNoise(t, url, stop) })
+	}
+	noise.Go(func() { // the taxpayer whose upstream is down keeps calling, too
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = post(url, envelope(sims[1].taxpayer, documentID("myinvois", n))) // a fault, sooner or later
+			}
+		}
+	})
+	var good sync.WaitGroup
+	for _, s := range append(sims[:1:1], sims[2:]...) {
+		good.Go(func() {
+			for n := range 20 {
+				start := time.Now()
+				body, err := post(url, envelope(s.taxpayer, documentID(s.name, 3000+n)))
+				if err != nil || !bytes.Contains(body, []byte("<code>200</code>")) {
+					t.Errorf("%s: %s, %v", s.name, body, err)
+				}
+				if took := time.Since(start); took > 3*time.Second { // the dead upstream's calls take their 5 s
+					t.Errorf("%s took %s", s.name, took)
+				}
+			}
+		})
+	}
+	good.Wait()
+	close(stop)
+	noise.Wait()
+}
+
+// makeNoise posts envelopes that end in faults, as fast as they are answered.
+func makeNoise(t *testing.T, url string, stop <-chan struct{}) {
+	for _, broken := range []string{"<a><b></a>", "<!DOCTYPE a><a/>", "junk", ""} {
+		for range 1000 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if body, err := post(url, broken); err == nil && !bytes.Contains(body, []byte("Fault>")) {
+				t.Errorf("%q was answered %s", broken, body)
+				return
+			}
+		}
+	}
+}
