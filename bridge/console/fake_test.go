@@ -32,6 +32,7 @@ type memory struct {
 	err     error
 
 	filters  []bridge.Filter
+	counted  []time.Duration
 	resolved []string
 }
 
@@ -78,8 +79,14 @@ func (m *memory) Show(_ context.Context, what string) (all []bridge.Story, _ err
 
 func (m *memory) Stats(context.Context) (bridge.Stats, error) { return m.stats, m.err }
 
-func (m *memory) Counts(context.Context, time.Time, time.Time, time.Duration) ([]bridge.Count, error) {
-	return m.counts, m.err
+func (m *memory) Counts(_ context.Context, since, until time.Time, _ time.Duration) (all []bridge.Count, _ error) {
+	m.counted = append(m.counted, until.Sub(since))
+	for _, c := range m.counts {
+		if !c.From.Before(since) && c.From.Before(until) {
+			all = append(all, c)
+		}
+	}
+	return all, m.err
 }
 
 func (m *memory) Resolve(_ context.Context, id int64, o bridge.Outcome, by, why string) (bridge.Entry, error) {

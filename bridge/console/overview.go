@@ -38,7 +38,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	waiting := map[string]int{}
 	for _, read := range []func() error{
 		func() (err error) { o.Stats, err = p.Records.Stats(ctx); return },
-		func() (err error) { counts, err = p.Records.Counts(ctx, from, now, o.Span.Step); return },
+		func() (err error) { counts, err = p.counter.of(ctx, o.Span, from, now); return },
 		func() (err error) {
 			o.Open, err = p.Records.List(ctx, bridge.Filter{Open: true, Limit: fewShown})
 			return

@@ -26,6 +26,7 @@ var staticFiles embed.FS
 type pages struct {
 	Options
 	sessions *sessions
+	counter  *counter
 	html     map[string]*template.Template
 	static   map[string]asset
 }
@@ -49,8 +50,8 @@ type page struct {
 }
 
 func newPages(o Options) http.Handler {
-	p := &pages{Options: o, html: parsePages(), static: assets()}
-	p.sessions = newSessions(o.SignIn != nil)
+	p := &pages{Options: o, html: parsePages(), static: assets(), sessions: newSessions(o.SignIn != nil)}
+	p.counter = &counter{records: o.Records, by: map[string]counted{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{file}", p.asset)
 	mux.HandleFunc("GET /login", p.loginForm)

@@ -83,6 +83,51 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// What is past is counted once; what is new, late or in the present is counted again.
+func TestCounterCountsThePastOnce(t *testing.T) {
+	s := spanOf("1h")
+	m := &memory{}
+	c := &counter{records: m, by: map[string]counted{}}
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	now := start
+	calls := func() (n int) {
+		t.Helper()
+		all, err := c.of(t.Context(), s, s.from(now), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			n += c.Calls
+		}
+		return n
+	}
+	for i := range 60 {
+		m.counts = append(m.counts, bridge.Count{From: start.Add(time.Duration(i-60) * time.Minute), Class: bridge.Cancelled, Calls: 1})
+	}
+	if got := calls(); got != 59 { // the hour ends with the minute that has begun
+		t.Errorf("%d calls", got)
+	}
+	now = now.Add(10 * time.Second)
+	m.counts[59].Calls += 5 // written down late
+	m.counts = append(m.counts, bridge.Count{From: start, Class: bridge.Refused, Calls: 3})
+	if got := calls(); got != 67 {
+		t.Errorf("%d calls, 5 late and 3 new ones included", got)
+	}
+	now = now.Add(30 * time.Minute)
+	if got := calls(); got != 37 {
+		t.Errorf("%d calls half an hour later", got)
+	}
+	if m.counted[0] < 55*time.Minute || m.counted[1] > 4*time.Minute {
+		t.Errorf("counted %v", m.counted)
+	}
+	now = now.Add(-time.Hour) // the clock was set back
+	calls()
+	now = start.Add(24 * time.Hour)
+	if got := calls(); got != 0 {
+		t.Errorf("%d calls a day later", got)
+	}
+}
+
 func TestRoundUp(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 1: 1, 3: 5, 11: 20, 50: 50, 51: 100, 4999: 5000} {
 		if got := roundUp(n); got != want {
