@@ -52,7 +52,7 @@ type body struct {
 	Description lenient `json:"error_description"`
 	Detail      lenient `json:"detail"` // the framework behind v1
 
-	fields map[string]json.RawMessage // everything, for field errors
+	fields map[string]json.RawMessage // everything, for field errors; only where there are no results
 }
 
 // results are the service's own answer.
@@ -86,7 +86,10 @@ func (l *lenient) UnmarshalJSON(raw []byte) error {
 
 func read(reply upstream.Reply) body {
 	var b body
-	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || json.Unmarshal(reply.Body, &b.fields) != nil {
+	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil {
+		return body{}
+	}
+	if b.Results == nil && json.Unmarshal(reply.Body, &b.fields) != nil {
 		return body{}
 	}
 	return b
