@@ -132,6 +132,9 @@ func (s *Service) begin() bool {
 func (s *Service) carry(f *flight) {
 	defer s.work.Done()
 	defer s.flights.leave(f)
+	if s.straight(f) {
+		return
+	}
 	for {
 		e, err := s.journal.Find(s.ctx, f.key, f.c.Taxpayer)
 		known := err == nil
@@ -168,6 +171,29 @@ func (s *Service) carry(f *flight) {
 	}
 }
 
+// straight is the way of a cancellation that nothing stands in front of: its document is not asked for first, as writing
+// it down tells whether it is new. That is only for upstreams without a budget, where no send can be booked in vain.
+// False says that nothing came of it, and that it is to be carried the long way, which knows what to do about that.
+func (s *Service) straight(f *flight) bool {
+	p := f.up.Profile()
+	if p.Cancels.Limit > 0 {
+		return false
+	}
+	if free, err := s.lines.free(s.ctx, p); err != nil || !free {
+		return false
+	}
+	e, created, err := s.open(f, true)
+	switch {
+	case err != nil:
+		return false
+	case created:
+		s.send(f, e, &e.Attempts[0], true)
+	default:
+		s.again(f, e, true)
+	}
+	return true
+}
+
 // open writes the cancellation down, or takes the lease of the entry that is there.
 func (s *Service) open(f *flight, sendNow bool) (Entry, bool, error) {
 	now := time.Now()
@@ -182,7 +208,7 @@ func (s *Service) open(f *flight, sendNow bool) (Entry, bool, error) {
 // again carries on with an entry that was there before, its lease in our hands. booked says that a send is paid for.
 func (s *Service) again(f *flight, e Entry, booked bool) {
 	switch next(e, f.c, time.Now(), s.cfg.RepeatRefusalsAfter) {
-	case stepAnswer: // another instance ended it between Find and Begin
+	case stepAnswer: // nobody had looked, or another instance ended it between Find and Begin
 		s.replay(f, e)
 		s.release(e)
 	case stepLookup:
