@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -96,6 +97,10 @@ func (c *cancelCall) run(cmd *cobra.Command) error {
 	took := time.Since(start).Round(time.Millisecond)
 	if c.showWire {
 		fmt.Fprintf(cmd.OutOrStdout(), "sent to %s\n%s\n\nreceived after %s: %s\n%s\n\n", c.url, c.masked(sent), took, status(resp), c.masked(answer))
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("nothing was sent: %w", err)
 	}
 	if err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "einvoice-bridge: no answer after %s: %v\n"+

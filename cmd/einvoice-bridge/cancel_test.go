@@ -69,6 +69,8 @@ func TestCancelCommandForScripts(t *testing.T) {
 func TestCancelCommandWhenThingsGoWrong(t *testing.T) {
 	const fault = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><e:Fault><faultcode>e:%s</faultcode>` +
 		`<faultstring>it went wrong [ref r1]</faultstring></e:Fault></e:Body></e:Envelope>`
+	dead := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }))
+	defer dead.Close()
 	answers := map[string]string{
 		"/server": fmt.Sprintf(fault, "Server"), "/client": fmt.Sprintf(fault, "Client"), "/html": "<html>hello</html>",
 	}
@@ -93,12 +95,15 @@ func TestCancelCommandWhenThingsGoWrong(t *testing.T) {
 		srv.URL + "/server": {exitFault, "fault  it went wrong\nretry after 7 s\nref r1\n"},
 		srv.URL + "/client": {exitClient, "fault  it went wrong"},
 		srv.URL + "/html":   {exitNoAnswer, "can't be read"},
-		closed:              {exitNoAnswer, "sending again is safe"},
+		dead.URL:            {exitNoAnswer, "sending again is safe"},
 	} {
 		out, err := runCommand(t, "cancel", "--url", url, "--taxpayer", "T", "--irn", "1")
 		if err != want.code || !strings.Contains(out, want.says) {
 			t.Errorf("%s: got %v, want exit %d and %q\n%s", url, err, want.code, want.says, out)
 		}
+	}
+	if _, err := runCommand(t, "cancel", "--url", closed, "--taxpayer", "T", "--irn", "1"); err == nil || !strings.Contains(err.Error(), "nothing was sent") {
+		t.Errorf("nobody listens: %v", err)
 	}
 	t.Setenv(tokenVariable, "")
 	if _, err := runCommand(t, "cancel", "--taxpayer", "T", "--irn", "1"); err == nil || !strings.Contains(err.Error(), "--token-file") {

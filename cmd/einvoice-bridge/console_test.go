@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -98,6 +100,48 @@ func TestSignIn(t *testing.T) {
 	}
 	if in, err := signIn(config.Console{}); in != nil || err != nil {
 		t.Error("a log-in that is not configured")
+	}
+}
+
+// With a log-in configured, nothing but metrics and health is there for those who have not signed in.
+func TestConsoleAsksForLogIn(t *testing.T) {
+	_, path := sandboxed(t, func(text string) string {
+		return fmt.Sprintf("console: {listen: \"127.0.0.1:0\", username: asha, password: %q}\n", access.HashPassword("hunter2")) +
+			strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, "", 1)
+	})
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.release()
+	ask := func(method, path, body string, cookie *http.Cookie) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if cookie != nil {
+			r.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		a.console.Handler.ServeHTTP(w, r)
+		return w
+	}
+	for path, want := range map[string]int{"/": 303, "/callers": 303, "/cancellations.csv": 303, "/settings": 303, "/metrics": 200, "/readyz": 200} {
+		if got := ask("GET", path, "", nil).Code; got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+	if got := ask("POST", "/login", "username=asha&password=wrong", nil); got.Code != 403 || len(got.Result().Cookies()) > 0 {
+		t.Errorf("a wrong password: %d", got.Code)
+	}
+	in := ask("POST", "/login", "username=asha&password=hunter2", nil)
+	if cookies := in.Result().Cookies(); in.Code != 303 || len(cookies) != 1 {
+		t.Fatalf("signing in: %d", in.Code)
+	}
+	if got := ask("GET", "/", "", in.Result().Cookies()[0]); got.Code != 200 || !strings.Contains(got.Body.String(), "Sign out asha") {
+		t.Errorf("signed in: %d", got.Code)
 	}
 }
 
