@@ -121,7 +121,7 @@ func change(t *tx, id int64, known *record, query string, decide func(*record) e
 
 // lock reads an entry and keeps others from changing it; nil when there is none or t failed.
 func (t *tx) lock(id int64) *record {
-	if t.w.shared {
+	if t.shared {
 		return load(t, selectEntry+" FOR UPDATE", id)
 	}
 	return load(t, selectEntry, id)

@@ -44,7 +44,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate) (wait time.Duration, 
 }
 
 func (t *tx) take(r bridge.Rate) time.Duration {
-	if t.w.shared {
+	if t.shared {
 		t.exec(bookAlone, r.Key) // until the commit
 	}
 	now, per := t.now(), r.Per.Microseconds()

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	pgWriters = 4                // connections that write; PostgreSQL makes them share fsyncs among each other
+	pgWriters = 2                // connections that write; more only make the transactions smaller (measured)
 	pgReaders = 8                // connections that read
 	pgTimeout = 15 * time.Second // of one transaction, when the server doesn't answer at all
 )
@@ -63,11 +63,10 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	if mode == "ro" {
 		return nil
 	}
-	db := j.pool(c, pgWriters+1)
 	for range pgWriters {
-		j.writers = append(j.writers, j.postgresWriter(db, maxBatch))
+		j.writers = append(j.writers, j.postgresWriter(c, maxBatch))
 	}
-	j.booker = j.postgresWriter(db, 1)
+	j.booker = j.postgresWriter(c, 1)
 	if mode == "rwc" {
 		listening, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
@@ -85,10 +84,8 @@ func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {
 	return db
 }
 
-func (j *Journal) postgresWriter(db *sql.DB, batch int) *writer {
-	w := (&writer{
-		db: db, begin: "BEGIN", shared: true, timeout: pgTimeout, batch: batch, explain: j.explain,
-	}).start()
+func (j *Journal) postgresWriter(c *pgx.ConnConfig, batch int) *writer {
+	w := (&writer{db: &pipeline{config: c, timeout: pgTimeout}, batch: batch, explain: j.explain}).start()
 	j.closers = append(j.closers, func() error { w.stop(); return nil })
 	return w
 }

@@ -56,7 +56,7 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 				return j.explain(err)
 			}
 		}
-		w := (&writer{db: db, begin: "BEGIN IMMEDIATE", batch: maxBatch, explain: j.explain}).start()
+		w := (&writer{db: &file{db: db}, batch: maxBatch, explain: j.explain}).start()
 		j.closers = append(j.closers, func() error { w.stop(); return nil })
 		j.writers, j.booker = []*writer{w}, w
 	}

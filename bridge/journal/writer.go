@@ -2,14 +2,10 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
-
-	"modernc.org/sqlite"
 )
 
 // maxBatch bounds one transaction, so that the first in it doesn't wait long for the last.
@@ -21,22 +17,26 @@ var errClosed = errors.New("journal is closed")
 // writer is one goroutine with one connection. It commits whatever came in while the last commit was on its way to
 // the disk as one transaction, so that concurrent writes share an fsync and nobody waits for a timer.
 type writer struct {
-	db      *sql.DB
-	begin   string
-	shared  bool          // PostgreSQL, where others write too
-	timeout time.Duration // of one transaction; 0 for none
-	batch   int           // most writes in one transaction
+	db      transactor
+	batch   int // most writes in one transaction
 	explain func(error) error
 
 	queue chan *op
 	quit  chan struct{} // closed by stop
 	done  chan struct{} // closed when the goroutine has ended
 
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-
 	commits, writes atomic.Int64
 	busy            atomic.Int64 // nanoseconds spent in commits
+}
+
+// transactor is a connection to one engine: file or pipeline.
+type transactor interface {
+	// transact runs ops in one transaction and sets their errors. Its own error is that of a statement, the connection
+	// or the commit, and then nothing was written, unless doubt says that the connection broke during the commit.
+	transact(ops []*op) (doubt bool, err error)
+	// lost tells whether the connection broke; the next transaction takes a new one.
+	lost() bool
+	close()
 }
 
 // An op goes from waiting to running to ended; its submitter may abandon it on the way.
@@ -109,7 +109,7 @@ func (w *writer) stop() {
 
 func (w *writer) loop() {
 	defer close(w.done)
-	defer w.drop()
+	defer w.db.close()
 	batch := make([]*op, 0, w.batch)
 	for {
 		select {
@@ -162,33 +162,10 @@ func (o *op) end(doubt bool) {
 // written, but the connection is good; doubt that the connection was lost during the commit, so that nobody knows.
 func (w *writer) try(ops []*op) (retry, doubt bool) {
 	start := time.Now()
-	ctx := context.Background()
-	if w.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, w.timeout)
-		defer cancel()
-	}
-	t := &tx{w: w, ctx: ctx}
-	used := w.conn != nil
-	if t.start(); t.err != nil && used && w.shared { // the connection broke while nobody used it
-		w.drop()
-		t.err = nil
-		t.start()
-	}
-	for _, o := range ops {
-		if t.err == nil {
-			o.err = o.run(t)
-		}
-	}
-	if t.err != nil {
-		w.rollback()
-		w.fail(ops, t.err)
-		return len(ops) > 1 && w.conn != nil, false
-	}
-	if t.exec("COMMIT"); t.err != nil {
-		w.rollback()
-		w.fail(ops, t.err)
-		return false, w.conn == nil
+	doubt, err := w.db.transact(ops)
+	if err != nil {
+		w.fail(ops, err)
+		return len(ops) > 1 && !doubt && !w.db.lost(), doubt
 	}
 	w.commits.Add(1)
 	w.writes.Add(int64(len(ops)))
@@ -202,137 +179,4 @@ func (w *writer) fail(ops []*op, err error) {
 	for _, o := range ops {
 		o.err = err
 	}
-}
-
-// start begins the transaction, on a new connection if there is none.
-func (t *tx) start() {
-	if t.w.conn == nil {
-		t.w.stmts = map[string]*sql.Stmt{}
-		t.w.conn, t.err = t.w.db.Conn(t.ctx)
-	}
-	t.exec(t.w.begin)
-}
-
-// rollback leaves the connection clean, or gives it up.
-func (w *writer) rollback() {
-	if w.conn == nil {
-		return
-	}
-	t := &tx{w: w, ctx: context.Background()}
-	var ours *sqlite.Error // SQLite has rolled back by itself already; the connection is fine
-	if t.exec("ROLLBACK"); t.err != nil && !errors.As(t.err, &ours) {
-		w.drop()
-	}
-}
-
-func (w *writer) drop() {
-	if w.conn == nil {
-		return
-	}
-	for _, s := range w.stmts {
-		_ = s.Close()
-	}
-	_ = w.conn.Close()
-	w.conn, w.stmts = nil, nil
-}
-
-// tx is a transaction under way. Its first failure sticks: what follows does nothing.
-type tx struct {
-	w   *writer
-	ctx context.Context
-	err error
-}
-
-// now is the time that all who write to the database agree on, in microseconds.
-func (t *tx) now() (us int64) {
-	if !t.w.shared {
-		return time.Now().UnixMicro()
-	}
-	t.one([]any{&us}, `SELECT `+clock)
-	return us
-}
-
-func (t *tx) stmt(query string) *sql.Stmt {
-	if t.err != nil {
-		return nil
-	}
-	s, ok := t.w.stmts[query]
-	if !ok {
-		if s, t.err = t.w.conn.PrepareContext(t.ctx, query); t.err != nil {
-			return nil
-		}
-		t.w.stmts[query] = s
-	}
-	return s
-}
-
-// exec returns the number of rows that changed.
-func (t *tx) exec(query string, args ...any) int64 {
-	s := t.stmt(query)
-	if s == nil {
-		return 0
-	}
-	r, err := s.ExecContext(t.ctx, args...)
-	if err != nil {
-		t.err = err
-		return 0
-	}
-	n, _ := r.RowsAffected()
-	return n
-}
-
-// insert returns the new row's id; ok is false when the row was there already.
-func (t *tx) insert(query string, args ...any) (id int64, ok bool) {
-	if t.w.shared {
-		ok = t.one([]any{&id}, query+" RETURNING id", args...)
-		return id, ok
-	}
-	s := t.stmt(query)
-	if s == nil {
-		return 0, false
-	}
-	r, err := s.ExecContext(t.ctx, args...)
-	if err != nil {
-		t.err = err
-		return 0, false
-	}
-	id, _ = r.LastInsertId()
-	n, _ := r.RowsAffected()
-	return id, n == 1
-}
-
-// one scans the only row; false when there is none.
-func (t *tx) one(dest []any, query string, args ...any) bool {
-	s := t.stmt(query)
-	if s == nil {
-		return false
-	}
-	err := s.QueryRowContext(t.ctx, args...).Scan(dest...)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		t.err = err
-	}
-	return err == nil
-}
-
-// query calls each for every row.
-func (t *tx) query(each func(scan func(...any) error) error, query string, args ...any) {
-	s := t.stmt(query)
-	if s == nil {
-		return
-	}
-	rows, err := s.QueryContext(t.ctx, args...)
-	t.err = eachRow(rows, err, each)
-}
-
-func eachRow(rows *sql.Rows, err error, each func(scan func(...any) error) error) error {
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			return fmt.Errorf("reading a row: %w", err)
-		}
-	}
-	return rows.Err()
 }

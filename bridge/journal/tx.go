@@ -1,0 +1,153 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// tx is a transaction under way, as one write sees it. Its first failure sticks: what follows does nothing.
+type tx struct {
+	// do runs one statement, calls each for every row, if there may be any, and tells how many rows changed and the id
+	// of the last new one (SQLite only).
+	do     func(query string, args []any, each eachFunc) (n, id int64, err error)
+	shared bool // PostgreSQL, where others write too
+	err    error
+}
+
+// eachFunc takes one row.
+type eachFunc = func(scan func(...any) error) error
+
+// now is the time that all who write to the database agree on, in microseconds.
+func (t *tx) now() (us int64) {
+	if !t.shared {
+		return time.Now().UnixMicro()
+	}
+	t.one([]any{&us}, `SELECT `+clock)
+	return us
+}
+
+// exec returns the number of rows that changed.
+func (t *tx) exec(query string, args ...any) (n int64) {
+	if t.err == nil {
+		n, _, t.err = t.do(query, args, nil)
+	}
+	return n
+}
+
+// insert returns the new row's id; ok is false when the row was there already.
+func (t *tx) insert(query string, args ...any) (id int64, ok bool) {
+	if t.shared {
+		ok = t.one([]any{&id}, query+" RETURNING id", args...)
+		return id, ok
+	}
+	var n int64
+	if t.err == nil {
+		n, id, t.err = t.do(query, args, nil)
+	}
+	return id, n == 1
+}
+
+// one scans the only row; false when there is none.
+func (t *tx) one(dest []any, query string, args ...any) (found bool) {
+	t.query(func(scan func(...any) error) error {
+		found = true
+		return scan(dest...)
+	}, query, args...)
+	return found && t.err == nil
+}
+
+// query calls each for every row.
+func (t *tx) query(each eachFunc, query string, args ...any) {
+	if t.err == nil {
+		_, _, t.err = t.do(query, args, each)
+	}
+}
+
+func eachRow(rows *sql.Rows, err error, each eachFunc) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return fmt.Errorf("reading a row: %w", err)
+		}
+	}
+	return rows.Err()
+}
+
+// file is the one connection that writes to an SQLite file. Its statements carry no context: watching one costs as
+// much as the statement, and whoever waits for a write watches his own.
+type file struct {
+	db    *sql.DB
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (f *file) transact(ops []*op) (doubt bool, err error) {
+	if f.conn == nil {
+		f.stmts = map[string]*sql.Stmt{}
+		if f.conn, err = f.db.Conn(context.Background()); err != nil {
+			return false, err
+		}
+	}
+	t := &tx{do: f.do}
+	t.exec("BEGIN IMMEDIATE")
+	for _, o := range ops {
+		if t.err == nil {
+			o.err = o.run(t)
+		}
+	}
+	t.exec("COMMIT")
+	if t.err != nil {
+		f.rollback()
+	}
+	return false, t.err
+}
+
+// rollback leaves the connection without a transaction. That SQLite may have rolled back by itself is no error.
+func (f *file) rollback() {
+	var ours *sqlite.Error
+	if _, _, err := f.do("ROLLBACK", nil, nil); err != nil && !errors.As(err, &ours) {
+		f.close()
+	}
+}
+
+func (f *file) do(query string, args []any, each eachFunc) (n, id int64, err error) {
+	s, ok := f.stmts[query]
+	if !ok {
+		if s, err = f.conn.PrepareContext(context.Background(), query); err != nil {
+			return 0, 0, err
+		}
+		f.stmts[query] = s
+	}
+	if each != nil {
+		rows, err := s.QueryContext(context.Background(), args...)
+		return 0, 0, eachRow(rows, err, each)
+	}
+	r, err := s.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	n, _ = r.RowsAffected()
+	id, _ = r.LastInsertId()
+	return n, id, nil
+}
+
+func (f *file) lost() bool { return f.conn == nil }
+
+func (f *file) close() {
+	if f.conn == nil {
+		return
+	}
+	for _, s := range f.stmts {
+		_ = s.Close()
+	}
+	_ = f.conn.Close()
+	f.conn, f.stmts = nil, nil
+}
