@@ -75,6 +75,8 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 	return &record{Entry: e, version: 1}, true
 }
 
+// insertAttempt writes an attempt down as running: without an end or a class, which is how it stays if the process dies
+// in it.
 func (j *Journal) insertAttempt(t *tx, e bridge.Entry, kind bridge.AttemptKind, start time.Time) bridge.Attempt {
 	a := bridge.Attempt{Kind: kind, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
 	a.ID, _ = t.insert(insertAttempt, e.ID, string(kind), micros(start), a.By, a.Upstream)

@@ -43,6 +43,8 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate) (wait time.Duration, 
 	return wait, nil
 }
 
+// take looks at the send that is Limit sends back: while that is inside the window, the window is full. Its age is also
+// how long to wait. The window is closed at both ends: a send exactly Per ago still counts.
 func (t *tx) take(r bridge.Rate) time.Duration {
 	if t.shared {
 		t.exec(bookAlone, r.Key) // until the commit
@@ -110,6 +112,7 @@ func (j *Journal) Gate(ctx context.Context, credential string) (g bridge.Gate, o
 	return g, true, nil
 }
 
+// readGates reads all closed gates: there are as many as credentials in trouble, a handful.
 func (j *Journal) readGates(ctx context.Context) error {
 	j.gates.mu.Lock()
 	defer j.gates.mu.Unlock()

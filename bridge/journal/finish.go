@@ -127,6 +127,7 @@ const (
 	toldNot       = 2 // refused, or not applied
 )
 
+// toldMask is what these callers were told of the document. Faults say nothing of it that could turn out wrong.
 func toldMask(asks []bridge.Ask) (mask int64) {
 	for _, a := range asks {
 		switch {
@@ -168,6 +169,7 @@ type askRow struct {
 	told string
 }
 
+// encodeAsks also cuts what a caller may have made very long; the envelope itself is kept whole.
 func encodeAsks(asks []bridge.Ask) []askRow {
 	rows := make([]askRow, len(asks))
 	for i, a := range asks {

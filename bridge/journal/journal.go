@@ -94,6 +94,7 @@ func OpenBeside(ctx context.Context, dsn string) (*Journal, error) {
 	return openBeside(ctx, dsn, "rw")
 }
 
+// openBeside leaves lock, tables and instance row to the service.
 func openBeside(ctx context.Context, dsn, mode string) (*Journal, error) {
 	j := newJournal(instanceName())
 	err := j.connect(ctx, dsn, Options{}, mode)
@@ -170,6 +171,7 @@ func (j *Journal) Close() (err error) {
 	return err
 }
 
+// close releases what open has acquired so far, the last first.
 func (j *Journal) close() error {
 	var errs []error
 	for i := len(j.closers) - 1; i >= 0; i-- {
@@ -235,6 +237,7 @@ func (j *Journal) seen(ctx context.Context) error {
 	return err
 }
 
+// unregister lets others take over at once what waits here, and after the settling time what was being sent.
 func (j *Journal) unregister(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
 		t.exec(`DELETE FROM instances WHERE id = $1`, j.instance)

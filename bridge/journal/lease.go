@@ -46,6 +46,7 @@ func (ls *leases) hold(k bridge.Key, taxpayer string, until time.Time) {
 	}
 }
 
+// drop ends a lease that the taxpayer has, and wakes who waits for it here.
 func (ls *leases) drop(k bridge.Key, taxpayer string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()

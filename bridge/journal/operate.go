@@ -100,6 +100,7 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
+// syncFile makes a written file survive a power cut.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

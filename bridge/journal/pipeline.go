@@ -33,6 +33,7 @@ type trip struct {
 	err   error
 }
 
+// transact needs a trip for BEGIN, one for each step of the longest write, and one for COMMIT.
 func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
@@ -145,6 +146,7 @@ func (p *pipeline) send(ctx context.Context, out []*trip) error {
 
 func (p *pipeline) lost() bool { return p.conn == nil || p.conn.IsClosed() }
 
+// close gives the connection up without waiting long for a server that may be gone.
 func (p *pipeline) close() {
 	if p.conn == nil {
 		return

@@ -45,6 +45,8 @@ func pgConfig(dsn string) (*pgx.ConnConfig, error) {
 	return c, nil
 }
 
+// openPostgres connects lazily but for the service, which needs the tables. Writers, readers and the listener have
+// connections of their own; all of them need sessions, so no pooler in transaction mode may stand between.
 func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode string) error {
 	c, err := pgConfig(dsn)
 	if err != nil {
@@ -84,6 +86,7 @@ func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {
 	return db
 }
 
+// postgresWriter starts a writer; batch 1 keeps its writes from sharing transactions.
 func (j *Journal) postgresWriter(c *pgx.ConnConfig, batch int) *writer {
 	w := (&writer{db: &pipeline{config: c, timeout: pgTimeout}, batch: batch, explain: j.explain}).start()
 	j.closers = append(j.closers, func() error { w.stop(); return nil })

@@ -66,6 +66,7 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 	return n, nil
 }
 
+// sweep reads what is old without the writer, and then has each batch removed if it is still old.
 func (j *Journal) sweep(ctx context.Context, s sweep, before time.Time) (n int, err error) {
 	for last := int64(0); ; {
 		var ids []int64

@@ -91,6 +91,7 @@ type statements struct {
 	by map[string]*sql.Stmt
 }
 
+// prepared parses a read once per connection: parsing costs more than a point read.
 func (j *Journal) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	j.reads.mu.RLock()
 	s, ok := j.reads.by[query]

@@ -28,6 +28,7 @@ func (r *record) clone() bridge.Entry {
 const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
 	state, class, outcome, created, updated, expires, next_lookup, told, version`
 
+// scanEntry reads entryColumns.
 func scanEntry(scan func(...any) error) (*record, error) {
 	var (
 		r                                record
@@ -46,6 +47,7 @@ func scanEntry(scan func(...any) error) (*record, error) {
 
 const attemptColumns = `id, kind, started, ended, who, upstream, class, outcome`
 
+// scanAttempt reads attemptColumns and whatever columns follow them.
 func scanAttempt(scan func(...any) error, more ...any) (a bridge.Attempt, err error) {
 	var (
 		class, outcome string
@@ -74,6 +76,7 @@ type outcomeJSON struct {
 	Written      bool              `json:"written,omitempty"`
 }
 
+// encodeOutcome leaves out what is zero: most outcomes are short.
 func encodeOutcome(o bridge.Outcome) string {
 	return encode(outcomeJSON{
 		o.Code, o.Message, o.Date, o.DateSource, o.RetryAfter, o.Alarm, o.Unclassified, o.HTTPStatus, o.UpstreamRef,
@@ -118,6 +121,7 @@ func encodeAnswer(a bridge.Ask) string {
 	return encode(j)
 }
 
+// decodeAnswer gives the answer of a call back; the call supplies what was left out.
 func decodeAnswer(a bridge.Ask, class, s string) (bridge.Answer, error) {
 	var j toldJSON
 	if err := json.Unmarshal([]byte(s), &j); err != nil {

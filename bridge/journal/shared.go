@@ -116,6 +116,7 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	}
 }
 
+// watch registers or removes a channel that hears of a document's release.
 func (s *shared) watch(name string, news chan struct{}, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,6 +156,7 @@ func (s *shared) listen(ctx context.Context) {
 	}
 }
 
+// hear passes news on until the connection breaks.
 func (s *shared) hear(ctx context.Context) {
 	c, err := pgx.ConnectConfig(ctx, s.config.Copy())
 	if err != nil {

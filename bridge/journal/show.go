@@ -58,6 +58,7 @@ type storyKey struct {
 	taxpayer string
 }
 
+// ofEntries adds the entries whose ids query finds.
 func (s *stories) ofEntries(query string, arg any) {
 	var ids []int64
 	s.r.query(func(scan func(...any) error) error {
@@ -73,6 +74,7 @@ func (s *stories) ofEntries(query string, arg any) {
 	}
 }
 
+// ofRefused adds documents of which only refused calls are known.
 func (s *stories) ofRefused(document string) {
 	var all []bridge.Entry
 	s.r.query(func(scan func(...any) error) error {
@@ -86,6 +88,7 @@ func (s *stories) ofRefused(document string) {
 	}
 }
 
+// ofRef adds what the call with this reference asked for.
 func (s *stories) ofRef(ref string) {
 	var all []bridge.Entry
 	s.r.query(func(scan func(...any) error) error {

@@ -32,6 +32,8 @@ func sqliteDSN(path, mode string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
+// openSQLite opens one connection that writes, unless mode is "ro", and several that read: readers never keep the
+// writer waiting, nor each other. Local disks only: SQLite's log does not work on network file systems.
 func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 	j.name = path
 	if mode == "rwc" {
@@ -117,6 +119,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 // schemaVersion is that of the last file under migrations.
 const schemaVersion = 1
 
+// versionError compares the tables' version with this program's.
 func versionError(is int64) error {
 	switch {
 	case is > schemaVersion:
@@ -161,6 +164,7 @@ func (j *Journal) explain(err error) error {
 	return fmt.Errorf("journal %s: %s: %w", j.name, hint, err)
 }
 
+// sqliteHint says what an operator can do about an error; empty when nobody knows.
 func sqliteHint(code int) string {
 	switch code {
 	case lib.SQLITE_FULL:

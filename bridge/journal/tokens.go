@@ -131,6 +131,7 @@ func (j *Journal) flushTokens(ctx context.Context) error {
 	}, nil)
 }
 
+// get also notes the use: otherwise a busy token would seem unused while it is cached.
 func (c *tokenCache) get(hash string, now time.Time) (bridge.Token, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,6 +143,7 @@ func (c *tokenCache) get(hash string, now time.Time) (bridge.Token, bool) {
 	return t.Token, true
 }
 
+// put forgets everything when there are too many: tokens that live come back with their next use.
 func (c *tokenCache) put(t bridge.Token, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -89,6 +89,7 @@ type file struct {
 	stmts map[string]*sql.Stmt
 }
 
+// transact runs the writes one after the other. Its connection is lost only when it could not be rolled back.
 func (f *file) transact(ops []*op) (doubt bool, err error) {
 	if f.conn == nil {
 		f.stmts = map[string]*sql.Stmt{}
@@ -118,6 +119,7 @@ func (f *file) rollback() {
 	}
 }
 
+// do keeps every statement prepared: they are few, and parsing costs more than running one.
 func (f *file) do(query string, args []any, each eachFunc) (n, id int64, err error) {
 	s, ok := f.stmts[query]
 	if !ok {

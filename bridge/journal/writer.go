@@ -102,11 +102,13 @@ func (o *op) abandon(err error) error {
 	return o.err
 }
 
+// stop ends the writer after what is queued.
 func (w *writer) stop() {
 	close(w.quit)
 	<-w.done
 }
 
+// loop takes what has come in since the last commit as the next one, and waits only while nothing has.
 func (w *writer) loop() {
 	defer close(w.done)
 	defer w.db.close()
