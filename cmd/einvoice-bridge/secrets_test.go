@@ -20,41 +20,12 @@ var issuedSecret = regexp.MustCompile(`(?i)"(?:auth_?token|access_token|token|se
 // behind or shows: journal, log, metrics, every page, every export.
 func TestNoSecretShows(t *testing.T) {
 	sims, path, url, ready := served(t)
-	console := strings.TrimSuffix(ready, "/readyz")
-	wrong := "wrong-password-of-a-caller"
 	logIn(t, path)
 	p := spawn(t, "serve", "-c", path)
 	p.await(ready)
-	for _, s := range sims {
-		for _, irn := range []string{s.success, s.refusal, s.success, "no such document"} {
-			if _, err := post(url, envelope(s.taxpayer, irn)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	tokenEnvelope := `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><u:access_new_token xmlns:u="urn:server"><username>erp</username><password>%s</password>` +
-		`<client_id>erp-client</client_id><client_secret>erp-client-secret</client_secret><grant_type>password</grant_type></u:access_new_token></e:Body></e:Envelope>`
-	body, err := post(url, fmt.Sprintf(tokenEnvelope, "erp-password"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	issued := regexp.MustCompile(`[0-9a-f]{40}`).FindString(string(body))
-	if issued == "" {
-		t.Fatalf("no token: %s", body)
-	}
-	if _, err := post(url, fmt.Sprintf(tokenEnvelope, wrong)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := post(url, strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, "guessed-"+issued, 1)); err != nil {
-		t.Fatal(err)
-	}
-	out, err := runSplit(t, "token", "issue", "--caller", "erp", "-c", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets := append(demoSecrets(t, path), issued, strings.TrimSpace(out), wrong, "erp-password", "erp-client-secret")
+	secrets := append(demoSecrets(t, path), callEverySort(t, sims, url, path)...)
 	secrets = append(secrets, sessionSecrets(t, sims)...)
-	shown := crawl(t, console)
+	shown := crawl(t, strings.TrimSuffix(ready, "/readyz"))
 	for _, args := range [][]string{
 		{"journal", "list"}, {"journal", "export"}, {"journal", "export", "--format", "jsonl"}, {"token", "list", "--json"},
 		{"journal", "show", sims[0].success, "--json"}, {"journal", "show", sims[1].success, "--exchanges"}, {"check"},
@@ -84,6 +55,38 @@ func TestNoSecretShows(t *testing.T) {
 			}
 		}
 	}
+}
+
+const tokenEnvelope = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><u:access_new_token xmlns:u="urn:server"><username>erp</username>` +
+	`<password>%s</password><client_id>erp-client</client_id><client_secret>erp-client-secret</client_secret><grant_type>password</grant_type></u:access_new_token></e:Body></e:Envelope>`
+
+// callEverySort cancels, fails to cancel, logs in, fails to log in, and tells the secrets that it used and got.
+func callEverySort(t *testing.T, sims []simulator, url, path string) []string {
+	t.Helper()
+	call := func(envelope string) string {
+		body, err := post(url, envelope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	for _, s := range sims {
+		for _, irn := range []string{s.success, s.refusal, s.success, "no such document"} {
+			call(envelope(s.taxpayer, irn))
+		}
+	}
+	const wrong = "wrong-password-of-a-caller"
+	issued := regexp.MustCompile(`[0-9a-f]{40}`).FindString(call(fmt.Sprintf(tokenEnvelope, "erp-password")))
+	if issued == "" {
+		t.Fatal("access_new_token issues nothing")
+	}
+	call(fmt.Sprintf(tokenEnvelope, wrong))
+	call(strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, "guessed-"+issued, 1))
+	out, err := runSplit(t, "token", "issue", "--caller", "erp", "-c", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{issued, strings.TrimSpace(out), wrong, "erp-password", "erp-client-secret"}
 }
 
 // logIn gives the demo's caller a login, and the log every detail.

@@ -142,30 +142,47 @@ func (b *browser) open(url string) {
 	b.call("POST", "/url", map[string]string{"url": url}, nil)
 }
 
-// find waits a little for an element.
-func (b *browser) find(selector string) element {
+// at waits until the page's address has a part.
+func (b *browser) at(part string) {
 	b.Helper()
-	var e element
+	var url string
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(url, part); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("at %s, not at %s", url, part)
+		}
+		b.call("GET", "/url", nil, &url)
+	}
+}
+
+// on does something to an element, as soon as it is there; a page that is just changing is tried again.
+func (b *browser) on(selector string, do func(path string) error) {
+	b.Helper()
 	var err error
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err = b.try("POST", "/element", map[string]string{"using": "css selector", "value": selector}, &e); err == nil {
-			return e
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var e element
+		if err = b.try("POST", "/element", map[string]string{"using": "css selector", "value": selector}, &e); err != nil {
+			continue
+		}
+		if err = do("/element/" + e[elementKey]); err == nil {
+			return
 		}
 	}
-	b.Fatalf("%s is not on the page: %v", selector, err)
-	return nil
+	b.Fatalf("%s: %v", selector, err)
 }
 
 func (b *browser) fill(selector, text string) {
 	b.Helper()
-	e := b.find(selector)[elementKey]
-	b.call("POST", "/element/"+e+"/clear", nil, nil)
-	b.call("POST", "/element/"+e+"/value", map[string]string{"text": text}, nil)
+	b.on(selector, func(path string) error {
+		if err := b.try("POST", path+"/clear", nil, nil); err != nil {
+			return err
+		}
+		return b.try("POST", path+"/value", map[string]string{"text": text}, nil)
+	})
 }
 
 func (b *browser) click(selector string) {
 	b.Helper()
-	b.call("POST", "/element/"+b.find(selector)[elementKey]+"/click", nil, nil)
+	b.on(selector, func(path string) error { return b.try("POST", path+"/click", nil, nil) })
 }
 
 // text is what a person reads there; an error while the page is changing.
