@@ -109,8 +109,9 @@ func (p *pages) admit(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 		cookie = c.Value
 	}
 	s, ok := p.sessions.of(cookie)
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !ok && p.sessions.needed {
-		if r.Method != http.MethodGet {
+		if !reads {
 			http.Redirect(w, r, "/login", http.StatusSeeOther)
 			return nil, false
 		}
@@ -123,7 +124,7 @@ func (p *pages) admit(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 		s, _ = p.sessions.of(cookie)
 	}
 	r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
-	if r.Method != http.MethodGet && subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(s.csrf)) != 1 {
+	if !reads && subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(s.csrf)) != 1 {
 		p.fail(w, r, mistake{http.StatusForbidden, "The form is from another session. Go back, reload the page and send it again."})
 		return nil, false
 	}

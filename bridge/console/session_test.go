@@ -115,6 +115,9 @@ func TestForeignHost(t *testing.T) {
 			t.Errorf("%s: %d, want %d", host, got, want)
 		}
 	}
+	if resp, err := o.client.Head(o.url + "/callers"); err != nil || resp.StatusCode != 200 {
+		t.Errorf("HEAD: %v, %v", resp, err)
+	}
 	if got := ask("bridge.monitoring:9090", "/metrics"); got != 200 {
 		t.Errorf("metrics: %d", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	_ "time/tzdata" // the console shows times in TZ, also in an image without zone files
 
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
