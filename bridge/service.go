@@ -27,12 +27,13 @@ func DefaultConfig() Config {
 
 // Service carries cancellations from callers to upstreams, each written down before it leaves.
 type Service struct {
-	cfg     Config
-	journal Journal
-	route   func(taxpayer string) (Upstream, bool)
-	observe Observer
-	flights flights
-	lines   lines
+	cfg      Config
+	journal  Journal
+	route    func(taxpayer string) (Upstream, bool)
+	observe  Observer
+	flights  flights
+	carriers carriers
+	lines    lines
 
 	ctx   context.Context // of all work; ends when the process gives up waiting for it
 	stop  context.CancelFunc
@@ -54,6 +55,7 @@ const diskTime = 5 * time.Second
 func NewService(cfg Config, j Journal, b Budget, route func(taxpayer string) (Upstream, bool), o Observer) *Service {
 	s := &Service{cfg: cfg, journal: j, route: route, observe: o, quit: make(chan struct{})}
 	s.flights.by = map[Key]*flight{}
+	s.carriers.next = make(chan *flight)
 	s.lines = lines{budget: b, by: map[string]*line{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sends, s.hold = context.WithCancelCause(s.ctx)
@@ -92,7 +94,7 @@ func (s *Service) await(r Request, up Upstream, c Cancellation, key Key) Answer 
 		}
 		g, mine := s.flights.enter(f)
 		if mine {
-			go s.carry(f)
+			s.dispatch(f)
 		} else {
 			s.work.Done()
 			a.how = FromJoin
