@@ -437,5 +437,18 @@ func TestReader(t *testing.T) {
 		if _, err := reader.Withdraw(b.Context(), e.ID, "ravi"); err == nil {
 			b.Error("withdrew")
 		}
+		if _, err := reader.Take(b.Context(), bridge.Rate{Key: "k", Limit: 1, Per: time.Minute}); err == nil {
+			b.Error("booked")
+		}
+
+		_ = b.Close()
+		alone, err := journal.OpenReader(b.Context(), b.dsn) // with no service running
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer alone.Close()
+		got, err = alone.List(b.Context(), bridge.Filter{})
+		b.is(err, nil)
+		b.same("listed without a service", got, []bridge.Entry{e})
 	})
 }
