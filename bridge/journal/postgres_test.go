@@ -115,15 +115,21 @@ func startPostgres() (err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", pg.dir, "-c", "listen_addresses=", "-c", "fsync=on")
+	// The shell ends the server when its input ends: also when this process panics or is killed.
+	server := exec.Command("sh", "-c", `"$0" "$@" </dev/null & read _; kill -INT $!; wait $!`,
+		filepath.Join(bin, "postgres"), "-D", data, "-k", pg.dir, "-c", "listen_addresses=", "-c", "fsync=on")
 	server.SysProcAttr = who
 	var out strings.Builder
 	server.Stderr = &out
+	input, err := server.StdinPipe()
+	if err != nil {
+		return err
+	}
 	if err := server.Start(); err != nil {
 		return err
 	}
 	pg.stop = func() {
-		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown
+		_ = input.Close()
 		_ = server.Wait()
 		_ = os.RemoveAll(pg.dir)
 	}
