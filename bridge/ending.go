@@ -125,7 +125,7 @@ func (s *Service) trouble(f *flight, err error) {
 // unsent ends a flight whose next send did not come about.
 func (s *Service) unsent(f *flight, e Entry, err error) {
 	switch {
-	case e.mayBeOurs(0):
+	case e.mayBeOurs(0) && !errors.Is(err, ErrNotWaiting):
 		s.leaveOpen(f, e, 0, Outcome{})
 	case errors.Is(err, errShutdown): // accepted in the journal: the next start carries it on
 		s.end(f, Outcome{Message: FaultWaiting}, e.ID, FromCheck)
@@ -135,9 +135,8 @@ func (s *Service) unsent(f *flight, e Entry, err error) {
 		s.conclude(f, Finish{Entry: e.ID, State: Final, Outcome: Outcome{Class: NotApplied}}, FromCheck)
 	case errors.Is(err, errShut):
 		s.conclude(f, Finish{Entry: e.ID, State: Final, Outcome: Outcome{Class: Misconfigured}}, FromCheck)
-	case errors.Is(err, ErrNotWaiting): // withdrawn by an operator; the journal says so already
-		s.end(f, Outcome{Class: NotApplied}, e.ID, FromJournal)
-		s.release(e)
+	case errors.Is(err, ErrNotWaiting): // an operator withdrew or resolved it; the journal says how it ended
+		s.ended(f, e)
 	case errors.Is(err, ErrLostLease): // another instance has it now
 		s.end(f, Outcome{Class: Unknown}, e.ID, FromCheck)
 	case e.State == Accepted: // on disk and unsent: it will be carried out, so "not cancelled" would be untrue
@@ -148,6 +147,20 @@ func (s *Service) unsent(f *flight, e Entry, err error) {
 		s.trouble(f, err)
 		s.release(e)
 	}
+}
+
+// ended answers what the journal holds of an entry that ended without this flight.
+func (s *Service) ended(f *flight, e Entry) {
+	now, err := s.journal.Find(s.ctx, e.Key, e.Taxpayer)
+	switch {
+	case err != nil:
+		s.trouble(f, err)
+	case now.State == Final:
+		s.replay(f, now)
+	default:
+		s.end(f, Outcome{Class: Unknown}, e.ID, FromJournal)
+	}
+	s.release(e)
 }
 
 // leaveOpen ends a flight in doubt: the background goes on looking.

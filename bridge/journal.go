@@ -138,6 +138,9 @@ type Journal interface {
 	// the document already, nothing is written but the lease, and that entry comes back with created false. ErrBusy
 	// when another instance holds the lease.
 	Begin(ctx context.Context, b Begin) (e Entry, created bool, err error)
+	// Requeue puts an entry that has ended, other than Cancelled, back to Accepted with the request and the Expires of e:
+	// a repeat that must wait its turn waits as durably as a new one. ErrNotWaiting when the entry has not ended.
+	Requeue(ctx context.Context, e Entry) (Entry, error)
 	// Attempt makes a send or lookup durable before its first byte and puts the entry's request (Ref, Caller, IRN,
 	// Reason, Remarks, Upstream) up to date; a send puts the entry into Sending. ErrLostLease when this instance may
 	// not send.

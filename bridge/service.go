@@ -245,15 +245,19 @@ func (s *Service) send(f *flight, e Entry, att *Attempt, booked bool) {
 
 // attempt waits for its turn and makes the next send durable.
 func (s *Service) attempt(f *flight, e *Entry, booked bool) (Attempt, error) {
+	w := f.requested(*e)
 	if !booked {
-		if err := s.turn(f, *e); err != nil {
+		if w.State == Final { // a repeat: it waits as durably as a new one
+			w.Expires = time.Now().Add(s.cfg.CarryOutWithin)
+			queued, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Requeue(s.ctx, w) })
+			if err != nil {
+				return Attempt{}, err
+			}
+			w, *e = f.requested(queued), queued
+		}
+		if err := s.turn(f, w); err != nil {
 			return Attempt{}, err
 		}
-	}
-	w := *e
-	w.Ref, w.IRN, w.Reason, w.Remarks, w.Upstream = f.c.Ref, f.req.IRN, f.c.Reason, f.c.Remarks, f.up.Profile().Name
-	if f.req.Caller != "" {
-		w.Caller = f.req.Caller
 	}
 	a, err := timed(&f.report.Journal, func() (Attempt, error) {
 		return s.journal.Attempt(s.ctx, w, SendCancel, time.Now())
@@ -265,11 +269,26 @@ func (s *Service) attempt(f *flight, e *Entry, booked bool) (Attempt, error) {
 	return a, err
 }
 
-// turn waits until the authority's budget has room, at most until the entry expires.
+// requested is the entry with the request that is being carried out now.
+func (f *flight) requested(e Entry) Entry {
+	e.Ref, e.IRN, e.Reason, e.Remarks, e.Upstream = f.c.Ref, f.req.IRN, f.c.Reason, f.c.Remarks, f.up.Profile().Name
+	if f.req.Caller != "" {
+		e.Caller = f.req.Caller
+	}
+	return e
+}
+
+// turn waits until the authority's budget has room, at most until the entry expires. A doubtful one waits only while
+// somebody waits for it: it is not carried on from disk, so nobody is told that it has its turn.
 func (s *Service) turn(f *flight, e Entry) error {
-	f.setWaiting(true)
-	defer f.setWaiting(false)
-	ctx, cancel := context.WithDeadlineCause(s.sends, e.Expires, errExpired)
+	until := e.Expires
+	if e.State == Open {
+		until = f.retryUntil(e)
+	} else {
+		f.setWaiting(true)
+		defer f.setWaiting(false)
+	}
+	ctx, cancel := context.WithDeadlineCause(s.sends, until, errExpired)
 	defer cancel()
 	_, err := timed(&f.report.Queue, func() (struct{}, error) {
 		return struct{}{}, s.lines.wait(ctx, f.up.Profile(), e.ID)

@@ -725,3 +725,46 @@ func (o *observed) count(kind bridge.AlarmKind) (n int) {
 	}
 	return n
 }
+
+// A repeat of an old entry that must wait its turn waits like a new one: durably, for carry_out_within from now, also
+// through a restart.
+func TestRepeatWaitsItsTurnAnew(t *testing.T) {
+	run(t, func(b *bench) {
+		b.wantCode("refused long ago", b.ask(), 204)
+		time.Sleep(24 * time.Hour)
+		for n := range 12 {
+			b.ask(func(r *bridge.Request) { r.IRN = fmt.Sprintf("%064x", n) })
+		}
+		if a := b.ask(func(r *bridge.Request) { r.Within = 5 * time.Second }); a.Fault != bridge.FaultWaiting {
+			b.Errorf("got %+v", a)
+		}
+		b.restart()
+		time.Sleep(2 * time.Minute)
+		b.wantSends("its turn came", 14, 0)
+		b.wantCode("asked again", b.ask(), 200)
+		b.wantSends("from the journal", 14, 0)
+	}, script(outcomes(append([]bridge.Outcome{refused}, cancelled)...), nil), paced)
+}
+
+// What an operator resolves while it waits is told as the operator recorded it.
+func TestResolvedWhileWaiting(t *testing.T) {
+	run(t, func(b *bench) {
+		for n := range 12 {
+			b.ask(func(r *bridge.Request) { r.IRN = fmt.Sprintf("%064x", n) })
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			b.wantCode("waited, then resolved", b.ask(func(r *bridge.Request) { r.Within = 90 * time.Second }), 200)
+		})
+		time.Sleep(5 * time.Second)
+		e, err := b.journal.Find(b.Context(), bridge.Key{Space: "irp", Document: irn}, gstin)
+		if err != nil || e.State != bridge.Accepted {
+			b.Fatalf("%s, %v", e.State, err)
+		}
+		if _, err := b.journal.Resolve(b.Context(), e.ID, bridge.Outcome{Class: bridge.Cancelled, Date: "2026-03-01 15:00:00"}, "asha", "portal"); err != nil {
+			b.Fatal(err)
+		}
+		wg.Wait()
+		b.wantSends("not sent", 12, 0)
+	}, script(outcomes(cancelled), nil), paced)
+}

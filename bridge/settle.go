@@ -120,9 +120,12 @@ func (s *Service) background(e Entry, work func(*flight)) {
 	if !s.begin() {
 		return
 	}
-	if _, mine := s.flights.enter(f); !mine {
+	if g, mine := s.flights.enter(f); !mine {
 		s.work.Done()
-		return // its flight holds the same lease and knows as much
+		if g.c.Taxpayer != e.Taxpayer {
+			s.release(e) // else its flight holds the same lease and knows as much
+		}
+		return
 	}
 	go func() {
 		defer s.work.Done()
