@@ -87,7 +87,7 @@ func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	dsn := postgresJournal(t)
 	b := &bench{T: t, dsn: dsn}
-	o := journal.Options{Instance: "dies", Lease: 300 * time.Millisecond, Settle: 1500 * time.Millisecond}
+	o := journal.Options{Instance: "dies", Lease: 2 * time.Second, Settle: 1500 * time.Millisecond}
 	var err error
 	if b.Journal, err = journal.Open(t.Context(), dsn, o); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestTakeOver(t *testing.T) {
 	defer second.Close()
 
 	waits, sent := b.begin("waits", false), b.begin("sent", true)
-	time.Sleep(400 * time.Millisecond) // longer than a lease: it is renewed while its holder lives
+	time.Sleep(2500 * time.Millisecond) // longer than a lease: it is renewed while its holder lives
 	b.is(b.MaySend(t.Context(), sent), nil)
 	if got, err := second.Orphans(t.Context(), now); err != nil || got != nil {
 		t.Fatal(documents(got), err)
