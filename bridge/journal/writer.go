@@ -123,20 +123,11 @@ func (w *writer) loop() {
 			}
 			continue
 		}
-		w.gather()
+		runtime.Gosched() // whoever is about to write joins this commit
 		for len(batch) < w.batch && len(w.queue) > 0 {
 			batch = append(batch, <-w.queue)
 		}
 		w.commit(batch)
-	}
-}
-
-// gather makes way as long as that brings new writes: whoever is about to write joins this commit. When nobody else is
-// at work it returns at once.
-func (w *writer) gather() {
-	for n := -1; n < len(w.queue) && n < w.batch; {
-		n = len(w.queue)
-		runtime.Gosched()
 	}
 }
 
