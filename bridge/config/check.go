@@ -102,6 +102,7 @@ func (l *loader) checkDurations() {
 		"reply_within":          {f.ReplyWithin, Duration(time.Second), Duration(10 * time.Minute)},
 		"carry_out_within":      {f.CarryOutWithin, f.ReplyWithin, Duration(24 * time.Hour)},
 		"repeat_refusals_after": {f.RepeatRefusalsAfter, 0, Duration(24 * time.Hour)},
+		"drain":                 {f.Drain, 0, Duration(5 * time.Minute)},
 		"grace":                 {f.Grace, 0, Duration(10 * time.Minute)},
 		"token.ttl":             {f.Token.TTL, Duration(time.Minute), Duration(366 * 24 * time.Hour)},
 		"forward.timeout":       {f.Forward.Timeout, Duration(time.Second), Duration(10 * time.Minute)},

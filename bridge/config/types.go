@@ -18,7 +18,8 @@ type File struct {
 	AlreadyMessage      string   `yaml:"already_message"`
 	Retain              Duration `yaml:"retain"`
 	RetainExchanges     Duration `yaml:"retain_exchanges"`
-	Grace               Duration `yaml:"grace"`
+	Drain               Duration `yaml:"drain"` // at SIGTERM: not ready, but callers are still answered
+	Grace               Duration `yaml:"grace"` // after it: what is in flight is finished
 
 	Console        Console  `yaml:"console"`
 	Log            Log      `yaml:"log"`

@@ -77,6 +77,9 @@ func (s *Server) front(c *fiber.Ctx) (err error) {
 			err = fiber.ErrInternalServerError
 		}
 	}()
+	if s.draining.Load() {
+		c.Context().SetConnectionClose()
+	}
 	if status := framing(&c.Request().Header); status != 0 {
 		c.Context().SetConnectionClose() // where the next request would begin is anybody's guess
 		return fiber.NewError(status)

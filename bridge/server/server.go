@@ -62,6 +62,7 @@ type Server struct {
 	trusted   []netip.Prefix
 	relay     *relay
 	inFlight  atomic.Int64
+	draining  atomic.Bool
 	lastTLS   tlsUses
 	documents map[string]map[string]*document // by path, by flavour
 	page      *page
@@ -157,6 +158,10 @@ func (s *Server) Serve() error {
 	}
 	return nil
 }
+
+// Drain has each connection closed with its next answer, so that callers and balancers come back elsewhere. Calls are
+// still accepted, until Shutdown.
+func (s *Server) Drain() { s.draining.Store(true) }
 
 // Shutdown stops accepting and waits until every call in flight is answered or ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {

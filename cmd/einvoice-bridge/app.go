@@ -105,8 +105,13 @@ func (a *app) bindConsole(metrics *console.Metrics) (err error) {
 	return nil
 }
 
-// ready tells a load balancer whether cancellations can be written down.
+// ready tells a load balancer whether cancellations can be written down, and that this instance is about to stop.
 func (a *app) ready(ctx context.Context) error {
+	select {
+	case <-a.quit:
+		return errors.New("stopping")
+	default:
+	}
 	if err := a.journal.Ping(ctx); err != nil {
 		return fmt.Errorf("the journal can't be written: %w", err)
 	}
@@ -142,12 +147,15 @@ func (a *app) wait(ctx context.Context) error {
 	}
 }
 
-// stop ends in order: no new calls, what is in flight finished within the grace period, the rest left to the journal.
+// stop ends in order: not ready any more, no new calls, what is in flight finished within the grace period, the rest
+// left to the journal.
 func (a *app) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), a.file.Grace.D()+time.Second)
-	defer cancel()
+	a.server.Drain()
 	close(a.quit)
 	a.upkeep.Wait()
+	a.pause()
+	ctx, cancel := context.WithTimeout(context.Background(), a.file.Grace.D()+time.Second)
+	defer cancel()
 	a.log.Info("stopping: finishing what is in flight", "in_flight", a.service.Load().InFlight, "grace", a.file.Grace.D())
 	served := make(chan error, 1)
 	go func() { served <- a.server.Shutdown(ctx) }()
@@ -156,6 +164,15 @@ func (a *app) stop() error {
 	a.release()
 	a.log.Info("stopped")
 	return err
+}
+
+// pause goes on answering until a load balancer has noticed that this instance is not ready any more: whoever closes
+// the door first refuses the calls that the balancer still sends.
+func (a *app) pause() {
+	if drain := a.file.Drain.D(); drain > 0 {
+		a.log.Info("stopping: not ready any more, still answering", "drain", drain)
+		time.Sleep(drain)
+	}
 }
 
 // release closes what wire has opened.
