@@ -46,7 +46,7 @@ const (
 )
 
 // answer is the path of one call.
-func (s *Server) answer(in inbound) reply {
+func (s *Desk) answer(in inbound) reply {
 	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
 		s.inFlight.Add(-1)
 		return s.busy(in, voice{c: s.opt.Contract, version: guessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
@@ -72,7 +72,7 @@ func (s *Server) answer(in inbound) reply {
 
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
 // that is too much for a cancellation is one of them.
-func (s *Server) decode(in inbound) (*soap.Request, *soap.Fault) {
+func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
 	req, err := s.opt.Decoder.Decode(in.header, in.body)
 	if err == nil {
 		return req, nil
@@ -87,7 +87,7 @@ func (s *Server) decode(in inbound) (*soap.Request, *soap.Fault) {
 }
 
 // cancel is eInvoiceCancel.
-func (s *Server) cancel(in inbound, req *soap.Request) reply {
+func (s *Desk) cancel(in inbound, req *soap.Request) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
 	caller, err := s.identify(in, req)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Server) cancel(in inbound, req *soap.Request) reply {
 
 // identify finds out who calls: by access token or, when there is none, by HTTP Basic or a WS-Security UsernameToken.
 // A UsernameToken beside an access token must be the same caller's, if that caller wants it checked.
-func (s *Server) identify(in inbound, req *soap.Request) (*access.Caller, error) {
+func (s *Desk) identify(in inbound, req *soap.Request) (*access.Caller, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
 	defer cancel()
 	user := req.UsernameToken
@@ -144,7 +144,7 @@ func (s *Server) identify(in inbound, req *soap.Request) (*access.Caller, error)
 
 // deny answers a caller that is nobody. What is no denial (the journal can't be asked, too many wrong passwords) is
 // trouble, never a 204.
-func (s *Server) deny(in inbound, v voice, err error) reply {
+func (s *Desk) deny(in inbound, v voice, err error) reply {
 	var slow *access.SlowDownError
 	why := slog.String("why", err.Error())
 	switch {
@@ -162,7 +162,7 @@ func (s *Server) deny(in inbound, v voice, err error) reply {
 }
 
 // login is access_new_token.
-func (s *Server) login(in inbound, req *soap.Request) reply {
+func (s *Desk) login(in inbound, req *soap.Request) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
 	ctx, cancel := context.WithTimeout(context.Background(), loginTime)
 	defer cancel()

@@ -1,6 +1,6 @@
 // Package server is the bridge's SOAP side on the wire: HTTP in, SOAP answers and faults out.
 //
-// Start with [Server.answer] in answer.go, the path of one call: decode, find out who calls, hand over to the
+// Start with [Desk.answer] in answer.go, the path of one call: decode, find out who calls, hand over to the
 // [Canceller], encode. It knows nothing of the HTTP engine. Everything that does is in http.go (Fiber, and the
 // fasthttp below it), so that the engine can be changed there alone.
 //
@@ -14,6 +14,9 @@
 //     see only the reset.
 //   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
 //   - The WSDL tells the configured public address, never what a Host header says.
+//
+// All but the listeners can be replaced while calls are answered: what one configuration makes is a [Desk], and
+// [Server.Open] puts another one in its place.
 //
 // The Service behind the Canceller logs each call that reaches it. This package logs what never does: denials, faults
 // before SOAP, and issued tokens. One line each, without bodies, tokens or passwords.

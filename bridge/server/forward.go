@@ -58,7 +58,7 @@ func newRelay(f Forward, d *soap.Decoder) (*relay, error) {
 var errNotSent = errors.New("not sent")
 
 // forward relays a call whose operation is not ours. The answer, a fault included, goes back unchanged.
-func (s *Server) forward(in inbound, v soap.Version) reply {
+func (s *Desk) forward(in inbound, v soap.Version) reply {
 	r, err := s.relay.send(in)
 	if err != nil {
 		return s.unreachable(in, v, err)
@@ -66,7 +66,7 @@ func (s *Server) forward(in inbound, v soap.Version) reply {
 	return r
 }
 
-func (s *Server) unreachable(in inbound, v soap.Version, err error) reply {
+func (s *Desk) unreachable(in inbound, v soap.Version, err error) reply {
 	s.refused(in, RefusedForward, slog.String("why", err.Error()))
 	text := "The provider did not answer; whether it carried out the operation is not known."
 	if errors.Is(err, errNotSent) {
@@ -76,7 +76,7 @@ func (s *Server) unreachable(in inbound, v soap.Version, err error) reply {
 }
 
 // forwardLogin relays access_new_token and takes note of the token in the answer.
-func (s *Server) forwardLogin(in inbound, req *soap.Request) reply {
+func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 	r, err := s.relay.send(in)
 	if err != nil {
 		return s.unreachable(in, req.Version, err)

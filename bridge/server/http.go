@@ -27,25 +27,28 @@ type refKey struct{}
 
 // newApp sets the engine up. What it must not do: inflate bodies (c.Body), parse forms, believe headers about who is
 // calling, say its own error texts, or keep strings that it uses again.
-func (s *Server) newApp() *fiber.App {
+func (s *Server) newApp(o Options) *fiber.App {
+	fail := func(c *fiber.Ctx, err error) error { return s.desk.Load().fail(c, err) }
 	app := fiber.New(fiber.Config{
-		ReadTimeout: s.opt.ReadTimeout, WriteTimeout: s.opt.WriteTimeout, IdleTimeout: s.opt.IdleTimeout,
-		ReadBufferSize: headerLimit, BodyLimit: s.bodyLimit(),
+		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, IdleTimeout: o.IdleTimeout, ReadBufferSize: headerLimit,
 		// An idle connection costs no buffers, and counts as idle until its first byte.
 		ReduceMemoryUsage: true,
 		Immutable:         true, DisablePreParseMultipartForm: true,
 		EnableTrustedProxyCheck: true, // with no proxy listed: c.IP and the like believe no header; see Server.remote
-		DisableStartupMessage:   true, ErrorHandler: s.fail,
+		DisableStartupMessage:   true, ErrorHandler: fail,
 	})
-	app.Use(s.front)
+	app.Use(s.at((*Desk).front))
 	for _, path := range Paths {
-		app.Post(path, s.post)
-		app.Get(path, s.get(path))
+		app.Post(path, s.at((*Desk).post))
+		app.Get(path, s.at((*Desk).get))
 	}
-	app.Get("/wsdl/:name", s.getWSDL)
-	app.Post(tryPath, s.try)
+	app.Get("/wsdl/:name", s.at((*Desk).getWSDL))
+	app.Post(tryPath, s.at((*Desk).try))
 	handler := app.Handler()
 	app.Server().CloseOnShutdown = true
+	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+		return fasthttp.RequestConfig{MaxRequestBodySize: s.desk.Load().bodyLimit()}
+	}
 	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
 		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
 			handler(rc)
@@ -54,12 +57,17 @@ func (s *Server) newApp() *fiber.App {
 		// Fiber would answer an unheard-of method in plain text.
 		c := app.AcquireCtx(rc)
 		defer app.ReleaseCtx(c)
-		_ = s.fail(c, fiber.ErrMethodNotAllowed)
+		_ = fail(c, fiber.ErrMethodNotAllowed)
 	}
 	return app
 }
 
-func (s *Server) bodyLimit() int {
+// at has a request handled at the desk that is open when it comes.
+func (s *Server) at(h func(*Desk, *fiber.Ctx) error) fiber.Handler {
+	return func(c *fiber.Ctx) error { return h(s.desk.Load(), c) }
+}
+
+func (s *Desk) bodyLimit() int {
 	if s.relay != nil {
 		return max(s.relay.MaxRequest, s.opt.Decoder.Limits.BodyBytes)
 	}
@@ -67,7 +75,7 @@ func (s *Server) bodyLimit() int {
 }
 
 // front comes first: it names the request, catches panics and refuses ambiguous framing.
-func (s *Server) front(c *fiber.Ctx) (err error) {
+func (s *Desk) front(c *fiber.Ctx) (err error) {
 	ref := uuid.Must(uuid.NewV7()).String()
 	c.Locals(refKey{}, ref)
 	defer func() {
@@ -87,10 +95,10 @@ func (s *Server) front(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-func (s *Server) post(c *fiber.Ctx) error { return s.send(c, s.answer(s.inbound(c))) }
+func (s *Desk) post(c *fiber.Ctx) error { return s.send(c, s.answer(s.inbound(c))) }
 
 // inbound copies what is needed out of the engine's buffers.
-func (s *Server) inbound(c *fiber.Ctx) inbound {
+func (s *Desk) inbound(c *fiber.Ctx) inbound {
 	ref, _ := c.Locals(refKey{}).(string)
 	if ref == "" { // the engine refused the request before front saw it
 		ref = uuid.Must(uuid.NewV7()).String()
@@ -109,7 +117,7 @@ func (s *Server) inbound(c *fiber.Ctx) inbound {
 
 // remote is who sent the request: the socket's other end or, behind a trusted proxy, the last address in
 // X-Forwarded-For that no trusted proxy of ours stands for. What stands before it may be made up.
-func (s *Server) remote(c *fiber.Ctx) netip.Addr {
+func (s *Desk) remote(c *fiber.Ctx) netip.Addr {
 	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	addr = addr.Unmap()
 	hops := strings.Split(c.Get("X-Forwarded-For"), ",")
@@ -123,11 +131,11 @@ func (s *Server) remote(c *fiber.Ctx) netip.Addr {
 	return addr
 }
 
-func (s *Server) trusts(addr netip.Addr) bool {
+func (s *Desk) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-func (s *Server) send(c *fiber.Ctx, r reply) error {
+func (s *Desk) send(c *fiber.Ctx, r reply) error {
 	if ref, ok := c.Locals(refKey{}).(string); ok {
 		c.Set("X-Request-Id", ref)
 	}
@@ -144,7 +152,7 @@ func (s *Server) send(c *fiber.Ctx, r reply) error {
 }
 
 // fail answers everything that went wrong in HTTP, in the engine's parser or in the router, with a fault.
-func (s *Server) fail(c *fiber.Ctx, err error) error {
+func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	status := http.StatusInternalServerError
 	var e *fiber.Error
 	if errors.As(err, &e) {

@@ -234,7 +234,7 @@ type tlsUses struct {
 }
 
 // noteTLS logs once an hour how a caller speaks TLS, so that a profile can be closed when nobody uses it.
-func (s *Server) noteTLS(in inbound, caller string) {
+func (s *Desk) noteTLS(in inbound, caller string) {
 	if in.tls == nil {
 		return
 	}

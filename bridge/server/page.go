@@ -88,7 +88,7 @@ var formFields = []formField{
 	{soap.SlotCancelRemarks, "cancel_remarks", "may be empty"},
 }
 
-func (s *Server) newPage() (*page, error) {
+func (s *Desk) newPage() (*page, error) {
 	style, err := pageFiles.ReadFile("page/style.css")
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (s *Server) newPage() (*page, error) {
 		Samples: s.samples(), Faults: faultTexts, Try: strings.TrimPrefix(tryPath, "/"), Fields: formFields,
 	}
 	for _, path := range Paths {
-		p.data.Addresses = append(p.data.Addresses, s.PublicURL+path)
+		p.data.Addresses = append(p.data.Addresses, s.publicURL+path)
 	}
 	for _, name := range append(wsdl.Flavours(), saved) {
 		if s.documents[Paths[0]][name] != nil {
@@ -119,7 +119,7 @@ func (d pageData) html() ([]byte, error) {
 }
 
 // samples are calls of eInvoiceCancel with the values of the provider's documentation.
-func (s *Server) samples() []sample {
+func (s *Desk) samples() []sample {
 	values := map[string]string{
 		soap.SlotAccessToken: "b29cee2156282be62f51b24fe8b3f07f01c9bff1", soap.SlotUserGSTIN: "09AAAPG7885R002",
 		soap.SlotIRN:          "1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae",
@@ -142,7 +142,7 @@ func lines(envelope []byte) string {
 	return emptyElement.ReplaceAllString(strings.ReplaceAll(string(envelope), "><", ">\n<"), "$1</")
 }
 
-func (s *Server) sendPage(c *fiber.Ctx, html []byte) error {
+func (s *Desk) sendPage(c *fiber.Ctx, html []byte) error {
 	c.Set("Content-Security-Policy", s.page.csp)
 	c.Set("X-Content-Type-Options", "nosniff")
 	c.Set("Referrer-Policy", "no-referrer")
@@ -151,7 +151,7 @@ func (s *Server) sendPage(c *fiber.Ctx, html []byte) error {
 }
 
 // try carries out what was typed into the page's form, as if an ERP had sent it, and shows both envelopes.
-func (s *Server) try(c *fiber.Ctx) error {
+func (s *Desk) try(c *fiber.Ctx) error {
 	media, _, err := mime.ParseMediaType(c.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return fiber.ErrUnsupportedMediaType

@@ -30,7 +30,7 @@ const (
 )
 
 // refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
-func (s *Server) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
+func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 	s.opt.Refused(kind)
 	all := append([]slog.Attr{
 		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
@@ -40,7 +40,7 @@ func (s *Server) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 }
 
 // fault answers a request that could not be read as a call.
-func (s *Server) fault(in inbound, f *soap.Fault) reply {
+func (s *Desk) fault(in inbound, f *soap.Fault) reply {
 	kind := RefusedSOAP
 	switch {
 	case f.HTTPStatus != 0:
@@ -53,13 +53,13 @@ func (s *Server) fault(in inbound, f *soap.Fault) reply {
 }
 
 // busy answers a request that can't be served now.
-func (s *Server) busy(in inbound, v voice, wait time.Duration, attrs ...slog.Attr) reply {
+func (s *Desk) busy(in inbound, v voice, wait time.Duration, attrs ...slog.Attr) reply {
 	s.refused(in, RefusedBusy, attrs...)
 	return v.reply(bridge.Answer{Fault: bridge.FaultBusy, RetryAfter: wait})
 }
 
 // httpFault is the fault of an HTTP status. Its text is ours: what the engine says may hold pieces of the request.
-func (s *Server) httpFault(status int) *soap.Fault {
+func (s *Desk) httpFault(status int) *soap.Fault {
 	switch status {
 	case http.StatusNotFound:
 		return soap.HTTPFault(status, "There is no service at this address; SOAP calls go to "+strings.Join(Paths, " or "))

@@ -54,28 +54,55 @@ type Options struct {
 
 // Server answers callers. Its zero value is of no use; see New.
 type Server struct {
-	// PublicURL is where callers reach the bridge: the configured one or, after Listen, the first listener's address.
-	PublicURL string
+	opt   Options // that it was made with: its listeners and times don't change
+	app   *fiber.App
+	desk  atomic.Pointer[Desk] // open now
+	bound []net.Listener
+	traffic
+}
 
+// traffic is what all desks of a server count together.
+type traffic struct {
+	inFlight atomic.Int64
+	draining atomic.Bool
+	lastTLS  tlsUses
+}
+
+// Desk is what callers meet under one configuration: all of Options but its listeners, ready to answer. A call ends at
+// the desk where it began.
+type Desk struct {
 	opt       Options
-	app       *fiber.App
+	publicURL string
 	trusted   []netip.Prefix
 	relay     *relay
-	inFlight  atomic.Int64
-	draining  atomic.Bool
-	lastTLS   tlsUses
 	documents map[string]map[string]*document // by path, by flavour
 	page      *page
-	bound     []net.Listener
+	*traffic
 }
 
 // New checks the options and makes a server that does not listen yet.
 func New(o Options) (*Server, error) {
-	switch {
-	case o.Contract == nil || o.Decoder == nil || o.Access == nil || o.Canceller == nil:
-		return nil, errors.New("server needs a contract, a decoder, access and a canceller")
-	case len(o.Listeners) == 0:
+	if len(o.Listeners) == 0 {
 		return nil, errors.New("server needs at least one address to listen on")
+	}
+	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
+	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
+	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
+	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[string]time.Time{}}}}
+	d, err := s.Prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	s.Open(d)
+	s.app = s.newApp(o)
+	return s, nil
+}
+
+// Prepare checks options and renders what they describe. Nobody meets the desk before Open, and listeners and times of
+// connections stay those of New.
+func (s *Server) Prepare(o Options) (*Desk, error) {
+	if o.Contract == nil || o.Decoder == nil || o.Access == nil || o.Canceller == nil {
+		return nil, errors.New("server needs a contract, a decoder, access and a canceller")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -84,21 +111,35 @@ func New(o Options) (*Server, error) {
 		o.Refused = func(Refusal) {}
 	}
 	o.InFlight = orElse(o.InFlight, 2000)
-	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
-	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
-	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
-	s := &Server{PublicURL: strings.TrimRight(o.PublicURL, "/"), opt: o, lastTLS: tlsUses{last: map[string]time.Time{}}}
+	d := &Desk{opt: o, publicURL: strings.TrimRight(o.PublicURL, "/"), traffic: &s.traffic}
+	if d.publicURL == "" {
+		d.publicURL = s.address()
+	}
 	var err error
-	if s.trusted, err = access.Prefixes(o.TrustedProxies); err != nil {
+	if d.trusted, err = access.Prefixes(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
 	if o.Forward != nil {
-		if s.relay, err = newRelay(*o.Forward, o.Decoder); err != nil {
+		if d.relay, err = newRelay(*o.Forward, o.Decoder); err != nil {
 			return nil, err
 		}
 	}
-	s.app = s.newApp()
-	return s, nil
+	return d, d.describe()
+}
+
+// Open opens a desk: calls that come from now on are answered there, those in flight where they began.
+func (s *Server) Open(d *Desk) { s.desk.Store(d) }
+
+// PublicURL is where callers reach the bridge: the configured one, or the first listener's address.
+func (s *Server) PublicURL() string { return s.desk.Load().publicURL }
+
+// address is where the first listener is reached.
+func (s *Server) address() string {
+	first := s.opt.Listeners[0]
+	if len(s.bound) > 0 {
+		return first.scheme() + "://" + s.bound[0].Addr().String()
+	}
+	return first.scheme() + "://" + first.Address
 }
 
 func orElse[T comparable](v, otherwise T) T {
@@ -108,25 +149,28 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Listen binds every address and renders the descriptions. Until Serve, callers wait in the queue of the socket.
+// Listen binds every address. Until Serve, callers wait in the queue of the socket.
 func (s *Server) Listen() error {
+	log := s.desk.Load().opt.Log
 	for _, l := range s.opt.Listeners {
-		ln, err := l.bind(s.opt.Log)
+		ln, err := l.bind(log)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("listen on %s: %w", l.Address, err)
 		}
 		s.bound = append(s.bound, ln)
 	}
-	if s.PublicURL == "" {
-		s.PublicURL = s.opt.Listeners[0].scheme() + "://" + s.bound[0].Addr().String()
-		s.opt.Log.Warn("public_url is not set; the WSDL tells callers the address that the bridge listens on", "address", s.PublicURL)
+	if s.opt.PublicURL != "" {
+		return nil
 	}
-	err := s.describe()
+	d, err := s.Prepare(s.opt) // again: the port may have been left to the system
 	if err != nil {
 		s.closeListeners()
+		return err
 	}
-	return err
+	s.Open(d)
+	log.Warn("public_url is not set; the WSDL tells callers the address that the bridge listens on", "address", d.publicURL)
+	return nil
 }
 
 func (s *Server) closeListeners() {

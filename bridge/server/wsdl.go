@@ -24,7 +24,7 @@ const saved = "saved"
 
 // describe renders every flavour for every path. A flavour that can't describe the contract is left out, unless it is
 // the one behind a plain ?wsdl.
-func (s *Server) describe() error {
+func (s *Desk) describe() error {
 	if s.opt.Flavour == "" {
 		s.opt.Flavour = wsdl.Default
 		if s.opt.SavedWSDL != nil {
@@ -58,18 +58,18 @@ func (s *Server) describe() error {
 	return err
 }
 
-func (s *Server) render(flavour, path string) (*document, error) {
+func (s *Desk) render(flavour, path string) (*document, error) {
 	var body []byte
 	var err error
 	charset := "utf-8"
 	if flavour == saved {
-		body, err = wsdl.Readdress(s.opt.SavedWSDL, s.PublicURL+path)
+		body, err = wsdl.Readdress(s.opt.SavedWSDL, s.publicURL+path)
 		charset = wsdl.Charset(s.opt.SavedWSDL)
 		if path == Paths[0] && !strings.HasPrefix(charset, "utf-") {
 			s.opt.Log.Warn("the saved WSDL is not in UTF-8 or UTF-16, which .NET tools insist on", "charset", charset)
 		}
 	} else {
-		body, err = wsdl.Render(flavour, describing(s.opt.Contract, s.PublicURL+path))
+		body, err = wsdl.Render(flavour, describing(s.opt.Contract, s.publicURL+path))
 	}
 	if err != nil {
 		return nil, err
@@ -101,24 +101,23 @@ func names(parts []soap.Part) []string {
 
 // get answers GET and HEAD of a service path: the description when the query says wsdl in any letter case, else the
 // page for people. Tools also ask for ?xsd=…, ?disco and the like and wait for a quick no.
-func (s *Server) get(path string) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		query := strings.ToLower(string(c.Request().URI().QueryString()))
-		values, _ := url.ParseQuery(query)
-		switch {
-		case values.Has("xsd") || values.Has("disco") || values.Has("mex"):
-			return fiber.ErrNotFound
-		case !strings.Contains(query, "wsdl"):
-			return s.sendPage(c, s.page.plain)
-		case values.Has("flavour"):
-			return s.sendWSDL(c, path, values.Get("flavour"))
-		}
-		return s.sendWSDL(c, path, s.opt.Flavour)
+func (s *Desk) get(c *fiber.Ctx) error {
+	path := c.Route().Path
+	query := strings.ToLower(string(c.Request().URI().QueryString()))
+	values, _ := url.ParseQuery(query)
+	switch {
+	case values.Has("xsd") || values.Has("disco") || values.Has("mex"):
+		return fiber.ErrNotFound
+	case !strings.Contains(query, "wsdl"):
+		return s.sendPage(c, s.page.plain)
+	case values.Has("flavour"):
+		return s.sendWSDL(c, path, values.Get("flavour"))
 	}
+	return s.sendWSDL(c, path, s.opt.Flavour)
 }
 
 // getWSDL answers /wsdl/NAME.wsdl.
-func (s *Server) getWSDL(c *fiber.Ctx) error {
+func (s *Desk) getWSDL(c *fiber.Ctx) error {
 	name, ok := strings.CutSuffix(strings.ToLower(c.Params("name")), ".wsdl")
 	if !ok {
 		return fiber.ErrNotFound
@@ -126,7 +125,7 @@ func (s *Server) getWSDL(c *fiber.Ctx) error {
 	return s.sendWSDL(c, Paths[0], name)
 }
 
-func (s *Server) sendWSDL(c *fiber.Ctx, path, flavour string) error {
+func (s *Desk) sendWSDL(c *fiber.Ctx, path, flavour string) error {
 	doc := s.documents[path][flavour]
 	if doc == nil {
 		return fiber.ErrNotFound

@@ -192,7 +192,7 @@ func (a *app) release() {
 	}
 }
 
-func (a *app) wsdlURL() string { return a.server.PublicURL + server.Paths[0] + "?wsdl" }
+func (a *app) wsdlURL() string { return a.server.PublicURL() + server.Paths[0] + "?wsdl" }
 
 func (a *app) consoleURL() string {
 	if a.consoleL == nil {

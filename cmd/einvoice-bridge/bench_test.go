@@ -82,7 +82,7 @@ func fsyncTime(tb testing.TB, dir string) time.Duration {
 // Load generator and simulator run in the same process and share the processors.
 func BenchmarkWholePath(b *testing.B) {
 	a := startBench(b)
-	url := a.server.PublicURL + server.Paths[0]
+	url := a.server.PublicURL() + server.Paths[0]
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	const callers = 32
 	var left atomic.Int64

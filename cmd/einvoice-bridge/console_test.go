@@ -165,7 +165,7 @@ func TestUpstreamHealth(t *testing.T) {
 		}
 	})
 	for _, s := range sims {
-		if _, err := post(a.server.PublicURL+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
+		if _, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -139,7 +139,7 @@ func envelope(taxpayer, irn string) string {
 func (d *demo) call(s simulator, what, document string, want soap.CancelReply) {
 	in := envelope(s.taxpayer, document)
 	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.title, document, what, in)
-	body, err := post(d.app.server.PublicURL+server.Paths[0], in)
+	body, err := post(d.app.server.PublicURL()+server.Paths[0], in)
 	if err != nil {
 		d.complain("no answer: %v", err)
 		return
@@ -206,7 +206,7 @@ func (d *demo) decrypted(filed, wire []byte) {
 
 // invite prints what to do next.
 func (d *demo) invite() {
-	url := d.app.server.PublicURL + server.Paths[0]
+	url := d.app.server.PublicURL() + server.Paths[0]
 	s := d.sims[0]
 	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
 		url, url, d.app.consoleURL(), envelope(s.taxpayer, s.success), url)

@@ -142,7 +142,7 @@ func scrapeNames(t *testing.T) (names []string) {
 		}
 	}()
 	for _, body := range []string{envelope(sims[1].taxpayer, sims[1].success), "nonsense"} {
-		if _, err := post(a.server.PublicURL+"/einvoice", body); err != nil {
+		if _, err := post(a.server.PublicURL()+"/einvoice", body); err != nil {
 			t.Fatal(err)
 		}
 	}

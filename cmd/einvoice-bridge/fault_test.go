@@ -77,7 +77,7 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	url := a.server.PublicURL + server.Paths[0]
+	url := a.server.PublicURL() + server.Paths[0]
 	for _, s := range sims {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

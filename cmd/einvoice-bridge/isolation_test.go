@@ -47,7 +47,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 	if err := sims[1].log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
 		t.Fatal(err)
 	}
-	url := a.server.PublicURL + server.Paths[0]
+	url := a.server.PublicURL() + server.Paths[0]
 	stop := make(chan struct{})
 	var noise sync.WaitGroup
 	for range 4 {

@@ -47,7 +47,7 @@ func TestToldOtherwise(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	url, s := a.server.PublicURL+server.Paths[0], sims[0]
+	url, s := a.server.PublicURL()+server.Paths[0], sims[0]
 	if body, err := post(url, envelope(s.taxpayer, s.refusal)); err != nil || !strings.Contains(string(body), "<code>204</code>") {
 		t.Fatalf("got %s, %v", body, err)
 	}

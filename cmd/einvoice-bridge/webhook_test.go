@@ -187,7 +187,7 @@ func TestWebhookIsWired(t *testing.T) {
 	if err := a.start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := post(a.server.PublicURL+"/einvoice", envelope(sims[0].taxpayer, sims[0].success)); err != nil {
+	if _, err := post(a.server.PublicURL()+"/einvoice", envelope(sims[0].taxpayer, sims[0].success)); err != nil {
 		t.Fatal(err)
 	}
 	got := r.wait(t, 1)[0]
