@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -75,29 +76,61 @@ type Access struct {
 	byUser    map[string]*Caller
 	byClient  map[string]*Caller // first of that client id
 	passwords *passwords
-	slow      *slowdown
-	seen      *seen
-	reads     singleflight.Group
+	hashes    map[string]*hash // by their text
+	*memory
+}
+
+// memory outlasts a change of the configuration: without it one would let callers begin anew on their limits, and
+// guessers on their guesses.
+type memory struct {
+	slow  *slowdown
+	seen  *seen
+	reads singleflight.Group
+
+	mu     sync.Mutex
+	meters map[string]*meter // by caller's name
+}
+
+// meter is the caller's for good: one who leaves the configuration and comes back finds his old one.
+func (m *memory) meter(caller string) *meter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.meters[caller] == nil {
+		m.meters[caller] = &meter{}
+	}
+	return m.meters[caller]
 }
 
 // New checks the configuration and returns who may call. All problems are told at once.
 func New(cfg Config, tokens bridge.Tokens) (*Access, error) {
-	a := &Access{
-		life: cfg.TokenLife, now: cfg.Now, tokens: tokens,
+	now := cfg.Now
+	if now == nil {
+		now = time.Now
+	}
+	a := &Access{now: now, tokens: tokens, memory: &memory{slow: newSlowdown(now), seen: newSeen(now), meters: map[string]*meter{}}}
+	return a.Next(cfg)
+}
+
+// Next is New for a changed configuration: tokens, limits and failed guesses are counted on. Nothing of a changes; its
+// callers may still be let in by it.
+func (a *Access) Next(cfg Config) (*Access, error) {
+	next := &Access{
+		life: cfg.TokenLife, now: a.now, tokens: a.tokens, memory: a.memory, hashes: map[string]*hash{},
 		callers: map[string]*Caller{}, byToken: map[string]*Caller{},
 		byUser: map[string]*Caller{}, byClient: map[string]*Caller{},
 	}
-	if a.life == 0 {
-		a.life = DefaultTokenLife
+	if next.life == 0 {
+		next.life = DefaultTokenLife
 	}
-	if a.now == nil {
-		a.now = time.Now
-	}
-	a.slow, a.seen = newSlowdown(a.now), newSeen(a.now)
+	return next, next.take(cfg.Callers, a)
+}
+
+// take takes all callers in. A hash that the one before knew already is the same, with what matched it last.
+func (a *Access) take(callers []CallerConfig, before *Access) error {
 	var errs []error
 	var costliest *hash
-	for _, c := range cfg.Callers {
-		caller, err := a.add(c)
+	for _, c := range callers {
+		caller, err := a.add(c, before.hashes)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("caller %q: %w", c.Name, err))
 			continue
@@ -106,15 +139,20 @@ func New(cfg Config, tokens bridge.Tokens) (*Access, error) {
 			costliest = costlier(costlier(costliest, l.password), l.clientSecret)
 		}
 	}
-	a.passwords = newPasswords(costliest)
-	return a, errors.Join(errs...)
+	a.passwords = newPasswords(costliest, before.passwords)
+	return errors.Join(errs...)
 }
 
 // add takes one caller in.
-func (a *Access) add(cfg CallerConfig) (*Caller, error) {
+func (a *Access) add(cfg CallerConfig, known map[string]*hash) (*Caller, error) {
 	c, err := newCaller(cfg, a.now)
 	if err != nil {
 		return nil, err
+	}
+	c.meter = a.meter(c.Name)
+	if l := c.login; l != nil && cfg.Login.Password != "" {
+		l.password = a.keep(cfg.Login.Password, l.password, known)
+		l.clientSecret = a.keep(cfg.Login.ClientSecret, l.clientSecret, known)
 	}
 	if c.Name == "" || a.callers[c.Name] != nil {
 		return nil, errors.New("needs a name of its own")
@@ -141,6 +179,15 @@ func (a *Access) add(cfg CallerConfig) (*Caller, error) {
 		a.byClient[c.login.clientID] = c
 	}
 	return c, nil
+}
+
+// keep notes a hash under its text, and gives the one that was known before instead if there is one.
+func (a *Access) keep(text string, h *hash, known map[string]*hash) *hash {
+	if before := known[text]; before != nil {
+		h = before
+	}
+	a.hashes[text] = h
+	return h
 }
 
 // tokenDigest reads a long-lived token of the configuration. Clear text is refused, and not repeated in the error.

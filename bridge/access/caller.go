@@ -24,10 +24,15 @@ type Caller struct {
 	now       func() time.Time
 	most      int // calls in flight; 0: no limit
 	perMinute float64
-	mu        sync.Mutex
-	inFlight  int
-	budget    float64 // calls that may start now
-	filled    time.Time
+	*meter
+}
+
+// meter counts a caller's calls.
+type meter struct {
+	mu       sync.Mutex
+	inFlight int
+	budget   float64   // calls that may start now
+	filled   time.Time // zero: not limited so far
 }
 
 // login is what the caller shows instead of a token, secrets hashed.
@@ -40,7 +45,7 @@ func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
 	c := &Caller{
 		Name: cfg.Name, Within: cfg.Within, TroubleAs: cfg.TroubleAs, WSSE: cfg.WSSE,
 		all: cfg.AllTaxpayers, taxpayers: map[string]bool{},
-		now: now, most: cfg.InFlight, perMinute: float64(cfg.PerMinute), budget: float64(cfg.PerMinute), filled: now(),
+		now: now, most: cfg.InFlight, perMinute: float64(cfg.PerMinute),
 	}
 	if c.TroubleAs == "" {
 		c.TroubleAs = TroubleAsFault
@@ -108,6 +113,9 @@ func (c *Caller) Enter() (wait time.Duration, ok bool) {
 	}
 	if c.perMinute > 0 {
 		now := c.now()
+		if c.filled.IsZero() {
+			c.budget, c.filled = c.perMinute, now
+		}
 		c.budget = min(c.perMinute, c.budget+now.Sub(c.filled).Minutes()*c.perMinute)
 		c.filled = now
 		if c.budget < 1 {

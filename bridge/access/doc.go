@@ -8,6 +8,8 @@
 // Tokens are known only by their SHA-256, passwords and client secrets only by their argon2id; what is compared takes
 // as long for an unknown name as for a known one. Nothing that this package returns, errors included, holds a secret.
 //
+// [Access.Next] is for a changed configuration: limits, failed guesses and what the journal said are counted on.
+//
 // Guessing: tokens have 160 bits, so a wrong one is refused and nothing more. Wrong passwords slow down the name and
 // the address they come from, and at most two are computed at a time, since each takes some 20 MB.
 package access

@@ -86,8 +86,11 @@ type passwords struct {
 // parallel is how many comparisons may run at a time: each fills hash.memory.
 const parallel = 2
 
-func newPasswords(costliest *hash) *passwords {
-	p := &passwords{key: make([]byte, 32), slots: make(chan struct{}, parallel), dummy: unmatchable(costliest)}
+func newPasswords(costliest *hash, before *passwords) *passwords {
+	if before != nil {
+		return &passwords{before.key, before.slots, unmatchable(costliest)}
+	}
+	p := &passwords{make([]byte, 32), make(chan struct{}, parallel), unmatchable(costliest)}
 	rand.Read(p.key)
 	return p
 }

@@ -1,7 +1,7 @@
 // Package upstream holds what the adapters of all e-invoice APIs share, so that each of them is only its own
 // protocol: what to send, and what the reply means.
 //
-// Start with [Shared]: one value per process, handed to every adapter's constructor. From it an adapter takes
+// Start with [Shared]: one value per configuration, handed to every adapter's constructor. From it an adapter takes
 //
 //   - a [Client], the way to one base URL. [Client.Do] makes one HTTP call, never repeats it, and knows whether a byte
 //     of it left this machine. [Reply.Verdict] says what that means for a cancel when no body decides;

@@ -46,7 +46,12 @@ type Held[T any] struct {
 // Session keeps the token of one credential in memory. It is safe for concurrent use: at most one login runs, and
 // everybody who needs it waits for that one.
 type Session[T any] struct {
-	login      Login[T]
+	login Login[T]
+	*holder[T]
+}
+
+// holder is what all sessions of one credential have in common.
+type holder[T any] struct {
 	log        *slog.Logger
 	credential string
 	flight     singleflight.Group
@@ -191,7 +196,7 @@ func (s *Session[T]) set(lease Lease[T]) Held[T] {
 	return Held[T]{lease.Token, s.generation}
 }
 
-func (s *Session[T]) info() SessionInfo {
+func (s *holder[T]) info() SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := SessionInfo{Credential: s.credential, Logins: s.generation, Failed: s.failed}

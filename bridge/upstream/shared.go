@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"net/http"
 	"reflect"
 	"sync"
@@ -13,21 +14,30 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// Shared is what all adapters of one process have in common. Adapters with the same credentials meet in it, whatever
-// their names in the configuration: they share connections, session, breaker and rates.
+// Shared is what the adapters of one configuration have in common. Adapters with the same credentials meet in it,
+// whatever their names in the configuration: they share connections, session, breaker and rates.
 type Shared struct {
 	// RoundTripper replaces the network in tests; nil means real connections. Set it before the first Client.
 	RoundTripper http.RoundTripper
 
 	budget bridge.Budget
 	log    *slog.Logger
-
-	mu       sync.Mutex
-	pools    map[string]http.RoundTripper
-	guards   map[string]*Guard
-	sessions map[sessionKey]sessionInfo
-	slots    map[string]Slots
+	name   string // of the upstream that this view is for; empty: all
+	*stock
 }
+
+// stock is what adapters have asked for so far.
+type stock struct {
+	mu       sync.Mutex
+	pools    shelf[string, http.RoundTripper]
+	guards   shelf[string, *Guard]
+	sessions shelf[sessionKey, sessionInfo]
+	slots    shelf[slotsKey, Slots]
+	uses     map[use]bool
+}
+
+// use notes that an upstream uses a credential.
+type use struct{ upstream, credential string }
 
 type sessionKey struct {
 	credential string
@@ -38,14 +48,45 @@ type sessionInfo interface{ info() SessionInfo }
 
 // NewShared makes an empty Shared. Every login asks budget first.
 func NewShared(budget bridge.Budget, log *slog.Logger) *Shared {
-	return &Shared{
-		budget:   budget,
-		log:      log,
-		pools:    map[string]http.RoundTripper{},
-		guards:   map[string]*Guard{},
-		sessions: map[sessionKey]sessionInfo{},
-		slots:    map[string]Slots{},
+	return (&Shared{budget: budget, log: log, stock: &stock{}}).Next()
+}
+
+// Next is for the adapters of a changed configuration: what they ask for and is here already they get, so that
+// connections, sessions and breakers outlast the change. What none of them asks for is forgotten. Nothing of s changes.
+func (s *Shared) Next() *Shared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, stock: &stock{
+		pools: s.pools.next(), guards: s.guards.next(), sessions: s.sessions.next(), slots: s.slots.next(), uses: map[use]bool{},
+	}}
+}
+
+// For is the view of one upstream's adapters: the same stock, with a note of what they ask for. Guards and Sessions of
+// the view are this upstream's.
+func (s *Shared) For(upstream string) *Shared {
+	view := *s
+	view.name = upstream
+	return &view
+}
+
+// shows tells whether the credential is one of the view's upstream. It needs the lock.
+func (s *Shared) shows(credential string) bool {
+	return s.name == "" || s.uses[use{s.name, credential}]
+}
+
+// shelf holds things of one sort. What stood on the shelf before it is taken over when it is asked for.
+type shelf[K comparable, V any] struct{ now, before map[K]V }
+
+func (s shelf[K, V]) next() shelf[K, V] { return shelf[K, V]{map[K]V{}, maps.Clone(s.now)} }
+
+func (s shelf[K, V]) get(key K) (V, bool) {
+	v, ok := s.now[key]
+	if !ok {
+		if v, ok = s.before[key]; ok {
+			s.now[key] = v
+		}
 	}
+	return v, ok
 }
 
 // Log is where adapters write what no caller hears: odd replies, failed renewals. Never a secret.
@@ -61,14 +102,14 @@ func (s *Shared) Client(set Settings) (*Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := Digest(base, set.Proxy, string(set.CA), string(set.Certificate), string(set.Key))
-	pool := s.pools[key]
-	if pool == nil {
+	pool, ok := s.pools.get(key)
+	if !ok {
 		if pool = s.RoundTripper; pool == nil {
 			if pool, err = newTransport(set); err != nil {
 				return nil, err
 			}
 		}
-		s.pools[key] = pool
+		s.pools.now[key] = pool
 	}
 	return &Client{base: base, static: static, pool: pool}, nil
 }
@@ -78,46 +119,52 @@ func (s *Shared) Client(set Settings) (*Client, error) {
 func (s *Shared) Guard(credential string, hold time.Duration) *Guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.guards[credential]
-	if g == nil {
+	g, ok := s.guards.get(credential)
+	if !ok {
 		g = newGuard(s.budget, s.log, credential, hold)
-		s.guards[credential] = g
+		s.guards.now[credential] = g
 	}
+	s.uses[use{s.name, credential}] = true
 	return g
 }
 
-// SessionFor is the session of a credential: the first call makes it, later ones with the same credential and token
-// type get the same one and their login is not used.
+// SessionFor is the session of a credential. All that ask with the same credential and token type hold the same token;
+// each logs in its own way when its turn comes, so that a changed way is used from the next login on.
 func SessionFor[T any](s *Shared, credential string, login Login[T]) *Session[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := sessionKey{credential, reflect.TypeFor[T]()}
-	if have, ok := s.sessions[key]; ok {
-		return have.(*Session[T])
+	have, ok := s.sessions.get(key)
+	if !ok {
+		have = &holder[T]{log: s.log, credential: credential}
+		s.sessions.now[key] = have
 	}
-	session := &Session[T]{login: login, log: s.log, credential: credential}
-	s.sessions[key] = session
-	return session
+	s.uses[use{s.name, credential}] = true
+	return &Session[T]{login, have.(*holder[T])}
 }
 
-// Sessions lists every session for the console and metrics, in no order.
+// Sessions lists the sessions for the console and metrics, in no order.
 func (s *Shared) Sessions() []SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]SessionInfo, 0, len(s.sessions))
-	for _, session := range s.sessions {
-		list = append(list, session.info())
+	var list []SessionInfo
+	for key, session := range s.sessions.now {
+		if s.shows(key.credential) {
+			list = append(list, session.info())
+		}
 	}
 	return list
 }
 
-// Guards lists every guard for the console and metrics, in no order.
+// Guards lists the guards for the console and metrics, in no order.
 func (s *Shared) Guards() []GuardInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]GuardInfo, 0, len(s.guards))
-	for _, g := range s.guards {
-		list = append(list, g.info())
+	var list []GuardInfo
+	for credential, g := range s.guards.now {
+		if s.shows(credential) {
+			list = append(list, g.info())
+		}
 	}
 	return list
 }

@@ -9,15 +9,21 @@ import (
 // Slots bound how many calls run at once against one account. They are safe for concurrent use.
 type Slots struct{ places chan struct{} }
 
-// Slots are the n places under key: the first call makes them, later ones with the same key get the same ones, so
-// that adapters which share an account share its places.
+type slotsKey struct {
+	key string
+	n   int
+}
+
+// Slots are the n places under key: the first call makes them, later ones with the same key and number get the same
+// ones, so that adapters which share an account share its places. A changed number makes new ones, and calls in flight
+// keep the old.
 func (s *Shared) Slots(key string, n int) Slots {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slots, ok := s.slots[key]
+	slots, ok := s.slots.get(slotsKey{key, n})
 	if !ok {
 		slots = Slots{make(chan struct{}, n)}
-		s.slots[key] = slots
+		s.slots.now[slotsKey{key, n}] = slots
 	}
 	return slots
 }

@@ -20,7 +20,7 @@ func (a *app) consoleOptions(metrics *console.Metrics) (console.Options, error) 
 	if err != nil {
 		return console.Options{}, err
 	}
-	h := &health{file: a.file, shared: a.shared, journal: a.journal}
+	h := &health{file: a.file, ups: a.ups, shared: a.shared, journal: a.journal}
 	return console.Options{
 		Metrics: metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, Upstreams: h.all,
 		Callers: consoleCallers(a.file), Settings: effective(a.file), SignIn: signIn, Log: a.log,

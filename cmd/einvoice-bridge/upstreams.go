@@ -57,7 +57,7 @@ func buildUpstream(name, taxpayer string, c config.Upstream, shared *upstream.Sh
 	return builders[c.Kind](name, taxpayer, c, upstream.Settings{
 		BaseURL: c.BaseURL, Headers: c.Headers, Proxy: c.Proxy,
 		CA: []byte(c.CA), Certificate: []byte(c.ClientCertificate), Key: []byte(c.ClientKey.Reveal()),
-	}, shared)
+	}, shared.For(name))
 }
 
 func buildNIC(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
