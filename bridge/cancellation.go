@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // Reason is the caller's cancel_reason: "1" to "4", as India's e-invoice system numbers them.
 type Reason string
@@ -58,4 +62,6 @@ type Request struct {
 	SOAPIn []byte
 	// Render turns the answer into the bytes that are sent, so that the journal keeps what was really said; may be nil.
 	Render func(Answer) []byte
+	// Span is the call's own, for traces; nil without them.
+	Span trace.Span
 }

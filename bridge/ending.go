@@ -36,7 +36,7 @@ func (s *Service) finish(f *flight, fin Finish, how How) bool {
 	}
 	answers := f.answers(o, how)
 	fin.Asks = f.records(fin.Entry, answers, fin.At)
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(f.ctx, diskTime)
 	defer cancel()
 	e, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Service) finish(f *flight, fin Finish, how How) bool {
 
 // retell corrects what the journal says callers were told, when they are told something better.
 func (s *Service) retell(f *flight, answers []Answer, fin Finish) {
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(f.ctx, diskTime)
 	defer cancel()
 	if err := s.journal.Tell(ctx, f.records(fin.Entry, answers, fin.At)...); err != nil {
 		s.alarm(f, AlarmJournal, "what callers were told can't be written: "+err.Error())
@@ -85,6 +85,7 @@ func (f *flight) records(entry int64, answers []Answer, now time.Time) []Ask {
 // letGo ends the flight for everyone who waits. The caller holds f.mu.
 func (s *Service) letGo(f *flight, answers []Answer, o Outcome) {
 	f.over = true
+	classify(f.span, o.Class)
 	for i, a := range f.asks {
 		s.answered(f, a, answers[i], o)
 		a.told <- answers[i]
@@ -102,7 +103,7 @@ func (s *Service) end(f *flight, o Outcome, entry int64, how How) {
 			answers[i] = Answer{Fault: o.Message, Ref: answers[i].Ref, RetryAfter: o.RetryAfter}
 		}
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(f.ctx, diskTime)
 	defer cancel()
 	_, err := timed(&f.report.Journal, func() (struct{}, error) {
 		return struct{}{}, s.journal.Tell(ctx, f.records(entry, answers, time.Now())...)
@@ -129,7 +130,7 @@ func (s *Service) unsent(f *flight, e Entry, err error) {
 		s.leaveOpen(f, e, 0, Outcome{})
 	case errors.Is(err, errShutdown): // accepted in the journal: the next start carries it on
 		s.end(f, Outcome{Message: FaultWaiting}, e.ID, FromCheck)
-		s.release(e)
+		s.release(f.ctx, e)
 	case errors.Is(err, errExpired):
 		s.alarm(f, AlarmExpired, "the cancellation waited its turn for too long and was given up, unsent")
 		s.conclude(f, Finish{Entry: e.ID, State: Final, Outcome: Outcome{Class: NotApplied}}, FromCheck)
@@ -142,16 +143,16 @@ func (s *Service) unsent(f *flight, e Entry, err error) {
 	case e.State == Accepted: // on disk and unsent: it will be carried out, so "not cancelled" would be untrue
 		s.alarm(f, AlarmJournal, "an attempt can't be written down and was not sent: "+err.Error())
 		s.end(f, Outcome{Message: FaultWaiting}, e.ID, FromCheck)
-		s.release(e)
+		s.release(f.ctx, e)
 	default:
 		s.trouble(f, err)
-		s.release(e)
+		s.release(f.ctx, e)
 	}
 }
 
 // ended answers what the journal holds of an entry that ended without this flight.
 func (s *Service) ended(f *flight, e Entry) {
-	now, err := s.journal.Find(s.ctx, e.Key, e.Taxpayer)
+	now, err := s.journal.Find(f.ctx, e.Key, e.Taxpayer)
 	switch {
 	case err != nil:
 		s.trouble(f, err)
@@ -160,7 +161,7 @@ func (s *Service) ended(f *flight, e Entry) {
 	default:
 		s.end(f, Outcome{Class: Unknown}, e.ID, FromJournal)
 	}
-	s.release(e)
+	s.release(f.ctx, e)
 }
 
 // leaveOpen ends a flight in doubt: the background goes on looking.
@@ -175,7 +176,7 @@ func (s *Service) leaveOpen(f *flight, e Entry, attempt int64, result Outcome) {
 // disk, and the end of the flight is retried until it is too.
 func (s *Service) record(f *flight, e *Entry, fin Finish) {
 	fin.At = time.Now()
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(f.ctx, diskTime)
 	defer cancel()
 	got, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
@@ -186,8 +187,8 @@ func (s *Service) record(f *flight, e *Entry, fin Finish) {
 }
 
 // release gives a lease back without evidence.
-func (s *Service) release(e Entry) {
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+func (s *Service) release(ctx context.Context, e Entry) {
+	ctx, cancel := context.WithTimeout(ctx, diskTime)
 	defer cancel()
 	if err := s.journal.Release(ctx, e); err != nil {
 		s.observe.Alarm(Alarm{Kind: AlarmJournal, Key: e.Key, Taxpayer: e.Taxpayer, Upstream: e.Upstream,
@@ -197,7 +198,7 @@ func (s *Service) release(e Entry) {
 
 // tell answers a caller who never came to a flight: a broken rule, no upstream.
 func (s *Service) tell(r Request, up Upstream, key Key, o Outcome) Answer {
-	f := &flight{key: key, up: up, c: Cancellation{Taxpayer: r.Taxpayer, Ref: r.Ref}, req: r}
+	f := &flight{key: key, up: up, c: Cancellation{Taxpayer: r.Taxpayer, Ref: r.Ref}, req: r, ctx: s.under(r.Span), span: noSpan}
 	if o.Alarm != "" {
 		s.alarm(f, AlarmMisconfigured, o.Alarm)
 	}
@@ -210,7 +211,7 @@ func (s *Service) tell(r Request, up Upstream, key Key, o Outcome) Answer {
 // late tells a caller whose time is over; the work goes on.
 func (s *Service) late(r Request, up Upstream, key Key, ans Answer, a *ask) Answer {
 	f := &flight{key: key, up: up, c: Cancellation{Taxpayer: r.Taxpayer, Ref: r.Ref}}
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(s.under(r.Span), diskTime)
 	defer cancel()
 	if err := s.journal.Tell(ctx, a.record(key, 0, r.Taxpayer, ans, time.Now())); err != nil {
 		s.alarm(f, AlarmJournal, "what a caller was told can't be written: "+err.Error())
@@ -227,6 +228,7 @@ func (s *Service) busy(r Request, up Upstream, key Key) Answer {
 // answered reports one answered call.
 func (s *Service) answered(f *flight, a *ask, ans Answer, o Outcome) {
 	r := f.report
+	r.Span = a.req.Span
 	r.Ref, r.Caller, r.Taxpayer, r.Key = a.req.Ref, a.req.Caller, a.req.Taxpayer, f.key
 	r.Answer, r.How, r.Code, r.DateSource = ans, a.how, o.Code, o.DateSource
 	r.UpstreamRef, r.Unclassified = o.UpstreamRef, o.Unclassified

@@ -1,8 +1,11 @@
 package bridge
 
 import (
+	"context"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // flights holds the documents that this process is working on: at most one flight each. A second request of the same
@@ -28,6 +31,7 @@ func (fs *flights) leave(f *flight) {
 	fs.mu.Lock()
 	delete(fs.by, f.key)
 	fs.mu.Unlock()
+	f.span.End()
 	close(f.done)
 }
 
@@ -46,7 +50,9 @@ type flight struct {
 	req Request // of the caller who started it; zero for the background
 	// resend permits sending again after a doubtful attempt: true for callers, false for the background.
 	resend bool
-	done   chan struct{} // closed when the flight has left
+	done   chan struct{}   // closed when the flight has left
+	ctx    context.Context // of its work: the Service's, with the flight's span
+	span   trace.Span
 
 	mu       sync.Mutex // held while the end is written down, so that nobody is told two things
 	asks     []*ask

@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // Observer hears what happens, for logs, metrics and alarms. Methods are called from many goroutines and must not
 // block. None of what they get holds a secret or remarks.
@@ -28,6 +32,7 @@ type CallReport struct {
 	Journal                         time.Duration // of that, waiting for the disk
 	Wire                            time.Duration // of that, waiting for the authority
 	Queue                           time.Duration // of that, waiting its turn
+	Span                            trace.Span    // the call's own, for traces; nil without them
 }
 
 // AttemptReport is one send or lookup.

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is how the Service behaves towards its callers.
@@ -14,7 +16,8 @@ type Config struct {
 	CarryOutWithin      time.Duration // how long an accepted cancellation may wait its turn; 30 min
 	RepeatRefusalsAfter time.Duration // a refusal is answered from the journal for so long; 60 s
 	AlreadyCancelled    AlreadyPolicy
-	AlreadyMessage      string // "nic": NICAlready for every upstream; else the upstream's own text
+	AlreadyMessage      string       // "nic": NICAlready for every upstream; else the upstream's own text
+	Tracer              trace.Tracer // of what no caller waits for; nil: no traces
 }
 
 // DefaultConfig is what design and documentation promise when nothing is configured.
@@ -89,6 +92,7 @@ func (s *Service) await(r Request, up Upstream, c Cancellation, key Key) Answer 
 	for {
 		f := &flight{key: key, up: up, c: c, req: r, resend: true, done: make(chan struct{})}
 		f.asks, f.until, a.how = []*ask{a}, a.deadline, FromUpstream
+		s.trace(f)
 		if !s.begin() {
 			return s.busy(r, up, key)
 		}
@@ -106,6 +110,7 @@ func (s *Service) await(r Request, up Upstream, c Cancellation, key Key) Answer 
 					return s.late(r, up, key, answer(Outcome{Class: Unknown}, r.IRN, r.Ref), a)
 				}
 			}
+			r.link(g)
 			f = g
 		}
 		select {
@@ -138,7 +143,7 @@ func (s *Service) carry(f *flight) {
 		return
 	}
 	for {
-		e, err := s.journal.Find(s.ctx, f.key, f.c.Taxpayer)
+		e, err := s.journal.Find(f.ctx, f.key, f.c.Taxpayer)
 		known := err == nil
 		if known && next(e, f.c, time.Now(), s.cfg.RepeatRefusalsAfter) == stepAnswer {
 			s.replay(f, e)
@@ -200,7 +205,7 @@ func (s *Service) straight(f *flight) bool {
 func (s *Service) open(f *flight, sendNow bool) (Entry, bool, error) {
 	now := time.Now()
 	return timed2(&f.report.Journal, func() (Entry, bool, error) {
-		return s.journal.Begin(s.ctx, Begin{SendNow: sendNow, Entry: Entry{
+		return s.journal.Begin(f.ctx, Begin{SendNow: sendNow, Entry: Entry{
 			Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name, Ref: f.c.Ref, Caller: f.req.Caller,
 			IRN: f.req.IRN, Reason: f.c.Reason, Remarks: f.c.Remarks, Created: now, Expires: now.Add(s.cfg.CarryOutWithin),
 		}})
@@ -212,7 +217,7 @@ func (s *Service) again(f *flight, e Entry, booked bool) {
 	switch next(e, f.c, time.Now(), s.cfg.RepeatRefusalsAfter) {
 	case stepAnswer: // nobody had looked, or another instance ended it between Find and Begin
 		s.replay(f, e)
-		s.release(e)
+		s.release(f.ctx, e)
 	case stepLookup:
 		s.doubt(f, e)
 	default:
@@ -249,7 +254,7 @@ func (s *Service) attempt(f *flight, e *Entry, booked bool) (Attempt, error) {
 	if !booked {
 		if w.State == Final { // a repeat: it waits as durably as a new one
 			w.Expires = time.Now().Add(s.cfg.CarryOutWithin)
-			queued, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Requeue(s.ctx, w) })
+			queued, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Requeue(f.ctx, w) })
 			if err != nil {
 				return Attempt{}, err
 			}
@@ -260,7 +265,7 @@ func (s *Service) attempt(f *flight, e *Entry, booked bool) (Attempt, error) {
 		}
 	}
 	a, err := timed(&f.report.Journal, func() (Attempt, error) {
-		return s.journal.Attempt(s.ctx, w, SendCancel, time.Now())
+		return s.journal.Attempt(f.ctx, w, SendCancel, time.Now())
 	})
 	if err == nil {
 		w.State, w.Attempts = Sending, append(w.Attempts, a)
@@ -290,6 +295,8 @@ func (s *Service) turn(f *flight, e Entry) error {
 	}
 	ctx, cancel := context.WithDeadlineCause(s.sends, until, errExpired)
 	defer cancel()
+	_, span := Span(f.ctx, "wait turn")
+	defer span.End()
 	_, err := timed(&f.report.Queue, func() (struct{}, error) {
 		return struct{}{}, s.lines.wait(ctx, f.up.Profile(), e.ID)
 	})
@@ -300,11 +307,11 @@ var errExpired = errors.New("not carried out in time")
 
 // call makes the upstream's call. The upstream bounds each of its HTTP calls itself; the caller's deadline doesn't.
 func (s *Service) call(f *flight, e Entry, a Attempt) Outcome {
-	ctx := WithSendCheck(s.ctx, func(ctx context.Context) error { return s.journal.MaySend(ctx, e) })
+	ctx := WithSendCheck(f.ctx, func(ctx context.Context) error { return s.journal.MaySend(ctx, e) })
 	c := f.c
 	c.Doubtful = e.mayBeOurs(a.ID)
 	start := time.Now()
-	o := f.up.Cancel(ctx, c)
+	o := f.cancel(ctx, c)
 	took := time.Since(start)
 	f.report.Wire += took
 	p := f.up.Profile()

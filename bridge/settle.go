@@ -108,7 +108,7 @@ func (s *Service) background(e Entry, work func(*flight)) {
 	if !ok {
 		s.observe.Alarm(Alarm{Kind: AlarmMisconfigured, Taxpayer: e.Taxpayer, Key: e.Key, Upstream: e.Upstream,
 			Text: "a cancellation is not settled, but its taxpayer is no longer configured"})
-		s.release(e)
+		s.release(s.ctx, e)
 		return
 	}
 	f := &flight{
@@ -117,13 +117,14 @@ func (s *Service) background(e Entry, work func(*flight)) {
 		req:    Request{Ref: e.Ref, IRN: e.IRN, Caller: e.Caller, Received: time.Now()},
 		resend: e.State == Accepted, until: time.Now().Add(s.cfg.ReplyWithin), promised: e.State == Accepted,
 	}
+	s.traceAlone(f)
 	if !s.begin() {
 		return
 	}
 	if g, mine := s.flights.enter(f); !mine {
 		s.work.Done()
 		if g.c.Taxpayer != e.Taxpayer {
-			s.release(e) // else its flight holds the same lease and knows as much
+			s.release(s.ctx, e) // else its flight holds the same lease and knows as much
 		}
 		return
 	}
@@ -141,7 +142,7 @@ func (s *Service) ageAlarm(f *flight, e Entry) {
 	if e.State != Open || age < alarmAge || e.FirstSend().IsZero() {
 		return
 	}
-	if now, err := s.journal.Find(s.ctx, e.Key, e.Taxpayer); err != nil || now.State != Open {
+	if now, err := s.journal.Find(f.ctx, e.Key, e.Taxpayer); err != nil || now.State != Open {
 		return
 	}
 	s.alarm(f, AlarmOpen, fmt.Sprintf("doubtful for %s: look the document up in the authority's portal and record "+
@@ -205,7 +206,7 @@ func (s *Service) active(f *flight, e Entry) {
 // that the breaker stopped leaves no trace.
 func (s *Service) lookup(f *flight, e *Entry) (DocumentState, error) {
 	start := time.Now()
-	st, err := f.up.Lookup(s.ctx, f.c)
+	st, err := f.lookup()
 	took := time.Since(start)
 	f.report.Wire += took
 	if errors.Is(err, ErrUnavailable) {
@@ -224,7 +225,7 @@ func (s *Service) lookup(f *flight, e *Entry) (DocumentState, error) {
 
 // recordLookup appends the evidence of a lookup. It is written afterwards, unlike a send: a question changes nothing.
 func (s *Service) recordLookup(f *flight, e *Entry, o Outcome, start time.Time) {
-	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	ctx, cancel := context.WithTimeout(f.ctx, diskTime)
 	defer cancel()
 	a, err := s.journal.Attempt(ctx, *e, AskState, start)
 	if err != nil {
@@ -243,6 +244,8 @@ func (s *Service) recordLookup(f *flight, e *Entry, o Outcome, start time.Time) 
 func (s *Service) elsewhere(f *flight) bool {
 	ctx, cancel := context.WithDeadline(s.sends, f.retryUntil(Entry{}))
 	defer cancel()
+	_, span := Span(f.ctx, "wait for another instance")
+	defer span.End()
 	s.journal.Released(ctx, f.key)
 	return ctx.Err() == nil
 }

@@ -98,16 +98,3 @@ func SendCheck(ctx context.Context) error {
 	}
 	return nil
 }
-
-type traceParent struct{}
-
-// WithTraceParent hands the caller's W3C traceparent header on to upstream calls.
-func WithTraceParent(ctx context.Context, header string) context.Context {
-	return context.WithValue(ctx, traceParent{}, header)
-}
-
-// TraceParent is the traceparent header to send with upstream calls; empty when there is none.
-func TraceParent(ctx context.Context) string {
-	header, _ := ctx.Value(traceParent{}).(string)
-	return header
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
@@ -28,6 +29,7 @@ type inbound struct {
 	accept, agent string
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
+	span          trace.Span // nil: no traces
 }
 
 // reply is what goes back.
@@ -61,6 +63,7 @@ func (s *Desk) answer(in inbound) reply {
 	case len(req.Notes) > 0:
 		s.opt.Log.Debug("request read leniently", "ref", in.ref, "from", in.from, "notes", req.Notes)
 	}
+	in.is(req.Operation)
 	if req.Operation != s.opt.Contract.Token.Name {
 		return s.cancel(in, req)
 	}
@@ -114,6 +117,7 @@ func (s *Desk) cancel(in inbound, req *soap.Request) reply {
 		IRN: req.Text(soap.SlotIRN), Reason: req.Text(soap.SlotCancelReason), Remarks: req.Text(soap.SlotCancelRemarks),
 		Received: in.received, Within: caller.Within,
 		SOAPIn: req.Masked(s.opt.Decoder.Limits.TranscodedBytes), Render: v.render,
+		Span: in.span,
 	}))
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/soap"
 )
 
@@ -59,6 +60,7 @@ var errNotSent = errors.New("not sent")
 
 // forward relays a call whose operation is not ours. The answer, a fault included, goes back unchanged.
 func (s *Desk) forward(in inbound, v soap.Version) reply {
+	in.is("forward") // the operation's name is the caller's and could be anything
 	r, err := s.relay.send(in)
 	if err != nil {
 		return s.unreachable(in, v, err)
@@ -107,7 +109,9 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 
 // send carries one request over. The body is copied: the transport may still read it after an answer or an error.
 func (r *relay) send(in inbound) (reply, error) {
-	req, err := http.NewRequest(http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
+	ctx, span := bridge.Span(in.context(), "relay", outbound...)
+	defer span.End()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
 	if err != nil {
 		return reply{}, errNotSent
 	}
@@ -118,6 +122,9 @@ func (r *relay) send(in inbound) (reply, error) {
 		if value != "" || name == "User-Agent" { // an empty one keeps net/http from saying its own
 			req.Header[name] = []string{value}
 		}
+	}
+	if parent := bridge.TraceParent(ctx); parent != "" {
+		req.Header["Traceparent"] = []string{parent}
 	}
 	res, err := r.client.Do(req)
 	if err != nil {

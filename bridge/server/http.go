@@ -95,7 +95,7 @@ func (s *Desk) front(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-func (s *Desk) post(c *fiber.Ctx) error { return s.send(c, s.answer(s.inbound(c))) }
+func (s *Desk) post(c *fiber.Ctx) error { return s.send(c, s.traced(c, s.inbound(c))) }
 
 // inbound copies what is needed out of the engine's buffers.
 func (s *Desk) inbound(c *fiber.Ctx) inbound {

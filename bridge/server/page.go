@@ -171,7 +171,7 @@ func (s *Desk) try(c *fiber.Ctx) error {
 	in := s.inbound(c)
 	in.authorization, in.header = "", s.opt.Contract.RequestHeader(v, &s.opt.Contract.Cancel)
 	in.body = s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values)
-	r := s.answer(in)
+	r := s.traced(c, in)
 
 	d := s.page.data
 	values[soap.SlotAccessToken] = "***"

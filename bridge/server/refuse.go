@@ -32,6 +32,7 @@ const (
 // refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
 func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 	s.opt.Refused(kind)
+	in.note("einvoice.refused", string(kind))
 	all := append([]slog.Attr{
 		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
 		slog.String("path", short(in.path)),

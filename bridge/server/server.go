@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"go.opentelemetry.io/otel/trace"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
@@ -48,6 +49,7 @@ type Options struct {
 	// Read, Write and Idle time of connections; 0 stands for 10 s, 15 s and 60 s. Writing starts when the answer is there.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	Log                                    *slog.Logger
+	Tracer                                 trace.Tracer // nil: no traces
 	// Refused, if set, is told of every request that did not reach the Canceller, for metrics.
 	Refused func(Refusal)
 }

@@ -38,6 +38,7 @@ type Request struct {
 	Purpose string // "login", "cancel" or "lookup", for the Exchange
 	Method  string
 	Path    string // appended to the base URL: starts with "/", escaped, with the query
+	Route   string // the path for traces, with {names} instead of ids; empty: Path holds none outside its query
 	// Header is written with the names as they are spelt in the map, so that "client_id" stays what it is.
 	Header  http.Header
 	Body    []byte
@@ -63,7 +64,11 @@ type Reply struct {
 // request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
-	defer func() { r.Took = time.Since(r.Start) }()
+	ctx, span := bridge.Span(ctx, q.Purpose, outbound...)
+	defer func() {
+		r.Took = time.Since(r.Start)
+		c.endSpan(span, &q, &r)
+	}()
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, q.Timeout)

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"einvoice-bridge/bridge"
 )
 
@@ -216,7 +218,9 @@ func TestDoKeepsTheSpellingOfHeaders(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 	c := newClient(t, Settings{BaseURL: base + "/prefix/", Headers: map[string]string{"aspid": "42", "gstin": "static loses"}})
-	ctx := bridge.WithTraceParent(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{0x0a, 15: 0x9c}, SpanID: trace.SpanID{0xb7, 7: 0x31}, TraceFlags: trace.FlagsSampled,
+	}))
 	r := c.Do(ctx, Request{Method: "GET", Path: "/irn?a=b", Header: http.Header{"client_id": {"x"}, "Gstin": {"29AAFCD5862R000"}}})
 	if r.Err != nil {
 		t.Fatal(r.Err)
@@ -224,7 +228,7 @@ func TestDoKeepsTheSpellingOfHeaders(t *testing.T) {
 	head := <-got
 	for _, want := range []string{
 		"GET /prefix/irn?a=b HTTP/1.1\r\n", "client_id: x\r\n", "Gstin: 29AAFCD5862R000\r\n", "aspid: 42\r\n",
-		"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n", "User-Agent: einvoice-bridge\r\n",
+		"Traceparent: 00-0a00000000000000000000000000009c-b700000000000031-01\r\n", "User-Agent: einvoice-bridge\r\n",
 	} {
 		if !strings.Contains(head, want) {
 			t.Errorf("no %q in\n%s", want, head)

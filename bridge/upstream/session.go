@@ -78,6 +78,11 @@ type SessionInfo struct {
 // Get returns the token, logging in if need be. The exchanges are those of a login that this very call started. The
 // error is a login's *Failure, or ctx's when that ended first; the login then goes on for the others.
 func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error) {
+	if h, ok := s.current(); ok {
+		return h, nil, nil
+	}
+	ctx, span := bridge.Span(ctx, "login") // of everybody who waits for it; its calls stand below one of them
+	defer span.End()
 	for {
 		if h, ok := s.current(); ok {
 			return h, nil, nil

@@ -142,6 +142,7 @@ func (in *India) ask(ctx context.Context, irn string) (bridge.DocumentState, err
 	}
 	r, id := in.do(ctx, upstream.Request{
 		Purpose: "lookup", Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
+		Route: in.route.getPath + "{irn}",
 	})
 	state, o := readLookupIN(r, in.route, irn)
 	state.Exchanges = []bridge.Exchange{r.Exchange(in.mask, nil, r.Body)}

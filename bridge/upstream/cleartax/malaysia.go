@@ -125,6 +125,7 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Out
 		body := marshal(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
 		r, o := m.cancel(ctx, upstream.Request{
 			Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(doc.id) + "/state?" + m.query("", ""), Body: body,
+			Route: documentsMY + "/{id}/state",
 		})
 		o = classifyMY(r, o, doc.uuid)
 		o.Exchanges = append(trail, r.Exchange(m.mask, body, r.Body))

@@ -153,7 +153,9 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 		id = docs[0].ID
 		v.ids.put(c.Document, id)
 	}
-	reply, b, err := v.call(ctx, v.get("/edocuments/"+url.PathEscape(id)))
+	q := v.get("/edocuments/" + url.PathEscape(id))
+	q.Route = v.org() + "/edocuments/{id}"
+	reply, b, err := v.call(ctx, q)
 	if err != nil {
 		return bridge.DocumentState{}, err
 	}

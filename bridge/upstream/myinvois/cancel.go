@@ -42,6 +42,7 @@ func (a *Adapter) send(ctx context.Context, c bridge.Cancellation) bridge.Outcom
 	}
 	reply, trail, err := a.call(ctx, a.profile.Cancels, upstream.Request{
 		Purpose: "cancel", Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
+		Route:  "/api/v1.0/documents/state/{uuid}/state",
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Timeout: a.cfg.CallTimeout,
 	})
 	if err != nil {

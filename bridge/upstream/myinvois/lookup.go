@@ -29,6 +29,7 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 	}
 	reply, trail, err := a.call(ctx, a.lookups, upstream.Request{
 		Purpose: "lookup", Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
+		Route:  "/api/v1.0/documents/{uuid}/details",
 		Header: http.Header{}, Timeout: a.cfg.LookupTimeout,
 	})
 	if err != nil {

@@ -195,6 +195,7 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 	ans, trail, err := a.call(ctx, "lookup", nil, func(s *session) upstream.Request {
 		return upstream.Request{
 			Purpose: "lookup", Method: http.MethodGet, Path: a.cfg.GetPath + "/" + url.PathEscape(c.Document),
+			Route:  a.cfg.GetPath + "/{irn}",
 			Header: s.header, Timeout: a.cfg.LookupTimeout,
 		}
 	})
