@@ -85,7 +85,8 @@ type Budget interface {
 
 type sendCheckKey struct{}
 
-// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it.
+// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it. nil takes
+// off what was attached.
 func WithSendCheck(ctx context.Context, check func(context.Context) error) context.Context {
 	return context.WithValue(ctx, sendCheckKey{}, check)
 }
@@ -93,7 +94,7 @@ func WithSendCheck(ctx context.Context, check func(context.Context) error) conte
 // SendCheck runs the check that WithSendCheck attached. Whoever writes a cancel to the wire calls it right before, and
 // on an error writes nothing and reports NotApplied.
 func SendCheck(ctx context.Context) error {
-	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok {
+	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok && check != nil {
 		return check(ctx)
 	}
 	return nil
