@@ -28,9 +28,14 @@ func readme(t *testing.T) string {
 // table returns the cells of the README's table whose head begins with first.
 func table(t *testing.T, first string) [][]string {
 	t.Helper()
-	_, rest, ok := strings.Cut(readme(t), "\n| "+first)
+	return tableIn(t, readme(t), first)
+}
+
+func tableIn(t *testing.T, text, first string) [][]string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "\n| "+first)
 	if !ok {
-		t.Fatalf("the README has no table that begins with %q", first)
+		t.Fatalf("there is no table that begins with %q", first)
 	}
 	var rows [][]string
 	for i, line := range strings.Split("| "+first+rest, "\n") {
