@@ -44,10 +44,11 @@ func (fs *flights) size() int {
 
 // flight is one document being worked on, and everyone who waits for it.
 type flight struct {
-	key Key
-	up  Upstream
-	c   Cancellation
-	req Request // of the caller who started it; zero for the background
+	key   Key
+	up    Upstream
+	terms *Terms
+	c     Cancellation
+	req   Request // of the caller who started it; zero for the background
 	// resend permits sending again after a doubtful attempt: true for callers, false for the background.
 	resend bool
 	done   chan struct{}   // closed when the flight has left

@@ -28,6 +28,7 @@ type line struct {
 
 type turn struct {
 	id    int64
+	p     *Profile
 	ready chan error // buffered; nil: go
 }
 
@@ -86,13 +87,13 @@ func (ls *lines) free(ctx context.Context, p *Profile) (bool, error) {
 // the credentials were refused meanwhile.
 func (ls *lines) wait(ctx context.Context, p *Profile, id int64) error {
 	l := ls.line(p)
-	t := &turn{id: id, ready: make(chan error, 1)}
+	t := &turn{id: id, p: p, ready: make(chan error, 1)}
 	l.mu.Lock()
 	at, _ := slices.BinarySearchFunc(l.queue, id, func(t *turn, id int64) int { return int(t.id - id) })
 	l.queue = slices.Insert(l.queue, at, t)
 	if !l.busy {
 		l.busy = true
-		go ls.run(l, p)
+		go ls.run(l)
 	} else if at == 0 {
 		l.poke()
 	}
@@ -109,7 +110,7 @@ func (ls *lines) wait(ctx context.Context, p *Profile, id int64) error {
 
 // run serves a line until it is empty. It outlives the flight that started it, so it has no context of its own: every
 // flight in the queue leaves when its own context ends.
-func (ls *lines) run(l *line, p *Profile) {
+func (ls *lines) run(l *line) {
 	for {
 		l.mu.Lock()
 		if len(l.queue) == 0 {
@@ -118,7 +119,7 @@ func (ls *lines) run(l *line, p *Profile) {
 			return
 		}
 		head := l.queue[0]
-		wait, err := ls.delay(context.Background(), p)
+		wait, err := ls.delay(context.Background(), head.p)
 		if wait == 0 {
 			l.queue = l.queue[1:]
 			head.ready <- err

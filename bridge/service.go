@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -28,11 +29,17 @@ func DefaultConfig() Config {
 	}
 }
 
+// Terms are what a changed configuration changes while the Service works. A call ends under the terms it began under.
+type Terms struct {
+	Config
+	// Route finds a taxpayer's upstream.
+	Route func(taxpayer string) (Upstream, bool)
+}
+
 // Service carries cancellations from callers to upstreams, each written down before it leaves.
 type Service struct {
-	cfg      Config
+	terms    atomic.Pointer[Terms] // of who comes without terms of his own
 	journal  Journal
-	route    func(taxpayer string) (Upstream, bool)
 	observe  Observer
 	flights  flights
 	carriers carriers
@@ -54,9 +61,10 @@ var errShutdown = errors.New("shutting down")
 // diskTime bounds one write to the journal; a disk that takes longer counts as broken.
 const diskTime = 5 * time.Second
 
-// NewService wires the flow. route finds a taxpayer's upstream; it may change its answers over time.
+// NewService wires the flow. route finds a taxpayer's upstream.
 func NewService(cfg Config, j Journal, b Budget, route func(taxpayer string) (Upstream, bool), o Observer) *Service {
-	s := &Service{cfg: cfg, journal: j, route: route, observe: o, quit: make(chan struct{})}
+	s := &Service{journal: j, observe: o, quit: make(chan struct{})}
+	s.Change(&Terms{cfg, route})
 	s.flights.by = map[Key]*flight{}
 	s.carriers.next = make(chan *flight)
 	s.lines = lines{budget: b, by: map[string]*line{}}
@@ -65,13 +73,28 @@ func NewService(cfg Config, j Journal, b Budget, route func(taxpayer string) (Up
 	return s
 }
 
+// Change sets the terms of background work and of calls that bring none.
+func (s *Service) Change(t *Terms) { s.terms.Store(t) }
+
+// Under is the Service for calls that come in under certain terms: who let a call in, and where it goes, are of one
+// configuration.
+type Under struct {
+	Service *Service
+	Terms   *Terms
+}
+
+// Cancel is Service.Cancel.
+func (u Under) Cancel(r Request) Answer { return u.Service.cancel(r, u.Terms) }
+
 // Cancel is one call of eInvoiceCancel by a caller who may act for the taxpayer: it returns when there is an answer
 // or the caller can't be kept longer. The work goes on without him.
-func (s *Service) Cancel(r Request) Answer {
+func (s *Service) Cancel(r Request) Answer { return s.cancel(r, s.terms.Load()) }
+
+func (s *Service) cancel(r Request, terms *Terms) Answer {
 	if r.Within == 0 {
-		r.Within = s.cfg.ReplyWithin
+		r.Within = terms.ReplyWithin
 	}
-	up, ok := s.route(r.Taxpayer)
+	up, ok := terms.Route(r.Taxpayer)
 	if !ok {
 		return s.tell(r, nil, Key{}, Outcome{Class: Misconfigured, Alarm: "no upstream is configured for this taxpayer"})
 	}
@@ -81,16 +104,16 @@ func (s *Service) Cancel(r Request) Answer {
 	if refusal != nil {
 		return s.tell(r, up, key, *refusal)
 	}
-	return s.await(r, up, c, key)
+	return s.await(r, terms, up, c, key)
 }
 
 // await starts the document's flight or joins it, and waits for its end or the caller's.
-func (s *Service) await(r Request, up Upstream, c Cancellation, key Key) Answer {
+func (s *Service) await(r Request, terms *Terms, up Upstream, c Cancellation, key Key) Answer {
 	a := &ask{req: r, deadline: r.Received.Add(r.Within), told: make(chan Answer, 1)}
 	timer := time.NewTimer(time.Until(a.deadline))
 	defer timer.Stop()
 	for {
-		f := &flight{key: key, up: up, c: c, req: r, resend: true, done: make(chan struct{})}
+		f := &flight{key: key, up: up, terms: terms, c: c, req: r, resend: true, done: make(chan struct{})}
 		f.asks, f.until, a.how = []*ask{a}, a.deadline, FromUpstream
 		s.trace(f)
 		if !s.begin() {
@@ -145,7 +168,7 @@ func (s *Service) carry(f *flight) {
 	for {
 		e, err := s.journal.Find(f.ctx, f.key, f.c.Taxpayer)
 		known := err == nil
-		if known && next(e, f.c, time.Now(), s.cfg.RepeatRefusalsAfter) == stepAnswer {
+		if known && next(e, f.c, time.Now(), f.terms.RepeatRefusalsAfter) == stepAnswer {
 			s.replay(f, e)
 			return
 		}
@@ -207,14 +230,14 @@ func (s *Service) open(f *flight, sendNow bool) (Entry, bool, error) {
 	return timed2(&f.report.Journal, func() (Entry, bool, error) {
 		return s.journal.Begin(f.ctx, Begin{SendNow: sendNow, Entry: Entry{
 			Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name, Ref: f.c.Ref, Caller: f.req.Caller,
-			IRN: f.req.IRN, Reason: f.c.Reason, Remarks: f.c.Remarks, Created: now, Expires: now.Add(s.cfg.CarryOutWithin),
+			IRN: f.req.IRN, Reason: f.c.Reason, Remarks: f.c.Remarks, Created: now, Expires: now.Add(f.terms.CarryOutWithin),
 		}})
 	})
 }
 
 // again carries on with an entry that was there before, its lease in our hands. booked says that a send is paid for.
 func (s *Service) again(f *flight, e Entry, booked bool) {
-	switch next(e, f.c, time.Now(), s.cfg.RepeatRefusalsAfter) {
+	switch next(e, f.c, time.Now(), f.terms.RepeatRefusalsAfter) {
 	case stepAnswer: // nobody had looked, or another instance ended it between Find and Begin
 		s.replay(f, e)
 		s.release(f.ctx, e)
@@ -253,7 +276,7 @@ func (s *Service) attempt(f *flight, e *Entry, booked bool) (Attempt, error) {
 	w := f.requested(*e)
 	if !booked {
 		if w.State == Final { // a repeat: it waits as durably as a new one
-			w.Expires = time.Now().Add(s.cfg.CarryOutWithin)
+			w.Expires = time.Now().Add(f.terms.CarryOutWithin)
 			queued, err := timed(&f.report.Journal, func() (Entry, error) { return s.journal.Requeue(f.ctx, w) })
 			if err != nil {
 				return Attempt{}, err
@@ -372,11 +395,11 @@ func (s *Service) mayRetry(f *flight, e Entry, o Outcome) (time.Duration, bool) 
 
 // already applies the policy for a document that the authority calls cancelled: ours, or its no.
 func (s *Service) already(f *flight, e *Entry, a Attempt, o Outcome) Outcome {
-	ours := s.cfg.AlreadyCancelled == AlreadySuccess ||
-		s.cfg.AlreadyCancelled != AlreadyRefuse && e.mayBeOurs(a.ID)
+	ours := f.terms.AlreadyCancelled == AlreadySuccess ||
+		f.terms.AlreadyCancelled != AlreadyRefuse && e.mayBeOurs(a.ID)
 	if !ours {
 		o.Class = Refused
-		if s.cfg.AlreadyMessage == "nic" {
+		if f.terms.AlreadyMessage == "nic" {
 			o.Message = NICAlready
 		}
 		return o

@@ -103,12 +103,13 @@ type bench struct {
 	path      string
 	cfg       bridge.Config
 	wrap      func(bridge.Journal) bridge.Journal
+	known     func(taxpayer string) bool
 }
 
 // newBench makes a bench that is not open yet.
 func newBench(t *testing.T) *bench {
 	return &bench{
-		T: t, seen: &observed{}, path: filepath.Join(t.TempDir(), "j.db"), cfg: bridge.DefaultConfig(),
+		T: t, known: func(taxpayer string) bool { return taxpayer != "NOBODY" }, seen: &observed{}, path: filepath.Join(t.TempDir(), "j.db"), cfg: bridge.DefaultConfig(),
 		authority: &authority{running: map[string]int{}, profile: &bridge.Profile{
 			Name: "nic", Kind: "nic", Space: "irp", Zone: time.FixedZone("IST", 19800), Credential: "cred",
 			LookupWindow: 48 * time.Hour, CallTimeout: 30 * time.Second, LookupTimeout: 10 * time.Second,
@@ -145,7 +146,7 @@ func (b *bench) open() {
 	if b.wrap != nil {
 		w = b.wrap(j)
 	}
-	route := func(taxpayer string) (bridge.Upstream, bool) { return b.authority, taxpayer != "NOBODY" }
+	route := func(taxpayer string) (bridge.Upstream, bool) { return b.authority, b.known(taxpayer) }
 	b.service = bridge.NewService(b.cfg, w, j, route, b.seen)
 	if err := b.service.Start(); err != nil {
 		b.Fatal(err)

@@ -15,6 +15,7 @@ const (
 	settleBatch = 32               // lookups begun in one round
 	lookupPause = 2 * time.Second  // between two lookups of one flight
 	breakerWait = 30 * time.Second // until a lookup that the breaker stopped is tried again
+	strayWait   = time.Hour        // until a taxpayer who has left the configuration is looked for again
 )
 
 // Start takes up what the last run left behind, in order, and settles in the background until Close. Accepted
@@ -104,18 +105,17 @@ func (s *Service) lookDue() {
 
 // background starts a flight that no caller waits for, unless the document is in flight anyway.
 func (s *Service) background(e Entry, work func(*flight)) {
-	up, ok := s.route(e.Taxpayer)
+	terms := s.terms.Load()
+	up, ok := terms.Route(e.Taxpayer)
 	if !ok {
-		s.observe.Alarm(Alarm{Kind: AlarmMisconfigured, Taxpayer: e.Taxpayer, Key: e.Key, Upstream: e.Upstream,
-			Text: "a cancellation is not settled, but its taxpayer is no longer configured"})
-		s.release(s.ctx, e)
+		s.stray(e)
 		return
 	}
 	f := &flight{
-		key: e.Key, up: up, done: make(chan struct{}),
+		key: e.Key, up: up, terms: terms, done: make(chan struct{}),
 		c:      Cancellation{Taxpayer: e.Taxpayer, Document: e.Key.Document, Reason: e.Reason, Remarks: e.Remarks, Ref: e.Ref},
 		req:    Request{Ref: e.Ref, IRN: e.IRN, Caller: e.Caller, Received: time.Now()},
-		resend: e.State == Accepted, until: time.Now().Add(s.cfg.ReplyWithin), promised: e.State == Accepted,
+		resend: e.State == Accepted, until: time.Now().Add(terms.ReplyWithin), promised: e.State == Accepted,
 	}
 	s.traceAlone(f)
 	if !s.begin() {
@@ -134,6 +134,28 @@ func (s *Service) background(e Entry, work func(*flight)) {
 		work(f)
 		s.ageAlarm(f, e)
 	}()
+}
+
+// stray puts off an entry whose taxpayer has left the configuration: he may come back, and until then nobody can ask.
+func (s *Service) stray(e Entry) {
+	now := time.Now()
+	a := Alarm{Kind: AlarmMisconfigured, Taxpayer: e.Taxpayer, Key: e.Key, Upstream: e.Upstream, Ref: e.Ref,
+		Text: "a cancellation is not settled, but its taxpayer is no longer configured"}
+	fin := Finish{Entry: e.ID, At: now, Release: true, State: Open, Outcome: Outcome{Class: Unknown}, NextLookup: now.Add(strayWait)}
+	if e.State == Accepted {
+		if now.Before(e.Expires) {
+			s.release(s.ctx, e)
+			return
+		}
+		a.Kind, a.Text = AlarmExpired, "the cancellation was given up, unsent: its taxpayer is no longer configured"
+		fin.State, fin.Outcome, fin.NextLookup = Final, Outcome{Class: NotApplied}, time.Time{}
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
+	defer cancel()
+	if _, err := s.journal.Finish(ctx, fin); err != nil {
+		a.Kind, a.Text = AlarmJournal, "a cancellation can't be put off: "+err.Error()
+	}
+	s.observe.Alarm(a)
 }
 
 // ageAlarm calls an operator to a cancellation that was doubtful for too long and still is.

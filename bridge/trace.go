@@ -51,14 +51,14 @@ func (s *Service) under(call trace.Span) context.Context {
 // traceAlone is trace for a flight of the background: a trace of its own, with the ref of the call that it goes back to.
 func (s *Service) traceAlone(f *flight) {
 	f.ctx, f.span = s.ctx, noSpan
-	if s.cfg.Tracer == nil {
+	if f.terms.Tracer == nil {
 		return
 	}
 	name := "settle"
 	if f.resend {
 		name = "resume"
 	}
-	f.ctx, f.span = s.cfg.Tracer.Start(s.ctx, name, trace.WithAttributes(
+	f.ctx, f.span = f.terms.Tracer.Start(s.ctx, name, trace.WithAttributes(
 		attribute.String("einvoice.ref", f.c.Ref), attribute.String("einvoice.upstream", f.up.Profile().Name)))
 }
 

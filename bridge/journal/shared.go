@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,10 +45,11 @@ const releasePoll = time.Second
 // shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
 // SQLite, where there is one instance and its memory is enough; every method takes that for an answer.
 type shared struct {
-	db            *sql.DB
-	config        *pgx.ConnConfig
-	owner         string
-	lease, settle time.Duration
+	db     *sql.DB
+	config *pgx.ConnConfig
+	owner  string
+	lease  time.Duration
+	settle atomic.Int64 // a time.Duration
 
 	mu      sync.Mutex
 	waiters map[string]map[chan struct{}]bool
@@ -59,7 +61,7 @@ func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok
 		return time.Time{}, true
 	}
 	until = time.Now().Add(s.lease)
-	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), s.settle.Microseconds()) == 1
+	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), time.Duration(s.settle.Load()).Microseconds()) == 1
 }
 
 // keep renews a lease; false when it has passed to somebody else.
