@@ -123,11 +123,22 @@ func (w *writer) loop() {
 			}
 			continue
 		}
-		runtime.Gosched() // whoever is about to write joins this commit
+		w.gather()
 		for len(batch) < w.batch && len(w.queue) > 0 {
 			batch = append(batch, <-w.queue)
 		}
 		w.commit(batch)
+	}
+}
+
+// gather makes way as long as that brings new writes: whoever is about to write joins this commit. Some are several
+// goroutines away from their write, so a few rounds may bring none. When nobody else is at work it returns at once.
+func (w *writer) gather() {
+	for n, empty := 0, 0; empty < 4 && n < w.batch; empty++ {
+		runtime.Gosched()
+		if len(w.queue) > n {
+			n, empty = len(w.queue), -1
+		}
 	}
 }
 
