@@ -26,7 +26,8 @@ type Config struct {
 	Now       func() time.Time // nil: time.Now
 }
 
-// CallerConfig is one caller.
+// CallerConfig is one caller. Each of Certificates is "sha256:" and a certificate's fingerprint, "subject:" and its
+// whole distinguished name, or "dns:" and one of its alternative names.
 type CallerConfig struct {
 	Name         string
 	Tokens       []string // long-lived ones, each "sha256:" and 64 hexadecimal digits
@@ -35,6 +36,7 @@ type CallerConfig struct {
 	Within       time.Duration // reply_within; 0: the Service's
 	TroubleAs    TroubleAs     // "": TroubleAsFault
 	Addresses    []string      // CIDRs or addresses that calls may come from; none: anywhere
+	Certificates []string      // of which the connection must show one; none: it need not
 	InFlight     int           // calls at a time; 0: only the server's own limit
 	PerMinute    int           // calls; 0: no limit
 	WSSE         WSSE          // "": WSSEIgnore

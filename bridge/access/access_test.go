@@ -20,9 +20,11 @@ import (
 )
 
 var (
-	here  = netip.MustParseAddr("192.0.2.7")
-	other = netip.MustParseAddr("198.51.100.9")
+	here  = at("192.0.2.7")
+	other = at("198.51.100.9")
 )
+
+func at(addr string) access.Origin { return access.Origin{Addr: netip.MustParseAddr(addr)} }
 
 // clock stands still until it is moved.
 type clock struct {
@@ -131,7 +133,7 @@ func (w world) login(t *testing.T) string {
 }
 
 // who names the caller behind a token, or what is wrong with it.
-func (w world) who(token string, from netip.Addr) string {
+func (w world) who(token string, from access.Origin) string {
 	c, err := w.Authenticate(context.Background(), token, from)
 	if err != nil {
 		return err.Error()
@@ -153,8 +155,8 @@ func TestLongLivedTokens(t *testing.T) {
 	expect(t, "empty", w.who("", here), "access token is invalid")
 	expect(t, "its hash is no token", w.who(access.HashToken("long-lived"), here), "access token is invalid")
 	expect(t, "from an allowed network", w.who("axis-token", here), "axis")
-	expect(t, "from an allowed address", w.who("axis-token", netip.MustParseAddr("2001:db8::1")), "axis")
-	expect(t, "IPv4 in IPv6 form", w.who("axis-token", netip.MustParseAddr("::ffff:192.0.2.1")), "axis")
+	expect(t, "from an allowed address", w.who("axis-token", at("2001:db8::1")), "axis")
+	expect(t, "IPv4 in IPv6 form", w.who("axis-token", at("::ffff:192.0.2.1")), "axis")
 	expect(t, "from elsewhere", w.who("axis-token", other), "caller may not call from this address")
 }
 

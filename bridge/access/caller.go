@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
@@ -20,6 +19,8 @@ type Caller struct {
 	taxpayers map[string]bool
 	from      []netip.Prefix
 	login     *login
+
+	certificates []pattern // one of them must be shown; none: no certificate is asked for
 
 	now       func() time.Time
 	most      int // calls in flight; 0: no limit
@@ -60,6 +61,13 @@ func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
 	if c.from, err = Prefixes(cfg.Addresses); err != nil {
 		return nil, fmt.Errorf("addresses: %w", err)
 	}
+	for _, s := range cfg.Certificates {
+		is, err := newPattern(s)
+		if err != nil {
+			return nil, fmt.Errorf("certificates: %w", err)
+		}
+		c.certificates = append(c.certificates, is)
+	}
 	switch {
 	case c.TroubleAs != TroubleAsFault && c.TroubleAs != TroubleAsReply:
 		return nil, fmt.Errorf("trouble_as is %q, must be fault or reply", c.TroubleAs)
@@ -94,14 +102,6 @@ func newLogin(cfg LoginConfig) (*login, error) {
 
 // May says whether the caller may act for a taxpayer, given as in the configuration: trimmed and upper-cased.
 func (c *Caller) May(taxpayer string) bool { return c.all || c.taxpayers[taxpayer] }
-
-// at returns the caller if its calls may come from an address, else ErrAddress.
-func (c *Caller) at(addr netip.Addr) (*Caller, error) {
-	if len(c.from) == 0 || slices.ContainsFunc(c.from, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) }) {
-		return c, nil
-	}
-	return nil, ErrAddress
-}
 
 // Enter counts one call in. When the caller has too many in flight, or started too many within the last minute, it
 // returns how long to wait and the call must not be carried out; otherwise Leave must follow.

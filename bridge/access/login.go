@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -13,7 +12,7 @@ import (
 // Login is a call of access_new_token.
 type Login struct {
 	Username, Password, ClientID, ClientSecret, GrantType string
-	From                                                  netip.Addr
+	From                                                  Origin
 }
 
 // DeniedError is a login that was refused. Description is for the caller, in the words of the OAuth server that the
@@ -21,9 +20,15 @@ type Login struct {
 type DeniedError struct {
 	Description string
 	Caller      string // whose name was used, for the audit log; "" when it is nobody's
+	Why         string // for the audit log, where Description hides it
 }
 
-func (e *DeniedError) Error() string { return "login refused: " + e.Description }
+func (e *DeniedError) Error() string {
+	if e.Why != "" {
+		return "login refused: " + e.Why
+	}
+	return "login refused: " + e.Description
+}
 
 // SlowDownError is a login that was not looked at, after too many wrong ones of the same name or address.
 type SlowDownError struct{ RetryAfter time.Duration }
@@ -58,8 +63,8 @@ func (a *Access) Login(ctx context.Context, l Login) (Issued, error) {
 	c, err := a.attempt(ctx, attempt{l.Username, l.From, func(known *Caller, match func(*hash, string) bool) error {
 		return a.checkLogin(known, l, match)
 	}})
-	if errors.Is(err, ErrAddress) {
-		return Issued{}, denied(badClient, a.byUser[l.Username])
+	if where := (*OriginError)(nil); errors.As(err, &where) {
+		return Issued{}, &DeniedError{Description: badClient, Caller: where.Caller, Why: where.Why}
 	}
 	if err != nil {
 		return Issued{}, err
@@ -102,7 +107,7 @@ func denied(text string, known *Caller) error {
 
 // Basic lets a caller in by an Authorization header of the Basic scheme (RFC 7617). Beside the errors of Login it
 // returns ErrInvalid for a header of another kind.
-func (a *Access) Basic(ctx context.Context, authorization string, from netip.Addr) (*Caller, error) {
+func (a *Access) Basic(ctx context.Context, authorization string, from Origin) (*Caller, error) {
 	scheme, encoded, _ := strings.Cut(strings.TrimSpace(authorization), " ")
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	username, password, ok := strings.Cut(string(raw), ":")
@@ -113,7 +118,7 @@ func (a *Access) Basic(ctx context.Context, authorization string, from netip.Add
 }
 
 // UsernameToken lets a caller in by a WS-Security header, if its caller's WSSE says so.
-func (a *Access) UsernameToken(ctx context.Context, username, password string, digest bool, from netip.Addr) (*Caller, error) {
+func (a *Access) UsernameToken(ctx context.Context, username, password string, digest bool, from Origin) (*Caller, error) {
 	if digest {
 		return nil, ErrDigest
 	}
@@ -125,7 +130,7 @@ func (a *Access) UsernameToken(ctx context.Context, username, password string, d
 }
 
 // user checks user name and password alone.
-func (a *Access) user(ctx context.Context, username, password string, from netip.Addr) (*Caller, error) {
+func (a *Access) user(ctx context.Context, username, password string, from Origin) (*Caller, error) {
 	return a.attempt(ctx, attempt{username, from, func(known *Caller, match func(*hash, string) bool) error {
 		secret := a.passwords.dummy
 		if known != nil {
@@ -142,7 +147,7 @@ func (a *Access) user(ctx context.Context, username, password string, from netip
 // that is nobody's, and then check must fail.
 type attempt struct {
 	username string
-	from     netip.Addr
+	from     Origin
 	check    func(known *Caller, match func(*hash, string) bool) error
 }
 
@@ -151,7 +156,7 @@ type attempt struct {
 func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	known := a.byUser[try.username]
 	name := culprit{"name " + HashToken(try.username), freeByName}
-	address := culprit{"from " + try.from.String(), freeByAddress}
+	address := culprit{"from " + try.from.Addr.String(), freeByAddress}
 	if wait := a.slow.wait(name); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}

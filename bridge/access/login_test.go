@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -75,7 +74,7 @@ func tries(t *testing.T, w world, next func(i int) access.Login) (looked int, wa
 }
 
 func TestGuessingSlowsDown(t *testing.T) {
-	wrong := func(username string, from netip.Addr) access.Login {
+	wrong := func(username string, from access.Origin) access.Login {
 		l := good()
 		l.Username, l.Password, l.From = username, "guess", from
 		return l
@@ -84,7 +83,7 @@ func TestGuessingSlowsDown(t *testing.T) {
 		for _, name := range []string{"sapuser", "nobody"} {
 			w := newWorld(t)
 			looked, wait := tries(t, w, func(i int) access.Login {
-				return wrong(name, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+				return wrong(name, at(fmt.Sprintf("203.0.113.%d", i)))
 			})
 			if looked != 6 || wait != time.Second {
 				t.Errorf("%s: %d guesses looked at, then %v", name, looked, wait)
@@ -198,12 +197,13 @@ func TestHashPassword(t *testing.T) {
 	}
 }
 
+func basic(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+
 func TestBasic(t *testing.T) {
 	w := newWorld(t)
-	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
 	for name, tc := range map[string]struct {
 		header string
-		from   netip.Addr
+		from   access.Origin
 		want   string
 	}{
 		"good":                      {basic("sapuser:sappass"), other, "sap"},

@@ -4,25 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
 )
 
-// What can be wrong with a token. Any other error of Authenticate means that the journal could not be asked.
+// What can be wrong with a token, beside an *OriginError. Any other error of Authenticate means that the journal could
+// not be asked.
 var (
 	// ErrInvalid: nobody's, or revoked.
 	ErrInvalid = errors.New("access token is invalid")
 	// ErrExpired: was good once.
 	ErrExpired = errors.New("access token has expired")
-	// ErrAddress: good, but not from this address. The caller is told the same as with ErrInvalid.
-	ErrAddress = errors.New("caller may not call from this address")
 )
 
-// Authenticate finds the caller behind an access token that was shown from an address.
-func (a *Access) Authenticate(ctx context.Context, token string, from netip.Addr) (*Caller, error) {
+// Authenticate finds the caller behind an access token.
+func (a *Access) Authenticate(ctx context.Context, token string, from Origin) (*Caller, error) {
 	if token == "" {
 		return nil, ErrInvalid
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -32,6 +33,18 @@ type inbound struct {
 	span          trace.Span // nil: no traces
 }
 
+// certificate is what the connection showed and an authority vouches for.
+func (in inbound) certificate() *x509.Certificate {
+	if in.tls == nil || len(in.tls.VerifiedChains) == 0 {
+		return nil
+	}
+	return in.tls.PeerCertificates[0]
+}
+
+func (in inbound) origin() access.Origin {
+	return access.Origin{Addr: in.from, Certificate: in.certificate()}
+}
+
 // reply is what goes back.
 type reply struct {
 	status      int
@@ -51,7 +64,7 @@ const (
 func (s *Desk) answer(in inbound) reply {
 	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
 		s.inFlight.Add(-1)
-		return s.busy(in, voice{c: s.opt.Contract, version: guessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
+		return s.busy(in, voice{c: s.opt.Contract, version: soap.GuessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
 	}
 	defer s.inFlight.Add(-1)
 	req, fault := s.decode(in)
@@ -129,19 +142,19 @@ func (s *Desk) identify(in inbound, req *soap.Request) (*access.Caller, error) {
 	user := req.UsernameToken
 	switch token := req.Text(soap.SlotAccessToken); {
 	case token != "":
-		c, err := s.opt.Access.Authenticate(ctx, token, in.from)
+		c, err := s.opt.Access.Authenticate(ctx, token, in.origin())
 		if err != nil || user == nil || c.WSSE != access.WSSECheck {
 			return c, err
 		}
-		other, err := s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+		other, err := s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
 		if err == nil && other != c {
 			err = access.ErrInvalid
 		}
 		return c, err
 	case in.authorization != "":
-		return s.opt.Access.Basic(ctx, in.authorization, in.from)
+		return s.opt.Access.Basic(ctx, in.authorization, in.origin())
 	case user != nil:
-		return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.from)
+		return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
 	}
 	return nil, access.ErrInvalid
 }
@@ -150,15 +163,18 @@ func (s *Desk) identify(in inbound, req *soap.Request) (*access.Caller, error) {
 // trouble, never a 204.
 func (s *Desk) deny(in inbound, v voice, err error) reply {
 	var slow *access.SlowDownError
+	var where *access.OriginError
 	why := slog.String("why", err.Error())
 	switch {
 	case errors.As(err, &slow):
 		return s.busy(in, v, slow.RetryAfter, why)
+	case errors.As(err, &where):
+		s.refused(in, RefusedToken, slog.String("caller", where.Caller), why)
+		return v.denial(s.opt.Contract.Values.TokenInvalid)
 	case errors.Is(err, access.ErrExpired):
 		s.refused(in, RefusedExpired, why)
 		return v.denial(s.opt.Contract.Values.TokenExpired)
-	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrAddress), errors.Is(err, access.ErrDigest),
-		errors.As(err, new(*access.DeniedError)):
+	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrDigest), errors.As(err, new(*access.DeniedError)):
 		s.refused(in, RefusedToken, why)
 		return v.denial(s.opt.Contract.Values.TokenInvalid)
 	}
@@ -173,7 +189,7 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 	issued, err := s.opt.Access.Login(ctx, access.Login{
 		Username: req.Text(soap.SlotUsername), Password: req.Text(soap.SlotPassword),
 		ClientID: req.Text(soap.SlotClientID), ClientSecret: req.Text(soap.SlotClientSecret),
-		GrantType: req.Text(soap.SlotGrantType), From: in.from,
+		GrantType: req.Text(soap.SlotGrantType), From: in.origin(),
 	})
 	var denied *access.DeniedError
 	var slow *access.SlowDownError

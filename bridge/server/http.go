@@ -163,7 +163,7 @@ func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	}
 	in := s.inbound(c)
 	f := s.httpFault(status)
-	f.Version = guessVersion(in.header.ContentType)
+	f.Version = soap.GuessVersion(in.header.ContentType)
 	if status == http.StatusInternalServerError && !errors.Is(err, fiber.ErrInternalServerError) {
 		s.opt.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("ref", in.ref), slog.String("err", err.Error()))
 	}

@@ -1,14 +1,14 @@
 package server
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
@@ -26,8 +26,10 @@ type TLS struct {
 	Certificates []KeyPair
 	Profile      Profile // "": Modern
 	TripleDES    bool    // legacy only: also 3DES, for Windows XP and WebSphere 8.5
-	// ClientCA is a PEM file of authorities; if set, clients must show a certificate that one of them signed.
-	ClientCA string
+	// ClientCA is a PEM file of authorities, followed like the certificates. If set, clients must show a certificate
+	// that one of them signed (or that is itself in the file); with ClientOptional they may also show none.
+	ClientCA       string
+	ClientOptional bool
 }
 
 // KeyPair names a certificate's files.
@@ -62,18 +64,48 @@ func (l Listener) scheme() string {
 }
 
 func (l Listener) bind(log *slog.Logger) (net.Listener, error) {
-	var cfg *tls.Config
-	if l.TLS != nil {
-		var err error
-		if cfg, err = l.TLS.config(log); err != nil {
-			return nil, err
-		}
+	if l.TLS == nil {
+		return net.Listen("tcp", l.Address)
+	}
+	files, err := l.TLS.load(log)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range append(l.TLS.age(), files.nearEnd(time.Now())...) {
+		log.Warn(text, "listener", l.Address)
 	}
 	ln, err := net.Listen("tcp", l.Address)
-	if err != nil || cfg == nil {
-		return ln, err
+	if err != nil {
+		return nil, err
 	}
-	return tlsListener{ln, cfg, log}, nil
+	return tlsListener{ln, &tls.Config{GetConfigForClient: files.current}, log}, nil
+}
+
+// Check reads the files of a listener as Listen would. The warnings are about what works and had better be changed.
+func (l Listener) Check(now time.Time) (warnings []string, err error) {
+	if l.TLS == nil {
+		return nil, nil
+	}
+	files, err := l.TLS.load(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return append(l.TLS.age(), files.nearEnd(now)...), nil
+}
+
+// age warns of a profile for old clients.
+func (t *TLS) age() (warnings []string) {
+	const close = `; give it to no other callers, and close it when the lines "TLS in use" show nobody who needs it`
+	switch t.Profile {
+	case Compat:
+		warnings = append(warnings, "TLS profile compat takes clients without forward secrecy"+close)
+	case Legacy:
+		warnings = append(warnings, "TLS profile legacy takes TLS 1.0 and 1.1, which are broken"+close)
+	}
+	if t.TripleDES {
+		warnings = append(warnings, "3DES is on, which is broken"+close)
+	}
+	return warnings
 }
 
 // tlsListener is tls.NewListener with failed handshakes logged: that is all that is ever seen of a client too old.
@@ -99,13 +131,19 @@ type tlsConn struct {
 // Handshake is what the engine calls before it reads.
 func (c tlsConn) Handshake() error {
 	err := c.Conn.Handshake()
-	if err != nil && !errors.Is(err, io.EOF) {
-		c.log.Info("TLS handshake failed", "from", c.RemoteAddr().String(), "why", err.Error())
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
 	}
+	attrs := []slog.Attr{slog.String("from", c.RemoteAddr().String()), slog.String("why", err.Error())}
+	if refused := (*tls.CertificateVerificationError)(nil); errors.As(err, &refused) {
+		attrs = append(attrs, certificateAttrs(refused.UnverifiedCertificates[0])...)
+	}
+	c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS handshake failed", attrs...)
 	return err
 }
 
-func (t *TLS) config(log *slog.Logger) (*tls.Config, error) {
+// config is all but the certificates, which come from files.
+func (t *TLS) config() (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch t.Profile {
 	case "", Modern:
@@ -126,125 +164,64 @@ func (t *TLS) config(log *slog.Logger) (*tls.Config, error) {
 		}
 		cfg.CipherSuites = append(cfg.CipherSuites, tripleDESSuites...)
 	}
-	if t.ClientCA != "" {
-		pem, err := os.ReadFile(t.ClientCA)
-		if err != nil {
-			return nil, fmt.Errorf("client CA: %w", err)
-		}
-		cfg.ClientCAs = x509.NewCertPool()
-		if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("client CA: no certificate in %s", t.ClientCA)
-		}
+	switch {
+	case t.ClientCA != "" && t.ClientOptional:
+		cfg.ClientAuth = tls.VerifyClientCertIfGiven
+	case t.ClientCA != "":
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	certs, err := loadCertificates(t.Certificates, log)
-	if err != nil {
-		return nil, err
-	}
-	cfg.GetCertificate = certs.get
 	return cfg, nil
 }
 
-// certificates are key pairs that follow their files.
-type certificates struct {
-	log     *slog.Logger
-	mu      sync.Mutex
-	checked time.Time
-	pairs   []*certificate
+// tlsUse is one caller's way of speaking TLS.
+type tlsUse struct {
+	caller          string
+	version, cipher uint16
+	sni             string
+	certificate     [sha256.Size]byte // zero: none
 }
 
-type certificate struct {
-	KeyPair
-	changed time.Time // mtime of the younger file when it was read
-	cert    *tls.Certificate
-}
-
-// recheck is how often files are looked at; a renewed certificate is shown after that.
-const recheck = time.Second
-
-func loadCertificates(files []KeyPair, log *slog.Logger) (*certificates, error) {
-	if len(files) == 0 {
-		return nil, errors.New("TLS needs at least one certificate")
-	}
-	cs := &certificates{log: log, checked: time.Now()}
-	for _, f := range files {
-		c := &certificate{KeyPair: f}
-		if _, err := c.reload(); err != nil {
-			return nil, err
-		}
-		cs.pairs = append(cs.pairs, c)
-	}
-	return cs, nil
-}
-
-// get chooses by the host that the client names; without one, or when none fits, it is the first.
-func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if time.Since(cs.checked) >= recheck {
-		cs.checked = time.Now()
-		cs.reload()
-	}
-	for _, c := range cs.pairs {
-		if hello.ServerName != "" && hello.SupportsCertificate(c.cert) == nil {
-			return c.cert, nil
-		}
-	}
-	return cs.pairs[0].cert, nil
-}
-
-// reload takes up changed files. Half-written ones are logged, and the old certificate stays until the next look.
-func (cs *certificates) reload() {
-	for _, c := range cs.pairs {
-		switch changed, err := c.reload(); {
-		case err != nil:
-			cs.log.Error("certificate can't be reloaded; the old one stays", "err", err.Error())
-		case changed:
-			cs.log.Info("certificate reloaded", "file", c.CertFile, "until", c.cert.Leaf.NotAfter)
-		}
-	}
-}
-
-func (c *certificate) reload() (bool, error) {
-	var newest time.Time
-	for _, f := range []string{c.CertFile, c.KeyFile} {
-		info, err := os.Stat(f)
-		if err != nil {
-			return false, fmt.Errorf("certificate: %w", err)
-		}
-		if info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	if newest.Equal(c.changed) {
-		return false, nil
-	}
-	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-	if err != nil {
-		return false, fmt.Errorf("certificate %s: %w", c.CertFile, err)
-	}
-	c.cert, c.changed = &cert, newest
-	return true, nil
-}
-
-// tlsUses remembers when each caller's way of speaking TLS was last logged.
+// tlsUses remembers when each was last logged.
 type tlsUses struct {
 	mu   sync.Mutex
-	last map[string]time.Time
+	last map[tlsUse]time.Time
 }
 
-// noteTLS logs once an hour how a caller speaks TLS, so that a profile can be closed when nobody uses it.
+// first tells whether a use was not seen within the last hour.
+func (u *tlsUses) first(use tlsUse, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if now.Sub(u.last[use]) < time.Hour {
+		return false
+	}
+	u.last[use] = now
+	return true
+}
+
+// noteTLS logs once an hour how a caller speaks TLS, so that a profile can be closed, and an old certificate taken off
+// a caller, when nobody uses it.
 func (s *Desk) noteTLS(in inbound, caller string) {
 	if in.tls == nil {
 		return
 	}
-	version, cipher := tls.VersionName(in.tls.Version), tls.CipherSuiteName(in.tls.CipherSuite)
-	key := caller + " " + version + " " + cipher + " " + in.tls.ServerName
-	s.lastTLS.mu.Lock()
-	defer s.lastTLS.mu.Unlock()
-	if in.received.Sub(s.lastTLS.last[key]) < time.Hour {
+	use := tlsUse{caller: caller, version: in.tls.Version, cipher: in.tls.CipherSuite, sni: in.tls.ServerName}
+	shown := in.certificate()
+	if shown != nil {
+		use.certificate = sha256.Sum256(shown.Raw)
+	}
+	if !s.lastTLS.first(use, in.received) {
 		return
 	}
-	s.lastTLS.last[key] = in.received
-	s.opt.Log.Info("TLS in use", "caller", caller, "version", version, "cipher", cipher, "sni", short(in.tls.ServerName))
+	attrs := []slog.Attr{
+		slog.String("caller", caller), slog.String("version", tls.VersionName(use.version)),
+		slog.String("cipher", tls.CipherSuiteName(use.cipher)), slog.String("sni", short(use.sni)),
+	}
+	level, text := slog.LevelInfo, "TLS in use"
+	if shown != nil {
+		attrs = append(append(attrs, certificateAttrs(shown)...), slog.Time("until", shown.NotAfter))
+		if shown.NotAfter.Sub(in.received) < renewWithin {
+			level, text = slog.LevelWarn, "TLS in use with a certificate that the caller must renew soon"
+		}
+	}
+	s.opt.Log.LogAttrs(context.Background(), level, text, attrs...)
 }

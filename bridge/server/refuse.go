@@ -37,6 +37,7 @@ func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
 		slog.String("path", short(in.path)),
 	}, attrs...)
+	all = append(all, certificateAttrs(in.certificate())...)
 	s.opt.Log.LogAttrs(context.Background(), slog.LevelWarn, "request refused", all...)
 }
 
@@ -87,18 +88,10 @@ func (s *Desk) httpFault(status int) *soap.Fault {
 	return soap.HTTPFault(http.StatusBadRequest, "The HTTP request is malformed")
 }
 
-// guessVersion is the SOAP version to refuse in when the envelope was not read.
-func guessVersion(contentType string) soap.Version {
-	name, _, _ := strings.Cut(contentType, ";")
-	if strings.EqualFold(strings.TrimSpace(name), "application/soap+xml") {
-		return soap.SOAP12
-	}
-	return soap.SOAP11
-}
-
 // short makes what a stranger sent fit for a log line: not long, and nothing that a terminal would obey.
-func short(s string) string {
-	const most = 64
+func short(s string) string { return shortTo(s, 64) }
+
+func shortTo(s string, most int) string {
 	more := ""
 	if len(s) > most {
 		s, more = s[:most], "…"

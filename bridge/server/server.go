@@ -90,7 +90,7 @@ func New(o Options) (*Server, error) {
 	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
-	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[string]time.Time{}}}}
+	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[tlsUse]time.Time{}}}}
 	d, err := s.Prepare(o)
 	if err != nil {
 		return nil, err

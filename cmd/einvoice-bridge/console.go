@@ -45,7 +45,7 @@ func signIn(c config.Console) (console.SignIn, error) {
 		return nil, err
 	}
 	return func(ctx context.Context, username, password string, from netip.Addr) (bool, time.Duration) {
-		_, err := door.UsernameToken(ctx, username, password, false, from)
+		_, err := door.UsernameToken(ctx, username, password, false, access.Origin{Addr: from})
 		var slow *access.SlowDownError
 		if errors.As(err, &slow) {
 			return false, slow.RetryAfter
