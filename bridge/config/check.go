@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -81,18 +82,41 @@ func (l *loader) checkListeners() {
 	if len(l.file.Listen) == 0 {
 		l.at("listen", "listen names no address")
 	}
-	for _, ls := range l.file.Listen {
+	for i, ls := range l.file.Listen {
 		if _, _, err := net.SplitHostPort(ls.Address); err != nil {
 			l.at("listen", "listen address %q is not host:port", ls.Address)
 		}
-		if t := ls.TLS; t != nil {
-			if t.Certificate == "" || t.Key == "" {
-				l.at("listen", "tls of %s needs certificate and key", ls.Address)
-			}
-			if !slices.Contains([]string{"", "modern", "compat", "legacy"}, t.Profile) {
-				l.at("listen", "tls profile of %s is one of modern, compat, legacy", ls.Address)
-			}
+		if ls.TLS != nil {
+			l.checkTLS(join("listen", strconv.Itoa(i))+".tls", ls.Address, *ls.TLS)
 		}
+	}
+}
+
+func (l *loader) checkTLS(path, address string, t TLS) {
+	if len(t.Certificates) > 0 && (t.Certificate != "" || t.Key != "") {
+		l.at(path, "tls of %s has one certificate and a list of them; write it into certificates", address)
+	}
+	files := []string{t.ClientCA}
+	for _, p := range t.Pairs() {
+		if p.Certificate == "" || p.Key == "" {
+			l.at(path, "tls of %s needs certificate and key", address)
+		}
+		files = append(files, p.Certificate, p.Key)
+	}
+	if slices.ContainsFunc(files, func(s string) bool { return strings.Contains(s, "-----BEGIN") }) {
+		l.at(path, "the certificates, keys and client_ca of %s are file names without file:, since changed files are re-read", address)
+	}
+	if !slices.Contains([]string{"", "modern", "compat", "legacy"}, t.Profile) {
+		l.at(join(path, "profile"), "tls profile of %s is one of modern, compat, legacy", address)
+	}
+	if t.TripleDES && t.Profile != "legacy" {
+		l.at(join(path, "triple_des"), "triple_des of %s needs profile: legacy; no newer client wants it", address)
+	}
+	switch {
+	case !slices.Contains([]string{"", "required", "optional"}, t.ClientCertificates):
+		l.at(join(path, "client_certificates"), "client_certificates of %s is one of required, optional", address)
+	case t.ClientCertificates != "" && t.ClientCA == "":
+		l.at(join(path, "client_certificates"), "client_certificates of %s needs client_ca, the authorities whose certificates count", address)
 	}
 }
 
@@ -178,6 +202,14 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 		l.at(join(path, "reply_within"), "reply_within of caller %s must be between 1s and 10m", name)
 	}
 	l.checkAddresses(join(path, "addresses"), c.Addresses)
+	if _, written := l.file.lines[join(path, "certificates")]; written && len(c.Certificates) == 0 {
+		l.at(join(path, "certificates"), "caller %s has an empty list of certificates; leave the key out if it needs none", name)
+	}
+	for _, cert := range c.Certificates {
+		if kind, _, _ := strings.Cut(cert, ":"); !slices.Contains([]string{"sha256", "subject", "dns"}, kind) {
+			l.at(join(path, "certificates"), "a certificate of caller %s is none of sha256:FINGERPRINT, subject:CN=…,O=… and dns:NAME", name)
+		}
+	}
 	if g := c.Login; g != nil {
 		for key, v := range sorted(map[string]Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
 			if v != "" && !strings.HasPrefix(v.Reveal(), "argon2id:") {

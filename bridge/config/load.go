@@ -199,6 +199,8 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 		for i, c := range n.Content {
 			l.keys(c, t.Elem(), join(path, strconv.Itoa(i)))
 		}
+	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Slice: // one listener instead of a list
+		l.keys(n, t.Elem(), join(path, "0"))
 	}
 }
 

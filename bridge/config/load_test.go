@@ -108,6 +108,18 @@ func TestProblems(t *testing.T) {
 		{"no YAML", "listen: 127", "listen: [127", "line "},
 		{"key twice", "journal: sqlite:bridge.db", "journal: sqlite:bridge.db\njournal: sqlite:other.db", "stands twice"},
 		{"wrong type", "public_url: https://einvoice.example.com", "public_url: [1]", "line 2: cannot unmarshal"},
+		{"unknown key of a single listener", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tsl: {}}", `line 1: unknown key "tsl" in listen.0`},
+		{"no key file", "listen: 127.0.0.1:8080", "listen:\n  - address: a:1\n    tls: {certificate: a}", "line 3: tls of a:1 needs certificate and key"},
+		{"no certificate at all", "listen: 127.0.0.1:8080", "listen:\n  - address: a:1\n    tls: {certificates: []}", "line 3: tls of a:1 needs certificate and key"},
+		{"one of several without key", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificates: [{certificate: a, key: b}, {certificate: c}]}}", "tls of a:1 needs certificate and key"},
+		{"one and several", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificate: a, key: b, certificates: [{certificate: a, key: b}]}}", "write it into certificates"},
+		{"a certificate's text", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificate: '-----BEGIN CERTIFICATE-----', key: b}}", "file names without file:"},
+		{"profile", "listen: 127.0.0.1:8080", "listen:\n  - address: a:1\n    tls:\n      certificate: a\n      key: b\n      profile: old", "line 6: tls profile of a:1 is one of"},
+		{"3DES without legacy", "listen: 127.0.0.1:8080", "listen:\n  - a:0\n  - address: a:1\n    tls:\n      certificate: a\n      key: b\n      triple_des: true", "line 7: triple_des of a:1 needs profile: legacy"},
+		{"client certificates", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_ca: c\n    client_certificates: maybe", "line 7: client_certificates of a:1 is one of required, optional"},
+		{"client certificates of nobody", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_certificates: optional", "line 6: client_certificates of a:1 needs client_ca"},
+		{"a caller's certificate", "    reply_within: 25s", "    certificates: ['CN=erp']", "line 31: a certificate of caller sap-pi is none of sha256:FINGERPRINT"},
+		{"a caller without any certificate", "    reply_within: 25s", "    certificates: []", "line 31: caller sap-pi has an empty list of certificates"},
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
 	}
 	for _, test := range tests {
@@ -121,6 +133,22 @@ func TestProblems(t *testing.T) {
 				t.Errorf("got %v\nwant something with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// A listener's certificates are written as one or as several.
+func TestCertificatesOfAListener(t *testing.T) {
+	for text, want := range map[string][]KeyPair{
+		"{certificate: a, key: b}": {{"a", "b"}},
+		"{certificates: [{certificate: a, key: b}, {certificate: c, key: d}], profile: legacy, triple_des: true, client_ca: e, client_certificates: optional}": {{"a", "b"}, {"c", "d"}},
+	} {
+		f, err := parse(t, strings.Replace(good, "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: "+text+"}", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Listen[0].TLS.Pairs(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }
 

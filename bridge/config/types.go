@@ -55,12 +55,32 @@ type Listener struct {
 	TLS     *TLS   `yaml:"tls"`
 }
 
-// TLS are a listener's certificate files, re-read when they change.
+// TLS is how a listener speaks TLS. All its files are paths, not file: values: they are re-read when they change.
 type TLS struct {
+	Certificate string `yaml:"certificate"` // PEM, with its whole chain
+	Key         string `yaml:"key"`
+	// Certificates are several, instead: each caller is shown the one for the host that it names, the first when it
+	// names none.
+	Certificates []KeyPair `yaml:"certificates"`
+
+	ClientCA           string `yaml:"client_ca"`           // asks callers for certificates of these authorities (PEM)
+	ClientCertificates string `yaml:"client_certificates"` // required | optional
+	Profile            string `yaml:"profile"`             // modern | compat | legacy
+	TripleDES          bool   `yaml:"triple_des"`          // legacy only
+}
+
+// KeyPair is a certificate's two files.
+type KeyPair struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
-	ClientCA    string `yaml:"client_ca"` // asks callers for certificates of this CA
-	Profile     string `yaml:"profile"`   // modern | compat | legacy
+}
+
+// Pairs are the listener's certificates, in whichever form they are written.
+func (t *TLS) Pairs() []KeyPair {
+	if len(t.Certificates) > 0 {
+		return t.Certificates
+	}
+	return []KeyPair{{t.Certificate, t.Key}}
 }
 
 // Console is the operator's listener.
@@ -159,9 +179,12 @@ type Caller struct {
 	ReplyWithin Duration `yaml:"reply_within"`
 	TroubleAs   string   `yaml:"trouble_as"` // fault | reply
 	Addresses   []string `yaml:"addresses"`  // CIDRs it may call from; none: any
-	InFlight    int      `yaml:"in_flight"`
-	PerMinute   int      `yaml:"per_minute"`
-	WSSE        string   `yaml:"wsse"` // ignore | check: its UsernameToken beside a token
+	// Certificates are what its connections must show, one of them: sha256:FINGERPRINT, subject:CN=…,O=… or dns:NAME.
+	Certificates []string `yaml:"certificates"`
+
+	InFlight  int    `yaml:"in_flight"`
+	PerMinute int    `yaml:"per_minute"`
+	WSSE      string `yaml:"wsse"` // ignore | check: its UsernameToken beside a token
 }
 
 // Login is what a caller sends to access_new_token, Basic or UsernameToken.
