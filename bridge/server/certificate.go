@@ -34,16 +34,16 @@ type tlsFiles struct {
 
 // load reads everything for the first time.
 func (t *TLS) load(log *slog.Logger) (*tlsFiles, error) {
-	if len(t.Certificates) == 0 {
+	cfg, err := t.config()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(t.Certificates) == 0:
 		return nil, errors.New("TLS needs at least one certificate")
 	}
 	now := time.Now()
-	fs := &tlsFiles{log: log, checked: now, warned: now}
-	var err error
-	if fs.cfg, err = t.config(); err != nil {
-		return nil, err
-	}
-	fs.cfg.GetCertificate = fs.certificate
+	fs := &tlsFiles{log: log, checked: now, warned: now, cfg: cfg}
+	cfg.GetCertificate = fs.certificate
 	for _, f := range t.Certificates {
 		c := &certificate{KeyPair: f}
 		if _, err := c.reload(); err != nil {

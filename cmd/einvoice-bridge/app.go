@@ -53,6 +53,9 @@ func (a *app) wire(ctx context.Context) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
+	for _, w := range warnings(f, time.Now()) {
+		a.log.Warn(w.Text, "line", w.Line)
+	}
 	a.shared = upstream.NewShared(a.journal, a.log)
 	var problems config.Problems
 	a.ups, problems = buildUpstreams(f, a.shared, a.log)

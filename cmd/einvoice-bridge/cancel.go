@@ -37,6 +37,7 @@ const tokenVariable = "EINVOICE_BRIDGE_TOKEN"
 // cancelCall is one call of the cancel command.
 type cancelCall struct {
 	url, configFile, tokenFile, ca string
+	certificate, key               string
 	taxpayer, irn, reason, remarks string
 	version                        string
 	timeout                        time.Duration
@@ -68,6 +69,8 @@ safe), 5 a fault of the Client (the request is wrong), 6 no answer that can be r
 	f.StringVarP(&c.configFile, "config", "c", "", "configuration file: for the address and for names that differ on the wire")
 	f.StringVar(&c.tokenFile, "token-file", "", "file that holds the access token; - for standard input")
 	f.StringVar(&c.ca, "ca", "", "PEM file of the CA behind the service's certificate")
+	f.StringVar(&c.certificate, "certificate", "", "PEM file of the certificate to show, for callers that must")
+	f.StringVar(&c.key, "key", "", "PEM file of its key")
 	f.StringVar(&c.taxpayer, "taxpayer", "", "GSTIN or TIN (user_gstin)")
 	f.StringVar(&c.irn, "irn", "", "the invoice's IRN, UUID or document id")
 	f.StringVar(&c.reason, "reason", "1", "1 duplicate, 2 data entry mistake, 3 order cancelled, 4 others")
@@ -180,6 +183,7 @@ func (c *cancelCall) readToken(stdin io.Reader) error {
 
 func (c *cancelCall) client() (*http.Client, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{}
 	if c.ca != "" {
 		pem, err := os.ReadFile(c.ca)
 		if err != nil {
@@ -189,7 +193,14 @@ func (c *cancelCall) client() (*http.Client, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("%s holds no PEM certificate", c.ca)
 		}
-		t.TLSClientConfig = &tls.Config{RootCAs: pool}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	if c.certificate != "" || c.key != "" {
+		cert, err := tls.LoadX509KeyPair(c.certificate, c.key)
+		if err != nil {
+			return nil, fmt.Errorf("reading --certificate and --key: %w", err)
+		}
+		t.TLSClientConfig.Certificates = []tls.Certificate{cert}
 	}
 	return &http.Client{Transport: t, Timeout: c.timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // a cancellation is not sent to whoever an answer names

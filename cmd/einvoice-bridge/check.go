@@ -50,8 +50,12 @@ func check(ctx context.Context, w io.Writer, path string, online bool) error {
 	if _, err := access.New(accessConfig(f), nil); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("callers"), Text: err.Error()})
 	}
-	if len(problems) > 0 {
+	warned, broken := checkListeners(f, time.Now())
+	if problems = append(problems, broken...); len(problems) > 0 {
 		return report(w, path, problems)
+	}
+	for _, p := range byLine(append(warned, warnings(f, time.Now())...)) {
+		fmt.Fprintf(w, "%s:%d: warning: %s\n", path, p.Line, p.Text)
 	}
 	fmt.Fprintf(w, "%s is in order: %d upstreams, %d taxpayers, %d callers\n", path, len(f.Upstreams), len(f.Taxpayers), len(f.Callers))
 	if online && !probe(ctx, w, ups) {
@@ -66,11 +70,14 @@ func report(w io.Writer, path string, err error) error {
 	if !errors.As(err, &ps) {
 		return err
 	}
-	slices.SortStableFunc(ps, func(a, b config.Problem) int { return a.Line - b.Line })
-	for _, p := range ps {
+	for _, p := range byLine(ps) {
 		fmt.Fprintf(w, "%s:%d: %s\n", path, p.Line, p.Text)
 	}
 	return exitCode(1)
+}
+
+func byLine(ps config.Problems) config.Problems {
+	return slices.SortedStableFunc(slices.Values(ps), func(a, b config.Problem) int { return a.Line - b.Line })
 }
 
 // probe logs in once for each credential and says in words how it went.

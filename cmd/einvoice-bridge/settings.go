@@ -41,7 +41,7 @@ func accessConfig(f *config.File) access.Config {
 		caller := access.CallerConfig{
 			Name: name, Tokens: c.Tokens, Taxpayers: c.Taxpayers.List, AllTaxpayers: c.Taxpayers.All,
 			Within: c.ReplyWithin.D(), TroubleAs: access.TroubleAs(c.TroubleAs), Addresses: c.Addresses,
-			InFlight: c.InFlight, PerMinute: c.PerMinute, WSSE: access.WSSE(c.WSSE),
+			Certificates: c.Certificates, InFlight: c.InFlight, PerMinute: c.PerMinute, WSSE: access.WSSE(c.WSSE),
 		}
 		if g := c.Login; g != nil {
 			caller.Login = &access.LoginConfig{
@@ -89,8 +89,11 @@ func listeners(f *config.File) []server.Listener {
 		s := server.Listener{Address: l.Address}
 		if t := l.TLS; t != nil {
 			s.TLS = &server.TLS{
-				Certificates: []server.KeyPair{{CertFile: t.Certificate, KeyFile: t.Key}},
-				Profile:      server.Profile(t.Profile), ClientCA: t.ClientCA,
+				Profile: server.Profile(t.Profile), TripleDES: t.TripleDES,
+				ClientCA: t.ClientCA, ClientOptional: t.ClientCertificates == "optional",
+			}
+			for _, p := range t.Pairs() {
+				s.TLS.Certificates = append(s.TLS.Certificates, server.KeyPair{CertFile: p.Certificate, KeyFile: p.Key})
 			}
 		}
 		all = append(all, s)
