@@ -5,6 +5,10 @@
 // [Access.Login] is access_new_token; [Access.Basic] and [Access.UsernameToken] let in callers that show user name
 // and password instead of a token.
 //
+// A caller may be bound to addresses and to client certificates, by fingerprint or name. Then its token, or password,
+// counts only from an [Origin] that fits; elsewhere it is refused as if it were wrong. A certificate alone lets nobody
+// in. That it is genuine is TLS's business, done before this package sees it.
+//
 // Tokens are known only by their SHA-256, passwords and client secrets only by their argon2id; what is compared takes
 // as long for an unknown name as for a known one. Nothing that this package returns, errors included, holds a secret.
 //

@@ -183,7 +183,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Upstreams: func(context.Context) []Upstream {
 			return []Upstream{{Name: "nic", Kind: "nic", Environment: "sandbox", Taxpayers: 2, Guards: 2, Sessions: 1, SessionUntil: time.Now().Add(time.Hour), Logins: 4}}
 		},
-		Callers:  []Caller{{Name: "oracle", AllTaxpayers: true}, {Name: "sap-pi", Taxpayers: []string{"29AAFCD5862R000"}, Tokens: 1, Login: true}},
+		Callers:  []Caller{{Name: "oracle", AllTaxpayers: true}, {Name: "sap-pi", Taxpayers: []string{"29AAFCD5862R000"}, Tokens: 1, Login: true, Addresses: []string{"10.1.0.0/16"}, Certificates: 2}},
 		Settings: []Setting{{"listen", "127.0.0.1:8080"}, {"upstreams.nic.client_secret", "(hidden)"}},
 		NewToken: func() (string, string) { return "fresh-token", "hash-of-it" },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -273,6 +273,13 @@ func TestLookUpNow(t *testing.T) {
 	}
 }
 
+// A caller's row says from where it may call and what it must show.
+func TestWhatACallerIsBoundTo(t *testing.T) {
+	o := open(t, &memory{}, "")
+	_, html := o.get("/callers")
+	o.wants(html, ">anywhere<", ">10.1.0.0/16, with one of 2 client certificates<")
+}
+
 // A token is shown once, in the answer to the form, and only its hash is kept.
 func TestTokens(t *testing.T) {
 	m := &memory{}

@@ -55,6 +55,7 @@ type Caller struct {
 	Tokens       int // in the configuration
 	Login        bool
 	Addresses    []string
+	Certificates int // of which its connections must show one; 0: none
 	InFlight     int
 	PerMinute    int
 }

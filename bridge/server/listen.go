@@ -134,11 +134,13 @@ func (c tlsConn) Handshake() error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
+	level := slog.LevelInfo
 	attrs := []slog.Attr{slog.String("from", c.RemoteAddr().String()), slog.String("why", err.Error())}
 	if refused := (*tls.CertificateVerificationError)(nil); errors.As(err, &refused) {
+		level = slog.LevelWarn // a caller, most likely, that only its operator can help
 		attrs = append(attrs, certificateAttrs(refused.UnverifiedCertificates[0])...)
 	}
-	c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS handshake failed", attrs...)
+	c.log.LogAttrs(context.Background(), level, "TLS handshake failed", attrs...)
 	return err
 }
 

@@ -59,7 +59,7 @@ func consoleCallers(f *config.File) (all []console.Caller) {
 		c := f.Callers[name]
 		all = append(all, console.Caller{
 			Name: name, AllTaxpayers: c.Taxpayers.All, Taxpayers: c.Taxpayers.List, Tokens: len(c.Tokens), Login: c.Login != nil,
-			Addresses: c.Addresses, InFlight: c.InFlight, PerMinute: c.PerMinute,
+			Addresses: c.Addresses, Certificates: len(c.Certificates), InFlight: c.InFlight, PerMinute: c.PerMinute,
 		})
 	}
 	return all

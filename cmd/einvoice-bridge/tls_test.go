@@ -102,56 +102,80 @@ func (p pki) read(name string) (*x509.Certificate, *ecdsa.PrivateKey) {
 
 const year = 365 * 24 * time.Hour
 
-// The program with one port for callers with and without certificates, and curl in front of it.
-func TestServeMutualTLS(t *testing.T) {
-	curl := tool(t, "curl", "curl")
+// curler calls the bridge as a shop's script would, and says how that ended.
+type curler struct {
+	pki
+	curl, address, envelope string
+}
+
+func (c curler) call(token, certificate string) string {
+	c.t.Helper()
+	args := []string{"-sS", "--max-time", "20", "--cacert", c.file("ca.pem"), "-H", "Content-Type: " + soapType, "--data-binary", "@-",
+		"https://" + c.address + "/einvoice"}
+	if certificate != "" {
+		args = append(args, "--cert", c.file(certificate+".pem"), "--key", c.file(certificate+".key"))
+	}
+	cmd := exec.Command(c.curl, args...)
+	cmd.Stdin = strings.NewReader(strings.Replace(c.envelope, demoToken, token, 1))
+	out, err := cmd.CombinedOutput()
+	switch s := string(out); {
+	case strings.Contains(s, "<code>200</code>"):
+		return "cancelled"
+	case strings.Contains(s, "The access token provided is invalid"):
+		return "token invalid"
+	case err != nil && slices.Contains([]int{35, 55, 56}, cmd.ProcessState.ExitCode()): // TLS 1.3 ends at any of them
+		return "refused by TLS"
+	default:
+		return fmt.Sprintf("%v %s", err, s)
+	}
+}
+
+// until repeats a call until it ends as it should.
+func (c curler) until(want, token, certificate string) {
+	c.t.Helper()
+	for end := time.Now().Add(20 * time.Second); c.call(token, certificate) != want; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatalf("%s, want %s", c.call(token, certificate), want)
+		}
+	}
+}
+
+// clientPKI has an authority, callers of it, and a partner with an authority of its own.
+func clientPKI(t *testing.T) pki {
 	p := pki{t, t.TempDir()}
 	p.issue("ca", "ca", year)
 	p.issue("partner-ca", "partner-ca", year)
-	p.issue("bridge", "ca", year)
-	erp := p.issue("erp", "ca", year)
-	p.issue("hr", "ca", year)
-	p.issue("old", "ca", -time.Hour)
 	p.issue("partner", "partner-ca", year)
-	ca, _ := os.ReadFile(p.file("ca.pem"))
-	p.write("clients.pem", ca)
+	for _, name := range []string{"bridge", "erp", "hr"} {
+		p.issue(name, "ca", year)
+	}
+	p.issue("old", "ca", -time.Hour)
+	ca, _ := p.read("ca")
+	p.write("clients.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}))
+	return p
+}
 
+// fingerprint is a certificate's as it is configured and logged.
+func (p pki) fingerprint(name string) string {
+	cert, _ := p.read(name)
+	return access.Fingerprint(cert)
+}
+
+// The program with one port for callers with and without certificates, and curl in front of it.
+func TestServeMutualTLS(t *testing.T) {
+	curl := tool(t, "curl", "curl")
+	p, port := clientPKI(t), freePorts(t, 1)[0]
 	const otherToken = "another-callers-token"
-	port := freePorts(t, 1)[0]
 	sims, path := sandboxed(t, func(text string) string {
-		text = strings.Replace(text, `listen: "127.0.0.1:0"`, fmt.Sprintf("listen:\n  - address: %q\n    tls:\n      certificate: %s\n      key: %s\n      client_ca: %s\n      client_certificates: optional",
-			port, p.file("bridge.pem"), p.file("bridge.key"), p.file("clients.pem")), 1)
+		text = strings.Replace(text, `listen: "127.0.0.1:0"`, fmt.Sprintf("listen:\n  - address: %q\n    tls:\n      certificate: %s\n      key: %s\n"+
+			"      client_ca: %s\n      client_certificates: optional", port, p.file("bridge.pem"), p.file("bridge.key"), p.file("clients.pem")), 1)
 		text = strings.Replace(text, "log: {level: warn}", "log: {level: info, format: json}", 1)
 		return text + fmt.Sprintf("    certificates: [%q, \"subject:O=Acme,CN=partner\"]\n  plain: {tokens: [\"sha256:%s\"], taxpayers: all}\n",
-			access.Fingerprint(erp), access.HashToken(otherToken))
+			p.fingerprint("erp"), access.HashToken(otherToken))
 	})
 	proc := spawn(t, "serve", "-c", path)
-	call := func(token, certificate string) string {
-		t.Helper()
-		args := []string{"-sS", "--max-time", "20", "--cacert", p.file("ca.pem"), "-H", "Content-Type: " + soapType, "--data-binary", "@-",
-			"https://" + port + "/einvoice"}
-		if certificate != "" {
-			args = append(args, "--cert", p.file(certificate+".pem"), "--key", p.file(certificate+".key"))
-		}
-		cmd := exec.Command(curl, args...)
-		cmd.Stdin = strings.NewReader(strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, token, 1))
-		out, err := cmd.CombinedOutput()
-		switch s := string(out); {
-		case strings.Contains(s, "<code>200</code>"):
-			return "cancelled"
-		case strings.Contains(s, "The access token provided is invalid"):
-			return "token invalid"
-		case err != nil && slices.Contains([]int{35, 55, 56}, cmd.ProcessState.ExitCode()): // TLS 1.3 ends at any of them
-			return "refused by TLS"
-		default:
-			return fmt.Sprintf("%v %s", err, s)
-		}
-	}
-	for end := time.Now().Add(20 * time.Second); call(otherToken, "") != "cancelled"; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("does not answer: %s\n%s", call(otherToken, ""), proc.err.String())
-		}
-	}
+	c := curler{p, curl, port, envelope(sims[0].taxpayer, sims[0].success)}
+	c.until("cancelled", otherToken, "")
 	for _, tc := range []struct{ what, token, certificate, want string }{
 		{"its own certificate", demoToken, "erp", "cancelled"},
 		{"a stolen token", demoToken, "", "token invalid"},
@@ -161,37 +185,32 @@ func TestServeMutualTLS(t *testing.T) {
 		{"an authority that is not in the file", demoToken, "partner", "refused by TLS"},
 		{"a caller that needs none", otherToken, "hr", "cancelled"},
 	} {
-		if got := call(tc.token, tc.certificate); got != tc.want {
+		if got := c.call(tc.token, tc.certificate); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.what, got, tc.want)
 		}
 	}
-	partner, _ := os.ReadFile(p.file("partner-ca.pem"))
-	p.write("clients.pem", append(ca, partner...))
-	for end := time.Now().Add(10 * time.Second); call(demoToken, "partner") != "cancelled"; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the renewed client CA is not taken up: %s", call(demoToken, "partner"))
-		}
+	partner, err := os.ReadFile(p.file("partner-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	p.write("clients.pem", partner)
+	c.until("cancelled", demoToken, "partner")
+	c.until("refused by TLS", demoToken, "erp")
 	t.Setenv(tokenVariable, demoToken)
 	out, err := runCommand(t, "cancel", "--url", "https://"+port+"/einvoice", "--taxpayer", sims[0].taxpayer, "--irn", sims[0].success,
-		"--ca", p.file("ca.pem"), "--certificate", p.file("erp.pem"), "--key", p.file("erp.key"))
+		"--ca", p.file("ca.pem"), "--certificate", p.file("partner.pem"), "--key", p.file("partner.key"))
 	if err != nil || !strings.HasPrefix(out, "cancelled") {
 		t.Errorf("the cancel command: %v %s", err, out)
 	}
 	proc.terminate()
-	hr, _ := p.read("hr")
-	old, _ := p.read("old")
 	for _, want := range []string{
 		`"caller":"erp","why":"caller must show a certificate, and its connection shows none"`,
-		`"caller":"erp","why":"the connection shows a certificate that is not the caller's","certificate":"` + access.Fingerprint(hr) + `","subject":"subject:CN=hr,O=Acme"`,
-		`"certificate":"` + access.Fingerprint(old) + `"`, "certificate has expired", "client CA reloaded",
+		`"caller":"erp","why":"the connection shows a certificate that is not the caller's","certificate":"` + p.fingerprint("hr") + `","subject":"subject:CN=hr,O=Acme"`,
+		`certificate has expired`, `"certificate":"` + p.fingerprint("old") + `"`, "client CA reloaded",
 	} {
 		if !strings.Contains(proc.err.String(), want) {
-			t.Errorf("the log lacks %s", want)
+			t.Errorf("the log lacks %s:\n%s", want, proc.err.String())
 		}
-	}
-	if t.Failed() {
-		t.Log(proc.err.String())
 	}
 }
 
