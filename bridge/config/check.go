@@ -29,6 +29,7 @@ func defaults() *File {
 		Log:                 Log{Format: "text", Level: "info", IDs: "clear"},
 		Limits:              Limits{Body: 64 << 10, InFlight: 1024},
 		WSDL:                WSDL{Flavour: "document"},
+		Traces:              Traces{Sample: 1},
 		Token:               Token{TTL: Duration(14400 * time.Second)},
 		Forward:             Forward{Timeout: Duration(60 * time.Second)},
 		Strictness:          "lenient",
@@ -74,6 +75,7 @@ func (l *loader) check() {
 	if f.Alarms.Webhook != "" {
 		l.checkURL("alarms.webhook", f.Alarms.Webhook)
 	}
+	l.checkTraces()
 	l.checkUpstreams()
 	l.checkCallers()
 }
@@ -117,6 +119,24 @@ func (l *loader) checkTLS(path, address string, t TLS) {
 		l.at(join(path, "client_certificates"), "client_certificates of %s is one of required, optional", address)
 	case t.ClientCertificates != "" && t.ClientCA == "":
 		l.at(join(path, "client_certificates"), "client_certificates of %s needs client_ca, the authorities whose certificates count", address)
+	}
+}
+
+func (l *loader) checkTraces() {
+	t := l.file.Traces
+	switch _, written := l.file.lines["traces"]; {
+	case t.OTLP != "":
+		l.checkURL("traces.otlp", t.OTLP)
+	case written:
+		l.at("traces", "traces go nowhere; write otlp: https://collector:4318, or leave traces out")
+	}
+	if !(t.Sample >= 0 && t.Sample <= 1) { // not a number is neither
+		l.at("traces.sample", "traces.sample is a share between 0 and 1")
+	}
+	for name, v := range sorted(t.Headers) {
+		if name == "" || strings.ContainsAny(name, " :\r\n") || strings.ContainsAny(v.Reveal(), "\r\n\x00") {
+			l.at(join("traces.headers", name), "traces.headers: %q is not a header that can be sent", name)
+		}
 	}
 }
 

@@ -120,6 +120,11 @@ func TestProblems(t *testing.T) {
 		{"client certificates of nobody", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_certificates: optional", "line 6: client_certificates of a:1 needs client_ca"},
 		{"a caller's certificate", "    reply_within: 25s", "    certificates: ['CN=erp']", "line 31: a certificate of caller sap-pi is none of sha256:FINGERPRINT"},
 		{"a caller without any certificate", "    reply_within: 25s", "    certificates: []", "line 31: caller sap-pi has an empty list of certificates"},
+		{"traces to nowhere", "retain: 400d", "traces: {sample: 0.5}", "line 5: traces go nowhere; write otlp:"},
+		{"traces to no address", "retain: 400d", "traces: {otlp: 'collector:4318'}", "line 5: traces.otlp is no http(s) address"},
+		{"too many traces", "retain: 400d", "traces: {otlp: 'http://c', sample: 10}", "line 5: traces.sample is a share between 0 and 1"},
+		{"no number of traces", "retain: 400d", "traces: {otlp: 'http://c', sample: .nan}", "traces.sample is a share"},
+		{"a header of two lines", "retain: 400d", "traces: {otlp: 'http://c', headers: {key: \"a\\nb: c\"}}", `"key" is not a header that can be sent`},
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
 	}
 	for _, test := range tests {

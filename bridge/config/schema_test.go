@@ -67,6 +67,8 @@ func schemaOf(t reflect.Type) map[string]any {
 		return list(t.Elem())
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
+	case reflect.Float64:
+		return map[string]any{"type": "number", "minimum": 0, "maximum": 1}
 	case reflect.Int:
 		return map[string]any{"type": "integer"}
 	}

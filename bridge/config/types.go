@@ -26,6 +26,7 @@ type File struct {
 	Limits         Limits   `yaml:"limits"`
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	Alarms         Alarms   `yaml:"alarms"`
+	Traces         Traces   `yaml:"traces"`
 
 	WSDL     WSDL     `yaml:"wsdl"`
 	Contract Contract `yaml:"contract"`
@@ -106,6 +107,13 @@ type Limits struct {
 // Alarms says who is told what an operator must look at.
 type Alarms struct {
 	Webhook string `yaml:"webhook"`
+}
+
+// Traces says where OpenTelemetry traces go; without an address there are none.
+type Traces struct {
+	OTLP    string            `yaml:"otlp"`    // the collector's address for OTLP over HTTP, without /v1/traces
+	Headers map[string]Secret `yaml:"headers"` // on every export, e.g. a vendor's key
+	Sample  float64           `yaml:"sample"`  // share of traces kept, 0 to 1; a caller's traceparent decides for its own
 }
 
 // WSDL says which description of the service is served.

@@ -35,6 +35,7 @@ type app struct {
 	ended    chan error
 	quit     chan struct{} // closed when stop begins
 	webhook  *webhook      // nil: none
+	traces   *traces       // nil: none
 	upkeep   sync.WaitGroup
 }
 
@@ -62,14 +63,24 @@ func (a *app) wire(ctx context.Context) (err error) {
 	if len(problems) > 0 {
 		return problems
 	}
+	if a.traces, err = newTraces(ctx, f.Traces, a.log); err != nil {
+		return err
+	}
 	metrics := console.NewMetrics(func() bridge.Load { return a.service.Load() })
-	observe := observers{callLog{a.log, f.Log.IDs == "hashed"}, metrics}
+	lines := callLog{a.log, f.Log.IDs == "hashed"}
+	observe := observers{lines, metrics}
+	if a.traces != nil {
+		metrics.Register(a.traces.collector())
+		observe = append(observe, spanNotes{lines})
+	}
 	if f.Alarms.Webhook != "" {
 		a.webhook = newWebhook(f.Alarms.Webhook, a.log)
 		observe = append(observe, a.webhook)
 	}
 	a.observe = observe
-	a.service = bridge.NewService(serviceConfig(f), a.journal, a.journal, func(taxpayer string) (bridge.Upstream, bool) {
+	cfg := serviceConfig(f)
+	cfg.Tracer = a.traces.tracer()
+	a.service = bridge.NewService(cfg, a.traces.journalFor(a.journal), a.journal, func(taxpayer string) (bridge.Upstream, bool) {
 		up, ok := a.ups[taxpayer]
 		return up, ok
 	}, a.observe)
@@ -81,7 +92,7 @@ func (a *app) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	options.Access, options.Canceller, options.Log = callers, a.service, a.log
+	options.Access, options.Canceller, options.Log, options.Tracer = callers, a.service, a.log, a.traces.tracer()
 	options.Refused = func(r server.Refusal) { metrics.Refused(string(r)) }
 	if a.server, err = server.New(options); err != nil {
 		return err
@@ -190,6 +201,7 @@ func (a *app) release() {
 			a.log.Error("closing the journal: " + err.Error())
 		}
 	}
+	a.traces.close(traceFlush)
 	if a.webhook != nil {
 		a.webhook.close(5 * time.Second)
 	}

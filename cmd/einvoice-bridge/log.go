@@ -35,7 +35,11 @@ func (l callLog) Answered(r bridge.CallReport) {
 	if r.Answer.Fault != "" {
 		level = slog.LevelWarn
 	}
-	l.log.LogAttrs(context.Background(), level, "call",
+	log := l.log
+	if r.Span != nil {
+		log = log.With("trace_id", r.Span.SpanContext().TraceID().String())
+	}
+	log.LogAttrs(context.Background(), level, "call",
 		slog.String("ref", r.Ref), slog.String("caller", r.Caller), slog.String("taxpayer", r.Taxpayer),
 		slog.String("upstream", r.Upstream), slog.String("document", l.document(r.Key.Document)),
 		slog.String("outcome", r.Answer.Class.String()), slog.Int("code", r.Answer.Code()), slog.String("upstream_code", r.Code),
