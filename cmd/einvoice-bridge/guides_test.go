@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/bridge/upstream"
 )
@@ -145,6 +146,27 @@ func anchors(text string) (all []string) {
 		all = append(all, "#"+strings.ReplaceAll(notAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
 	}
 	return all
+}
+
+// The configurations that are shown are accepted, once their ellipses and secrets are filled in.
+func TestShownConfigurationsAreAccepted(t *testing.T) {
+	_, path := sandboxed(t, nil) // leaves a nic.pem
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	caller := "callers:\n  erp: {tokens: [\"sha256:…\"], taxpayers: all}\n"
+	for name, text := range map[string]string{"README.md": readme(t), "authorities.md": guide(t, "authorities.md") + caller} {
+		_, shown, _ := strings.Cut(text, "```yaml\n")
+		shown, rest, _ := strings.Cut(shown, "```")
+		if !strings.Contains(shown, "callers:") {
+			shown += rest[strings.Index(rest, "callers:"):]
+		}
+		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
+		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, shown)
+		}
+	}
 }
 
 // firstCells are the words in code of a table's first column.
