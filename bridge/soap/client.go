@@ -195,7 +195,7 @@ func (r *reading) texts() (map[string]string, *Fault) {
 			return found, nil
 		default:
 			if key := strings.Join(path, "/"); found[key] == "" {
-				found[key] = string(trimXML(r.buf))
+				found[key] = trimXML(string(r.buf))
 			}
 			path, r.buf = path[:len(path)-1], r.buf[:0]
 		}

@@ -34,7 +34,7 @@ func declaredEncoding(doc []byte) string { return parseDeclaration(doc).encoding
 // required, the others optional.
 func parseDeclaration(doc []byte) declaration {
 	const start = "<?xml"
-	if len(doc) <= len(start) || string(doc[:len(start)]) != start || !blank(doc[len(start):len(start)+1]) {
+	if len(doc) <= len(start) || string(doc[:len(start)]) != start || !blank(string(doc[len(start)])) {
 		return declaration{}
 	}
 	end := bytes.Index(doc, []byte("?>"))

@@ -9,7 +9,7 @@
 //	content.go      Content-Encoding: one layer of gzip or deflate, capped while it inflates
 //	multipart.go    the root part of an MTOM or SwA request
 //	charset.go      byte order mark, HTTP charset, XML declaration; from here on everything is UTF-8
-//	scan.go tag.go  strict XML: what encoding/xml lets pass and XML forbids, and all limits, with byte offsets
+//	scan.go tag.go  strict XML and its namespaces, and all limits, with byte offsets
 //	envelope.go     SOAP 1.1 or 1.2, Header and Body
 //	header.go       mustUnderstand, addressing.go, security.go: the only place that needs a document tree
 //	body.go         the operation by its element's name, never by SOAPAction

@@ -115,7 +115,7 @@ func (r *Request) Masked(max int) []byte {
 func (r *Request) sweep(out []byte) []byte {
 	const shortest = 8
 	for _, h := range r.hide {
-		secret := trimXML(r.doc[h.start:h.end])
+		secret := bytes.Trim(r.doc[h.start:h.end], xmlSpace)
 		if h.value && len(secret) >= shortest && bytes.Contains(out, secret) {
 			out = bytes.ReplaceAll(out, secret, []byte(mask))
 		}

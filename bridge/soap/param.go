@@ -93,14 +93,19 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 // and white space trimmed. It isn't simple when it holds elements.
 func (r *reading) leaf() (text string, content span, simple bool, fault *Fault) {
 	content.start, simple = r.scan.end, true
-	r.buf = r.buf[:0]
+	var more strings.Builder // where comments and CDATA sections cut the text into pieces
 	for {
 		t, fault := r.scan.next()
 		switch {
 		case fault != nil:
 			return "", content, false, fault
+		case t == tokText && text == "":
+			text = r.scan.text
 		case t == tokText:
-			r.buf = append(r.buf, r.scan.text...)
+			if more.Len() == 0 {
+				more.WriteString(text)
+			}
+			more.WriteString(r.scan.text)
 		case t == tokStart:
 			simple = false
 			if fault := r.skip(); fault != nil {
@@ -108,7 +113,10 @@ func (r *reading) leaf() (text string, content span, simple bool, fault *Fault) 
 			}
 		case t == tokEnd:
 			content.end = r.scan.start
-			return string(trimXML(r.buf)), content, simple, nil
+			if more.Len() > 0 {
+				text = more.String()
+			}
+			return strings.Clone(trimXML(text)), content, simple, nil
 		}
 	}
 }

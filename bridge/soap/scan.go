@@ -1,9 +1,8 @@
 package soap
 
 import (
-	"bytes"
-	"encoding/xml"
-	"io"
+	"strconv"
+	"strings"
 )
 
 // token is what a scanner has just read.
@@ -16,20 +15,22 @@ const (
 	tokEOF
 )
 
-// scanner is the strict reading of a document. encoding/xml does the lexing; the scanner refuses what that lets pass:
-// it keeps its own element stack and namespace bindings, counts everything against the limits, and gives up at the
-// first violation. Comments are skipped.
+// scanner is the strict reading of a document: it keeps the element stack and the namespace bindings, counts everything
+// against the limits, and gives up at the first violation. Comments are skipped. Names, values and texts are pieces of
+// the document where nothing in them had to be replaced.
 type scanner struct {
 	doc  []byte // UTF-8, legal XML characters only, without byte order mark
-	base int    // length of the XML declaration, which the lexer doesn't see
-	lex  *xml.Decoder
+	src  string // the same
+	base int    // length of the XML declaration
 	lim  *Limits
 
 	// the last token
 	start, end int // its bytes in doc
 	name       qname
 	attrs      []attr // of a start tag, without namespace declarations
-	text       []byte // valid until the next token
+	text       string
+	tag        []rawAttr // attributes as they are written, declarations included
+	closing    bool      // the tag was an empty element's, whose end comes next
 
 	open     []openElement
 	bound    []binding
@@ -55,66 +56,49 @@ type binding struct{ prefix, uri string }
 
 func (s *scanner) init(doc []byte, lim *Limits) *Fault {
 	base, fault := checkDeclaration(doc)
-	if fault != nil {
-		return fault
-	}
-	s.doc, s.base, s.lim = doc, base, lim
-	s.lex = xml.NewDecoder(bytes.NewReader(doc[base:]))
-	return nil
+	s.doc, s.src, s.base, s.end, s.lim = doc, string(doc), base, base, lim
+	return fault
 }
 
-func (s *scanner) offset() int { return s.base + int(s.lex.InputOffset()) }
+const (
+	openComment, closeComment = "<!--", "-->"
+	openCDATA, closeCDATA     = "<![CDATA[", "]]>"
+)
 
-// next reads up to the next start tag, end tag, run of text, or the end of a document with exactly one root.
+// next reads up to the next start tag, end tag, run of text, or the end of a document with exactly one root. Document
+// type declarations and processing instructions are refused unread (SOAP 1.1 §3, SOAP 1.2 part 1 §5, WS-I BP 1.1
+// R1008, R1009).
 func (s *scanner) next() (token, *Fault) {
 	for {
-		s.start = s.offset()
-		if fault := s.foresee(); fault != nil {
-			return 0, fault
+		s.start = s.end
+		if s.closing {
+			s.closing = false
+			s.closeElement()
+			return tokEnd, nil
 		}
-		t, err := s.lex.RawToken()
-		s.end = s.offset()
-		if err == io.EOF {
+		rest := s.src[s.start:]
+		switch {
+		case rest == "":
 			return tokEOF, s.endOfDocument()
-		}
-		if err != nil {
-			return 0, notWellFormed(s.end)
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			return tokStart, s.startElement(t)
-		case xml.EndElement:
-			return tokEnd, s.endElement(t)
-		case xml.CharData:
-			return tokText, s.charData(t)
-		case xml.Comment:
-			if fault := s.comment(); fault != nil {
+		case rest[0] != '<':
+			return tokText, s.charData(rest)
+		case strings.HasPrefix(rest, openComment):
+			if fault := s.comment(rest); fault != nil {
 				return 0, fault
 			}
+		case strings.HasPrefix(rest, openCDATA):
+			return tokText, s.section(rest)
+		case strings.HasPrefix(rest, "<?"):
+			return 0, clientf("Processing instructions are not allowed, found one at byte %d", s.start)
+		case strings.HasPrefix(rest, "<!"):
+			return 0, clientf("A document type declaration is not allowed, found one at byte %d", s.start)
+		case strings.HasPrefix(rest, "</"):
+			return tokEnd, s.endElement()
 		default:
-			return 0, notWellFormed(s.start)
+			return tokStart, s.startElement()
 		}
 	}
 }
-
-// foresee refuses what must not even be lexed: document type declarations and processing instructions (SOAP 1.1 §3,
-// SOAP 1.2 part 1 §5, WS-I BP 1.1 R1008, R1009), and start tags with too many attributes.
-func (s *scanner) foresee() *Fault {
-	rest := s.doc[s.start:]
-	switch {
-	case !bytes.HasPrefix(rest, []byte("<")):
-		return nil
-	case bytes.HasPrefix(rest, []byte("<?")):
-		return clientf("Processing instructions are not allowed, found one at byte %d", s.start)
-	case bytes.HasPrefix(rest, []byte("<!--")), isCDATA(rest):
-		return nil
-	case bytes.HasPrefix(rest, []byte("<!")):
-		return clientf("A document type declaration is not allowed, found one at byte %d", s.start)
-	}
-	return s.countAttributes(rest)
-}
-
-func isCDATA(b []byte) bool { return bytes.HasPrefix(b, []byte("<![CDATA[")) }
 
 func (s *scanner) endOfDocument() *Fault {
 	if len(s.open) > 0 {
@@ -126,42 +110,61 @@ func (s *scanner) endOfDocument() *Fault {
 	return nil
 }
 
-func (s *scanner) comment() *Fault {
+// comment skips a comment, which must not hold "--" (XML 1.0 §2.5).
+func (s *scanner) comment(rest string) *Fault {
+	n := strings.Index(rest[len(openComment):], "--")
+	if n < 0 {
+		return notWellFormed(len(s.src))
+	}
+	n += len(openComment)
+	if !strings.HasPrefix(rest[n:], closeComment) {
+		return notWellFormed(s.start + n)
+	}
+	s.end = s.start + n + len(closeComment)
 	if s.comments++; s.comments > s.lim.Comments {
 		return exceeded("comments", s.lim.Comments, s.start)
 	}
-	s.hidden.add(s.start+len("<!--"), s.end-len("-->"), false)
+	s.hidden.add(s.start+len(openComment), s.end-len(closeComment), false)
 	return nil
 }
 
-func (s *scanner) charData(text xml.CharData) *Fault {
-	raw := s.doc[s.start:s.end]
-	cdata := isCDATA(raw)
-	if cdata {
-		if s.cdata++; s.cdata > s.lim.CDATASections {
-			return exceeded("cdata_sections", s.lim.CDATASections, s.start)
-		}
-	} else if i := badReference(raw); i >= 0 {
+// section reads a CDATA section.
+func (s *scanner) section(rest string) *Fault {
+	n := strings.Index(rest, closeCDATA)
+	if n < 0 {
+		return notWellFormed(len(s.src))
+	}
+	s.end = s.start + n + len(closeCDATA)
+	if s.cdata++; s.cdata > s.lim.CDATASections {
+		return exceeded("cdata_sections", s.lim.CDATASections, s.start)
+	}
+	return s.setText(lineEnds(rest[len(openCDATA):n]), false)
+}
+
+// charData reads a run of text up to the next markup.
+func (s *scanner) charData(rest string) *Fault {
+	if n := strings.IndexByte(rest, '<'); n >= 0 {
+		rest = rest[:n]
+	}
+	s.end = s.start + len(rest)
+	if i := strings.Index(rest, closeCDATA); i >= 0 {
 		return notWellFormed(s.start + i)
 	}
+	text, bad := resolve(rest)
+	if bad >= 0 {
+		return notWellFormed(s.start + bad)
+	}
+	return s.setText(text, blank(rest))
+}
+
+func (s *scanner) setText(text string, mayStandOutside bool) *Fault {
 	if len(text) > s.lim.TextBytes {
 		return exceeded("text_bytes", s.lim.TextBytes, s.start)
 	}
-	if len(s.open) == 0 && (cdata || !blank(raw)) {
+	if len(s.open) == 0 && !mayStandOutside {
 		return clientf("The request is not well-formed XML: text outside the root element, at byte %d", s.start)
 	}
 	s.text = text
-	return nil
-}
-
-func (s *scanner) endElement(t xml.EndElement) *Fault {
-	n := len(s.open) - 1
-	if n < 0 || s.open[n].prefix != t.Name.Space || s.open[n].local != t.Name.Local {
-		return clientf("The request is not well-formed XML: end tag without its start tag, at byte %d", s.start)
-	}
-	s.bound = s.bound[:s.open[n].bound]
-	s.open = s.open[:n]
-	s.hidden.leave(n, s.start)
 	return nil
 }
 
@@ -169,46 +172,82 @@ func notWellFormed(offset int) *Fault {
 	return clientf("The request is not well-formed XML: syntax error at byte %d", offset)
 }
 
-// badReference returns the offset of a character reference to a surrogate, which encoding/xml silently reads as
-// U+FFFD, or -1. Every other bad reference is an error there.
-func badReference(raw []byte) int {
-	for from := 0; ; {
-		i := bytes.Index(raw[from:], []byte("&#"))
-		if i < 0 {
-			return -1
-		}
-		at := from + i
-		from = at + 2
-		if n := referenced(raw[from:]); n >= 0xD800 && n <= 0xDFFF {
-			return at
-		}
+// resolve replaces references by what they stand for and line ends by line feeds (XML 1.0 §4.1, §2.11). bad is the
+// offset of a reference that stands for nothing, or -1.
+func resolve(raw string) (text string, bad int) {
+	amp := strings.IndexByte(raw, '&')
+	if amp < 0 {
+		return lineEnds(raw), -1
 	}
+	var b strings.Builder
+	from := 0
+	for amp >= 0 {
+		at := from + amp
+		r, length := referredTo(raw[at:])
+		if length == 0 {
+			return "", at
+		}
+		b.WriteString(lineEnds(raw[from:at]))
+		b.WriteRune(r)
+		from = at + length
+		amp = strings.IndexByte(raw[from:], '&')
+	}
+	b.WriteString(lineEnds(raw[from:]))
+	return b.String(), -1
 }
 
-// referenced reads the number of a character reference after its "&#"; it saturates beyond Unicode.
-func referenced(b []byte) int {
-	base, n := 10, 0
-	if len(b) > 0 && b[0] == 'x' {
-		base, b = 16, b[1:]
+// referredTo reads the reference that s begins with; its length is 0 when it is none. Only XML's own entities are
+// known, and only characters of XML can be referred to.
+func referredTo(s string) (r rune, length int) {
+	const longest = 64 // leading zeros and all
+	end := strings.IndexByte(s[:min(len(s), longest)], ';')
+	if end < 0 {
+		return 0, 0
 	}
-	for _, c := range b {
-		d := 0
-		switch {
-		case '0' <= c && c <= '9':
-			d = int(c - '0')
-		case base == 16 && 'a' <= c|0x20 && c|0x20 <= 'f':
-			d = int(c|0x20-'a') + 10
-		default:
-			return n
+	name := s[1:end]
+	if digits, ok := strings.CutPrefix(name, "#"); ok {
+		base := 10
+		if hex, ok := strings.CutPrefix(digits, "x"); ok {
+			digits, base = hex, 16
 		}
-		if n = n*base + d; n > 0x10FFFF {
-			return 0x110000
+		n, err := strconv.ParseUint(digits, base, 32)
+		if err != nil || !xmlChar(n) {
+			return 0, 0
 		}
+		return rune(n), end + 1
 	}
-	return n
+	switch name {
+	case "lt":
+		r = '<'
+	case "gt":
+		r = '>'
+	case "amp":
+		r = '&'
+	case "apos":
+		r = '\''
+	case "quot":
+		r = '"'
+	default:
+		return 0, 0
+	}
+	return r, end + 1
 }
 
-func blank(b []byte) bool { return len(trimXML(b)) == 0 }
+// xmlChar holds to XML 1.0 §2.2.
+func xmlChar(n uint64) bool {
+	return n == '\t' || n == '\n' || n == '\r' || ' ' <= n && n <= 0xD7FF || 0xE000 <= n && n <= 0xFFFD || 0x10000 <= n && n <= 0x10FFFF
+}
 
-// trimXML cuts XML white space, and nothing else that Unicode calls a space, off both ends.
-func trimXML(b []byte) []byte { return bytes.Trim(b, " \t\r\n") }
+func lineEnds(s string) string {
+	if strings.IndexByte(s, '\r') < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+}
+
+func blank(s string) bool { return trimXML(s) == "" }
+
+// xmlSpace is XML's white space; there is more that Unicode calls a space.
+const xmlSpace = " \t\r\n"
+
+func trimXML(s string) string { return strings.Trim(s, xmlSpace) }

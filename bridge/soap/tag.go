@@ -1,65 +1,155 @@
 package soap
 
 import (
-	"bytes"
-	"encoding/xml"
 	"strings"
 	"unicode/utf8"
 )
 
-// countAttributes counts the quoted values up to the end of a tag, well-formed or not. The lexer would build all
-// attributes before anybody could count them.
-func (s *scanner) countAttributes(rest []byte) *Fault {
-	attributes, namespaces := 0, 0
-	for i := 0; i < len(rest) && rest[i] != '>'; i++ {
-		if rest[i] != '"' && rest[i] != '\'' {
-			continue
-		}
-		name := bytes.TrimRight(rest[:i], " \t\r\n=")
-		name = name[bytes.LastIndexAny(name, " \t\r\n\"'<")+1:]
-		if string(name) == "xmlns" || bytes.HasPrefix(name, []byte("xmlns:")) {
-			namespaces++
-		} else {
-			attributes++
-		}
-		end := bytes.IndexByte(rest[i+1:], rest[i])
-		if end < 0 {
-			break
-		}
-		i += 1 + end
+// rawAttr is an attribute as it is written.
+type rawAttr struct {
+	written       string // the name
+	prefix, local string
+	value         string // resolved
+	start, end    int    // of the value in the document
+}
+
+// startElement reads a start tag or an empty element's.
+func (s *scanner) startElement() *Fault {
+	end := nameEnd(s.src, s.start+1)
+	prefix, local, ok := cutName(s.src[s.start+1 : end])
+	if !ok {
+		return notWellFormed(s.start)
 	}
-	if attributes > s.lim.Attributes {
-		return exceeded("attributes", s.lim.Attributes, s.start)
+	if fault := s.readTag(end); fault != nil {
+		return fault
 	}
-	if namespaces > s.lim.Namespaces {
-		return exceeded("namespaces", s.lim.Namespaces, s.start)
+	if fault := s.countElement(prefix, local); fault != nil {
+		return fault
+	}
+	s.open = append(s.open, openElement{prefix, local, len(s.bound)})
+	if fault := s.bind(); fault != nil {
+		return fault
+	}
+	if fault := s.resolveAttrs(); fault != nil {
+		return fault
+	}
+	space, ok := s.lookup(prefix)
+	if !ok {
+		return undeclared(s.start)
+	}
+	s.name = qname{space, local}
+	secret := s.hidden.enter(len(s.open)-1, local, s.end)
+	for _, a := range s.tag {
+		s.hidden.attribute(secret, a.written, a.start, a.end)
 	}
 	return nil
 }
 
-func (s *scanner) startElement(t xml.StartElement) *Fault {
-	if fault := s.countElement(t.Name); fault != nil {
-		return fault
+// readTag reads the attributes from i on, and the end of the tag. They are counted as they come, so that nobody gets
+// more of them built than the limits allow.
+func (s *scanner) readTag(i int) *Fault {
+	s.tag = s.tag[:0]
+	attributes, namespaces := 0, 0
+	for {
+		at := skipSpace(s.src, i)
+		switch rest := s.src[at:]; {
+		case strings.HasPrefix(rest, ">"):
+			s.end = at + len(">")
+			return nil
+		case strings.HasPrefix(rest, "/>"):
+			s.end, s.closing = at+len("/>"), true
+			return nil
+		case at == i: // the end of the document, or no white space before an attribute
+			return notWellFormed(at)
+		}
+		a, end := s.readAttr(at)
+		if end < 0 {
+			return notWellFormed(at)
+		}
+		if _, ok := a.declares(); ok {
+			namespaces++
+		} else {
+			attributes++
+		}
+		switch {
+		case attributes > s.lim.Attributes:
+			return exceeded("attributes", s.lim.Attributes, s.start)
+		case namespaces > s.lim.Namespaces:
+			return exceeded("namespaces", s.lim.Namespaces, s.start)
+		}
+		s.tag = append(s.tag, a)
+		i = end
 	}
-	s.open = append(s.open, openElement{t.Name.Space, t.Name.Local, len(s.bound)})
-	if i := badReference(s.doc[s.start:s.end]); i >= 0 {
-		return notWellFormed(s.start + i)
-	}
-	if fault := s.bind(t.Attr); fault != nil {
-		return fault
-	}
-	if fault := s.resolveAttrs(t.Attr); fault != nil {
-		return fault
-	}
-	space, ok := s.lookup(t.Name.Space)
-	if !ok {
-		return undeclared(s.start)
-	}
-	s.name = qname{space, t.Name.Local}
-	return s.scanTag()
 }
 
-func (s *scanner) countElement(name xml.Name) *Fault {
+// readAttr reads the attribute at i; end is -1 when it is none.
+func (s *scanner) readAttr(i int) (a rawAttr, end int) {
+	end = nameEnd(s.src, i)
+	a.written = s.src[i:end]
+	var ok bool
+	if a.prefix, a.local, ok = cutName(a.written); !ok {
+		return a, -1
+	}
+	end = skipSpace(s.src, end)
+	if !strings.HasPrefix(s.src[end:], "=") {
+		return a, -1
+	}
+	end = skipSpace(s.src, end+1)
+	rest := s.src[end:]
+	if rest == "" || rest[0] != '"' && rest[0] != '\'' {
+		return a, -1
+	}
+	n := strings.IndexByte(rest[1:], rest[0])
+	if n < 0 {
+		return a, -1
+	}
+	raw := rest[1 : 1+n]
+	a.start, a.end = end+1, end+1+n
+	value, bad := resolve(raw)
+	if bad >= 0 || strings.IndexByte(raw, '<') >= 0 {
+		return a, -1
+	}
+	a.value = value
+	return a, a.end + 1
+}
+
+// declares returns the prefix that the attribute declares, "" for the default namespace, if it is a declaration.
+func (a rawAttr) declares() (prefix string, ok bool) {
+	switch {
+	case a.prefix == "xmlns":
+		return a.local, true
+	case a.written == "xmlns":
+		return "", true
+	}
+	return "", false
+}
+
+// endElement reads an end tag.
+func (s *scanner) endElement() *Fault {
+	from := s.start + len("</")
+	end := nameEnd(s.src, from)
+	prefix, local, ok := cutName(s.src[from:end])
+	after := skipSpace(s.src, end)
+	if !ok || !strings.HasPrefix(s.src[after:], ">") {
+		return notWellFormed(s.start)
+	}
+	s.end = after + len(">")
+	n := len(s.open) - 1
+	if n < 0 || s.open[n].prefix != prefix || s.open[n].local != local {
+		return clientf("The request is not well-formed XML: end tag without its start tag, at byte %d", s.start)
+	}
+	s.closeElement()
+	return nil
+}
+
+func (s *scanner) closeElement() {
+	n := len(s.open) - 1
+	s.bound = s.bound[:s.open[n].bound]
+	s.open = s.open[:n]
+	s.hidden.leave(n, s.start)
+}
+
+func (s *scanner) countElement(prefix, local string) *Fault {
 	if len(s.open) == 0 && s.rootSeen {
 		return clientf("The request is not well-formed XML: second root element, at byte %d", s.start)
 	}
@@ -70,38 +160,34 @@ func (s *scanner) countElement(name xml.Name) *Fault {
 	if s.elements++; s.elements > s.lim.Elements {
 		return exceeded("elements", s.lim.Elements, s.start)
 	}
-	return s.checkName(name)
+	return s.checkLength(prefix, local)
 }
 
-// checkName holds names to Namespaces in XML, where encoding/xml also takes ":a", "a:" and "a:1".
-func (s *scanner) checkName(name xml.Name) *Fault {
-	if len(name.Space) > s.lim.NameBytes || len(name.Local) > s.lim.NameBytes {
+func (s *scanner) checkLength(prefix, local string) *Fault {
+	if len(prefix) > s.lim.NameBytes || len(local) > s.lim.NameBytes {
 		return exceeded("name_bytes", s.lim.NameBytes, s.start)
-	}
-	if !isNCName(name.Local) || (name.Space != "" && !isNCName(name.Space)) {
-		return notWellFormed(s.start)
 	}
 	return nil
 }
 
 // bind takes the namespace declarations of a start tag.
-func (s *scanner) bind(attrs []xml.Attr) *Fault {
+func (s *scanner) bind() *Fault {
 	outer := len(s.bound)
-	for _, a := range attrs {
-		prefix, ok := declaredPrefix(a.Name)
+	for _, a := range s.tag {
+		prefix, ok := a.declares()
 		if !ok {
 			continue
 		}
 		if s.namespaces++; s.namespaces > s.lim.TotalNamespaces {
 			return exceeded("total_namespaces", s.lim.TotalNamespaces, s.start)
 		}
-		if len(a.Value) > s.lim.AttributeBytes {
+		if len(a.value) > s.lim.AttributeBytes {
 			return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
 		}
-		if len(prefix) > s.lim.NameBytes {
-			return exceeded("name_bytes", s.lim.NameBytes, s.start)
+		if fault := s.checkLength("", prefix); fault != nil {
+			return fault
 		}
-		if !legalBinding(prefix, a.Value) {
+		if !legalBinding(prefix, a.value) {
 			return clientf("The request is not well-formed XML: illegal namespace declaration at byte %d", s.start)
 		}
 		for _, b := range s.bound[outer:] {
@@ -109,19 +195,9 @@ func (s *scanner) bind(attrs []xml.Attr) *Fault {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.bound = append(s.bound, binding{prefix, a.Value})
+		s.bound = append(s.bound, binding{prefix, a.value})
 	}
 	return nil
-}
-
-func declaredPrefix(name xml.Name) (string, bool) {
-	switch {
-	case name.Space == "xmlns":
-		return name.Local, true
-	case name.Space == "" && name.Local == "xmlns":
-		return "", true
-	}
-	return "", false
 }
 
 // legalBinding holds a declaration to Namespaces in XML 1.0 §3 and §6.2. White space in a namespace name is refused as
@@ -137,44 +213,44 @@ func legalBinding(prefix, uri string) bool {
 	case prefix == "":
 		return true
 	}
-	return uri != "" && isNCName(prefix)
+	return uri != ""
 }
 
-func (s *scanner) resolveAttrs(attrs []xml.Attr) *Fault {
+func (s *scanner) resolveAttrs() *Fault {
 	s.attrs = s.attrs[:0]
-	for _, a := range attrs {
-		if _, ok := declaredPrefix(a.Name); ok {
+	for _, a := range s.tag {
+		if _, ok := a.declares(); ok {
 			continue
 		}
 		if fault := s.countAttr(a); fault != nil {
 			return fault
 		}
 		space := ""
-		if a.Name.Space != "" {
+		if a.prefix != "" {
 			var ok bool
-			if space, ok = s.lookup(a.Name.Space); !ok {
+			if space, ok = s.lookup(a.prefix); !ok {
 				return undeclared(s.start)
 			}
 		}
-		name := qname{space, a.Name.Local}
+		name := qname{space, a.local}
 		for _, other := range s.attrs {
 			if other.qname == name {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.attrs = append(s.attrs, attr{name, a.Value})
+		s.attrs = append(s.attrs, attr{name, a.value})
 	}
 	return nil
 }
 
-func (s *scanner) countAttr(a xml.Attr) *Fault {
+func (s *scanner) countAttr(a rawAttr) *Fault {
 	if s.attributes++; s.attributes > s.lim.TotalAttributes {
 		return exceeded("total_attributes", s.lim.TotalAttributes, s.start)
 	}
-	if len(a.Value) > s.lim.AttributeBytes {
+	if len(a.value) > s.lim.AttributeBytes {
 		return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
 	}
-	return s.checkName(a.Name)
+	return s.checkLength(a.prefix, a.local)
 }
 
 // lookup returns the namespace of a prefix, "" standing for the default one.
@@ -200,36 +276,10 @@ func (s *scanner) attr(space, local string) (string, bool) {
 	return "", false
 }
 
-// scanTag goes over the bytes of a start tag that the lexer has taken: XML wants white space between attributes, and
-// what a secret's tag carries must be hidden too.
-func (s *scanner) scanTag() *Fault {
-	secret := s.hidden.enter(len(s.open)-1, s.name.local, s.end)
-	raw := s.doc[s.start:s.end]
-	i := nameEnd(raw, 1)
-	for {
-		after := skipSpace(raw, i)
-		if raw[after] == '>' || raw[after] == '/' {
-			return nil
-		}
-		if after == i {
-			return notWellFormed(s.start + i)
-		}
-		i = nameEnd(raw, after)
-		name := raw[after:i]
-		i = skipSpace(raw, i) + 1 // the "="
-		i = skipSpace(raw, i)
-		quote := raw[i]
-		from := i + 1
-		for i = from; raw[i] != quote; i++ {
-		}
-		s.hidden.attribute(secret, string(name), s.start+from, s.start+i)
-		i++
-	}
-}
-
-func nameEnd(raw []byte, i int) int {
-	for ; i < len(raw); i++ {
-		switch raw[i] {
+// nameEnd is where the name that starts at i ends, whatever it is made of.
+func nameEnd(s string, i int) int {
+	for ; i < len(s); i++ {
+		switch s[i] {
 		case ' ', '\t', '\r', '\n', '=', '>', '/':
 			return i
 		}
@@ -237,11 +287,20 @@ func nameEnd(raw []byte, i int) int {
 	return i
 }
 
-func skipSpace(raw []byte, i int) int {
-	for raw[i] == ' ' || raw[i] == '\t' || raw[i] == '\r' || raw[i] == '\n' {
+func skipSpace(s string, i int) int {
+	for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r' || s[i] == '\n') {
 		i++
 	}
 	return i
+}
+
+// cutName splits a name at its colon, and reports whether it is one of Namespaces in XML.
+func cutName(name string) (prefix, local string, ok bool) {
+	prefix, local, colon := strings.Cut(name, ":")
+	if !colon {
+		return "", name, isNCName(name)
+	}
+	return prefix, local, isNCName(prefix) && isNCName(local)
 }
 
 func undeclared(offset int) *Fault {
