@@ -42,7 +42,11 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(data, filepath.Dir(path), os.LookupEnv)
+	f, err := Parse(data, filepath.Dir(path), os.LookupEnv)
+	if err == nil {
+		f.path = path
+	}
+	return f, err
 }
 
 // Parse is Load for bytes in hand: dir is where relative file: values are found, env resolves ${NAME}.

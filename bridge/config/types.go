@@ -44,8 +44,12 @@ type File struct {
 	Taxpayers         map[string]Taxpayer `yaml:"taxpayers"`
 	Callers           map[string]Caller   `yaml:"callers"`
 
+	path  string
 	lines map[string]int
 }
+
+// Path is the file that this was loaded from; empty when it was not.
+func (f *File) Path() string { return f.path }
 
 // Listeners is one address, or a list of them.
 type Listeners []Listener

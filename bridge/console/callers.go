@@ -35,7 +35,7 @@ func (p *pages) showCallers(w http.ResponseWriter, r *http.Request, c callersPag
 	if err != nil {
 		return err
 	}
-	c.Callers = p.Callers
+	c.Callers = p.Callers()
 	now := time.Now()
 	for _, t := range tokens {
 		row := tokenRow{t, badge{"good", "cancelled"}}
@@ -54,7 +54,7 @@ func (p *pages) showCallers(w http.ResponseWriter, r *http.Request, c callersPag
 // issue makes a token and shows it once, in the answer itself: nothing keeps it.
 func (p *pages) issue(w http.ResponseWriter, r *http.Request) error {
 	caller := r.PostFormValue("caller")
-	if !slices.Contains(names(p.Callers), caller) {
+	if !slices.Contains(names(p.Callers()), caller) {
 		return mistake{http.StatusBadRequest, "There is no caller " + strconv.Quote(caller) + " in the configuration."}
 	}
 	token, hash := p.NewToken()
@@ -85,5 +85,12 @@ func (p *pages) revoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *pages) settings(w http.ResponseWriter, r *http.Request) error {
-	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings})
+	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings(r.Context())})
+}
+
+// reload takes the changed file up; the settings page says how it went.
+func (p *pages) reload(w http.ResponseWriter, r *http.Request) error {
+	p.Reload(p.who(r))
+	http.Redirect(w, r, "/settings", http.StatusSeeOther)
+	return nil
 }

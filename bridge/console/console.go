@@ -19,8 +19,10 @@ type Options struct {
 
 	Records   Records
 	Upstreams func(ctx context.Context) []Upstream
-	Callers   []Caller
-	Settings  []Setting
+	Callers   func() []Caller
+	Settings  func(ctx context.Context) Settings
+	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
+	Reload func(by string)
 	// NewToken makes an access token and the hash that it is kept by.
 	NewToken func() (token, hash string)
 	// SignIn lets operators in; nil lets in everybody who reaches the listener.

@@ -31,6 +31,8 @@ type memory struct {
 	stats   bridge.Stats
 	err     error
 
+	settings Settings
+
 	filters  []bridge.Filter
 	counted  []time.Duration
 	resolved []string
@@ -183,8 +185,13 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Upstreams: func(context.Context) []Upstream {
 			return []Upstream{{Name: "nic", Kind: "nic", Environment: "sandbox", Taxpayers: 2, Guards: 2, Sessions: 1, SessionUntil: time.Now().Add(time.Hour), Logins: 4}}
 		},
-		Callers:  []Caller{{Name: "oracle", AllTaxpayers: true}, {Name: "sap-pi", Taxpayers: []string{"29AAFCD5862R000"}, Tokens: 1, Login: true, Addresses: []string{"10.1.0.0/16"}, Certificates: 2}},
-		Settings: []Setting{{"listen", "127.0.0.1:8080"}, {"upstreams.nic.client_secret", "(hidden)"}},
+		Callers: func() []Caller {
+			return []Caller{{Name: "oracle", AllTaxpayers: true}, {Name: "sap-pi", Taxpayers: []string{"29AAFCD5862R000"}, Tokens: 1, Login: true, Addresses: []string{"10.1.0.0/16"}, Certificates: 2}}
+		},
+		Settings: func(context.Context) Settings { return m.settings },
+		Reload: func(by string) {
+			m.settings.Last = &Reload{By: by, Changes: []Change{{"grace", Changed, "40s", "1m0s"}}}
+		},
 		NewToken: func() (string, string) { return "fresh-token", "hash-of-it" },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}

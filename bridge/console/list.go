@@ -48,7 +48,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := listing{Form: form, Callers: names(p.Callers), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
+	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
 	l.CSV = address("/cancellations.csv", form, 0)
 	if f.Before > 0 {
 		l.Newest = address("/cancellations", form, 0)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"strconv"
+	"time"
 
 	"einvoice-bridge/bridge"
 
@@ -24,6 +25,9 @@ type Metrics struct {
 	unclassified *prometheus.CounterVec
 	estimated    *prometheus.CounterVec
 	refused      *prometheus.CounterVec
+
+	reloads                *prometheus.CounterVec
+	reloadGood, reloadTime prometheus.Gauge
 }
 
 // buckets reach from a replay (1 ms) to the longest wait that a caller is kept for (50 s).
@@ -53,8 +57,17 @@ func NewMetrics(load func() bridge.Load) *Metrics {
 		unclassified: counter("einvoice_unclassified_codes_total", "Answers with a code that the upstream's table does not list.", "upstream"),
 		estimated:    counter("einvoice_estimated_dates_total", "Cancel dates that no authority gave.", "upstream"),
 	}
+	m.reloads = counter("einvoice_config_reloads_total", "Reloads of the configuration: ok, or failed and nothing changed.", "result")
+	m.reloadGood = prometheus.NewGauge(prometheus.GaugeOpts{Name: "einvoice_config_last_reload_successful",
+		Help: "1 when the configuration was taken up the last time that was tried, at start or by a reload."})
+	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts{Name: "einvoice_config_last_reload_success_timestamp_seconds",
+		Help: "When the configuration was taken up."})
+	m.reloads.WithLabelValues("ok")
+	m.reloads.WithLabelValues("failed")
+	m.reloadGood.Set(1)
+	m.reloadTime.SetToCurrentTime()
 	m.refused = counter("einvoice_refused_total", "Requests that never became a cancellation, by what was wrong.", "why")
-	m.registry.MustRegister(m.refused, m.calls, m.seconds, m.attempts, m.wire, m.alarms, m.unclassified, m.estimated,
+	m.registry.MustRegister(m.reloads, m.reloadGood, m.reloadTime, m.refused, m.calls, m.seconds, m.attempts, m.wire, m.alarms, m.unclassified, m.estimated,
 		gauge("einvoice_in_flight", "Documents in flight.", func() float64 { return float64(load().InFlight) }),
 		gauge("einvoice_waiting", "Of these, documents that wait their turn at an authority.", func() float64 { return float64(load().Waiting) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
@@ -92,6 +105,18 @@ func (m *Metrics) Attempted(r bridge.AttemptReport) {
 
 // Alarm counts one alarm.
 func (m *Metrics) Alarm(a bridge.Alarm) { m.alarms.WithLabelValues(string(a.Kind), a.Upstream).Inc() }
+
+// Reloaded counts one reload of the configuration.
+func (m *Metrics) Reloaded(ok bool, at time.Time) {
+	if !ok {
+		m.reloads.WithLabelValues("failed").Inc()
+		m.reloadGood.Set(0)
+		return
+	}
+	m.reloads.WithLabelValues("ok").Inc()
+	m.reloadGood.Set(1)
+	m.reloadTime.Set(float64(at.UnixMilli()) / 1000)
+}
 
 // Refused counts one request that never became a cancellation. why is one of a closed set.
 func (m *Metrics) Refused(why string) { m.refused.WithLabelValues(why).Inc() }

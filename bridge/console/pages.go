@@ -69,6 +69,7 @@ func newPages(o Options) http.Handler {
 		"POST /issue":            p.issue,
 		"POST /revoke":           p.revoke,
 		"GET /settings":          p.settings,
+		"POST /reload":           p.reload,
 		"POST /logout":           p.logout,
 	} {
 		mux.Handle(pattern, p.guarded(h))

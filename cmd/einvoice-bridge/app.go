@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/signal"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/journal"
@@ -22,109 +25,100 @@ import (
 
 // app is a bridge at work: everything that serve and demo start and stop.
 type app struct {
-	file     *config.File
+	plan     atomic.Pointer[plan] // that it works by
 	log      *slog.Logger
+	hashed   atomic.Bool // document ids in log lines
 	journal  *journal.Journal
 	service  *bridge.Service
 	server   *server.Server
-	shared   *upstream.Shared
-	ups      map[string]bridge.Upstream // by taxpayer
 	console  *http.Server
 	consoleL net.Listener // nil: no console
+	metrics  *console.Metrics
 	observe  bridge.Observer
 	ended    chan error
 	quit     chan struct{} // closed when stop begins
-	webhook  *webhook      // nil: none
-	traces   *traces       // nil: none
+	webhook  *webhook
+	traces   *traces // nil: none
 	upkeep   sync.WaitGroup
+
+	hangups    chan os.Signal
+	reloading  sync.Mutex
+	lastReload atomic.Pointer[console.Reload]
 }
 
 // newApp wires a bridge together and binds its addresses. Nothing is answered before run.
 func newApp(ctx context.Context, f *config.File, log *slog.Logger) (*app, error) {
-	a := &app{file: f, log: log, ended: make(chan error, 2), quit: make(chan struct{})}
-	if err := a.wire(ctx); err != nil {
+	a := &app{log: log, ended: make(chan error, 2), quit: make(chan struct{}), hangups: make(chan os.Signal, 1)}
+	signal.Notify(a.hangups, syscall.SIGHUP)
+	if err := a.wire(ctx, f); err != nil {
 		a.release()
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *app) wire(ctx context.Context) (err error) {
-	f := a.file
+func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
-	for _, w := range warnings(f, time.Now()) {
-		a.log.Warn(w.Text, "line", w.Line)
-	}
-	a.shared = upstream.NewShared(a.journal, a.log)
-	var problems config.Problems
-	a.ups, problems = buildUpstreams(f, a.shared, a.log)
+	p, problems := newPlan(f, upstream.NewShared(a.journal, a.log), newcomers(a.journal))
 	if len(problems) > 0 {
 		return problems
 	}
+	a.warn(p)
 	if a.traces, err = newTraces(ctx, f.Traces, a.log); err != nil {
 		return err
 	}
-	metrics := console.NewMetrics(func() bridge.Load { return a.service.Load() })
-	lines := callLog{a.log, f.Log.IDs == "hashed"}
-	observe := observers{lines, metrics}
+	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
+	a.webhook = newWebhook(f.Alarms.Webhook, a.log)
+	a.hashed.Store(f.Log.IDs == "hashed")
+	lines := callLog{a.log, &a.hashed}
+	observe := observers{lines, a.metrics, a.webhook}
 	if a.traces != nil {
-		metrics.Register(a.traces.collector())
+		a.metrics.Register(a.traces.collector())
 		observe = append(observe, spanNotes{lines})
 	}
-	if f.Alarms.Webhook != "" {
-		a.webhook = newWebhook(f.Alarms.Webhook, a.log)
-		observe = append(observe, a.webhook)
-	}
 	a.observe = observe
-	cfg := serviceConfig(f)
-	cfg.Tracer = a.traces.tracer()
-	a.service = bridge.NewService(cfg, a.traces.journalFor(a.journal), a.journal, func(taxpayer string) (bridge.Upstream, bool) {
-		up, ok := a.ups[taxpayer]
-		return up, ok
-	}, a.observe)
-	callers, err := access.New(accessConfig(f), a.journal)
-	if err != nil {
-		return err
-	}
-	options, err := serverOptions(f)
-	if err != nil {
-		return err
-	}
-	options.Access, options.Canceller, options.Log, options.Tracer = callers, a.service, a.log, a.traces.tracer()
-	options.Refused = func(r server.Refusal) { metrics.Refused(string(r)) }
-	if a.server, err = server.New(options); err != nil {
+	a.service = bridge.NewService(p.terms.Config, a.traces.journalFor(a.journal), a.journal, p.terms.Route, a.observe)
+	a.equip(p)
+	a.service.Change(p.terms)
+	if a.server, err = server.New(p.options); err != nil {
 		return err
 	}
 	if err = a.server.Listen(); err != nil {
 		return err
 	}
-	return a.bindConsole(metrics)
+	a.plan.Store(p)
+	return a.bindConsole(f.Console)
 }
 
-func (a *app) bindConsole(metrics *console.Metrics) (err error) {
-	addr := a.file.Console.Listen
-	if addr == "" || addr == "off" {
+// equip gives a plan what it needs of the bridge that is to work by it.
+func (a *app) equip(p *plan) {
+	p.terms.Tracer = a.traces.tracer()
+	p.options.Canceller = bridge.Under{Service: a.service, Terms: p.terms}
+	p.options.Log, p.options.Tracer = a.log, p.terms.Tracer
+	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
+}
+
+func (a *app) bindConsole(c config.Console) error {
+	if c.Listen == "" || c.Listen == "off" {
 		return nil
 	}
-	options, err := a.consoleOptions(metrics)
+	options, err := a.consoleOptions(c)
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
-	if a.consoleL, err = net.Listen("tcp", addr); err != nil {
+	if a.consoleL, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
-	a.console = console.NewServer(addr, console.New(options))
+	a.console = console.NewServer(c.Listen, console.New(options))
 	return nil
 }
 
 // ready tells a load balancer whether cancellations can be written down, and that this instance is about to stop.
 func (a *app) ready(ctx context.Context) error {
-	select {
-	case <-a.quit:
+	if a.stopping() {
 		return errors.New("stopping")
-	default:
 	}
 	if err := a.journal.Ping(ctx); err != nil {
 		return fmt.Errorf("the journal can't be written: %w", err)
@@ -146,8 +140,10 @@ func (a *app) start() error {
 		}()
 	}
 	a.upkeep.Go(a.keepUp)
+	a.upkeep.Go(func() { a.obey(a.hangups) })
+	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),
-		"journal", withoutPassword(a.file.Journal), "upstreams", len(a.file.Upstreams), "taxpayers", len(a.file.Taxpayers), "callers", len(a.file.Callers))
+		"journal", withoutPassword(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))
 	return nil
 }
 
@@ -165,16 +161,19 @@ func (a *app) wait(ctx context.Context) error {
 // left to the journal.
 func (a *app) stop() error {
 	a.server.Drain()
+	a.reloading.Lock()
 	close(a.quit)
+	a.reloading.Unlock()
 	a.upkeep.Wait()
-	a.pause()
-	ctx, cancel := context.WithTimeout(context.Background(), a.file.Grace.D()+time.Second)
+	f := a.plan.Load().file
+	a.pause(f.Drain.D())
+	ctx, cancel := context.WithTimeout(context.Background(), f.Grace.D()+time.Second)
 	defer cancel()
-	a.log.Info("stopping: finishing what is in flight", "in_flight", a.service.Load().InFlight, "grace", a.file.Grace.D())
+	a.log.Info("stopping: finishing what is in flight", "in_flight", a.service.Load().InFlight, "grace", f.Grace.D())
 	served := make(chan error, 1)
 	go func() { served <- a.server.Shutdown(ctx) }()
 	err := errors.Join(a.service.Close(ctx), <-served)
-	logOut(ctx, a.ups, a.log)
+	logOut(ctx, a.plan.Load().ups, a.log)
 	a.release()
 	a.log.Info("stopped")
 	return err
@@ -182,8 +181,8 @@ func (a *app) stop() error {
 
 // pause goes on answering until a load balancer has noticed that this instance is not ready any more: whoever closes
 // the door first refuses the calls that the balancer still sends.
-func (a *app) pause() {
-	if drain := a.file.Drain.D(); drain > 0 {
+func (a *app) pause(drain time.Duration) {
+	if drain > 0 {
 		a.log.Info("stopping: not ready any more, still answering", "drain", drain)
 		time.Sleep(drain)
 	}
@@ -191,6 +190,7 @@ func (a *app) pause() {
 
 // release closes what wire has opened.
 func (a *app) release() {
+	signal.Stop(a.hangups)
 	if a.console != nil {
 		a.console.Close()
 	} else if a.consoleL != nil {

@@ -2,21 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/access"
-	"einvoice-bridge/bridge/config"
-	"einvoice-bridge/bridge/upstream"
 )
 
 func checkCommand() *cobra.Command {
@@ -38,46 +32,17 @@ func checkCommand() *cobra.Command {
 }
 
 func check(ctx context.Context, w io.Writer, path string, online bool) error {
-	f, err := config.Load(path)
+	in, err := inspect(path)
 	if err != nil {
-		return report(w, path, err)
+		return err
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	ups, problems := buildUpstreams(f, upstream.NewShared(noBudget{}, log), log)
-	if _, err := serverOptions(f); err != nil {
-		problems = append(problems, config.Problem{Line: f.Line("contract"), Text: err.Error()})
+	for _, line := range in.lines {
+		fmt.Fprintln(w, line)
 	}
-	if _, err := access.New(accessConfig(f), nil); err != nil {
-		problems = append(problems, config.Problem{Line: f.Line("callers"), Text: err.Error()})
-	}
-	warned, broken := checkListeners(f, time.Now())
-	if problems = append(problems, broken...); len(problems) > 0 {
-		return report(w, path, problems)
-	}
-	for _, p := range byLine(append(warned, warnings(f, time.Now())...)) {
-		fmt.Fprintf(w, "%s:%d: warning: %s\n", path, p.Line, p.Text)
-	}
-	fmt.Fprintf(w, "%s is in order: %d upstreams, %d taxpayers, %d callers\n", path, len(f.Upstreams), len(f.Taxpayers), len(f.Callers))
-	if online && !probe(ctx, w, ups) {
+	if !in.good || online && !probe(ctx, w, in.plan.ups) {
 		return exitCode(1)
 	}
 	return nil
-}
-
-// report prints problems as compilers do, so that editors find the lines.
-func report(w io.Writer, path string, err error) error {
-	var ps config.Problems
-	if !errors.As(err, &ps) {
-		return err
-	}
-	for _, p := range byLine(ps) {
-		fmt.Fprintf(w, "%s:%d: %s\n", path, p.Line, p.Text)
-	}
-	return exitCode(1)
-}
-
-func byLine(ps config.Problems) config.Problems {
-	return slices.SortedStableFunc(slices.Values(ps), func(a, b config.Problem) int { return a.Line - b.Line })
 }
 
 // probe logs in once for each credential and says in words how it went.

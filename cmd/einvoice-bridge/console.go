@@ -15,15 +15,16 @@ import (
 )
 
 // consoleOptions hand the console what it shows and may ask.
-func (a *app) consoleOptions(metrics *console.Metrics) (console.Options, error) {
-	signIn, err := signIn(a.file.Console)
+func (a *app) consoleOptions(c config.Console) (console.Options, error) {
+	signIn, err := signIn(c)
 	if err != nil {
 		return console.Options{}, err
 	}
-	h := &health{file: a.file, ups: a.ups, shared: a.shared, journal: a.journal}
 	return console.Options{
-		Metrics: metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, Upstreams: h.all,
-		Callers: consoleCallers(a.file), Settings: effective(a.file), SignIn: signIn, Log: a.log,
+		Metrics: a.metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, SignIn: signIn, Log: a.log,
+		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
+		Callers:   func() []console.Caller { return consoleCallers(a.plan.Load().file) },
+		Settings:  a.settings, Reload: a.reload,
 		NewToken: func() (string, string) {
 			token := access.NewToken()
 			return token, access.HashToken(token)

@@ -169,7 +169,7 @@ func TestUpstreamHealth(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h := &health{file: f, ups: a.ups, shared: a.shared, journal: a.journal}
+	h := &health{a.plan.Load(), a.journal}
 	for _, u := range h.all(t.Context()) {
 		sessions := map[string]int{"nic": 1, "myinvois": 1, "invx": 1, "mastersindia": 1}[u.Kind]
 		if u.Guards == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {

@@ -92,16 +92,16 @@ func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
 
 func (d *demo) startBridge(ctx context.Context, dir string, urls map[string]string) error {
 	path := filepath.Join(dir, "bridge.yaml")
-	if err := os.WriteFile(path, []byte(demoConfig(d.sims, urls, d.listen, dir, quiet)), 0o600); err != nil {
+	text := demoConfig(d.sims, urls, d.listen, dir, quiet)
+	if !strings.HasSuffix(d.listen, ":0") {
+		text = "public_url: http://" + d.listen + "\n" + text
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	f, err := config.Load(path)
 	if err != nil {
 		return err
-	}
-	f.PublicURL = "http://" + d.listen
-	if strings.HasSuffix(d.listen, ":0") {
-		f.PublicURL = ""
 	}
 	// The first call of the demo is the story; only trouble is worth a line between.
 	log := newLogger(os.Stderr, config.Log{Format: "text", Level: slog.LevelError.String()})

@@ -15,13 +15,29 @@ import (
 
 // effective is the configuration as it works, line by line, for the console. Of what may hold a secret only the fact
 // shows that it is there: static headers and query values can be keys, an address can be a capability.
-func effective(f *config.File) []console.Setting {
+func effective(f *config.File) (all []console.Setting) {
+	lines := described(f)
+	for _, l := range lines[:min(len(lines), mostSettings)] {
+		all = append(all, l.Setting)
+	}
+	if n := len(lines) - mostSettings; n > 0 {
+		all = append(all, console.Setting{Path: "…", Value: fmt.Sprintf("%d more", n)})
+	}
+	return all
+}
+
+// described is every setting that is not empty.
+func described(f *config.File) []line {
 	d := describer{upstreams: f.Upstreams}
 	d.value("", reflect.ValueOf(*f))
-	if n := len(d.lines) - mostSettings; n > 0 {
-		d.lines = append(d.lines[:mostSettings], console.Setting{Path: "…", Value: fmt.Sprintf("%d more", n)})
-	}
 	return d.lines
+}
+
+// line is a setting as it is shown, and as it is: that is only for comparing, and shown nowhere.
+type line struct {
+	console.Setting
+	bare   string
+	secret bool
 }
 
 // mostSettings bounds the page: there may be thousands of taxpayers.
@@ -29,21 +45,48 @@ const mostSettings = 2000
 
 type describer struct {
 	upstreams map[string]config.Upstream
-	lines     []console.Setting
+	lines     []line
 }
 
 // hiddenKeys are settings whose values are not shown, wherever they stand.
 var hiddenKeys = []string{"headers", "call_headers", "query", "tokens", "webhook"}
 
 func (d *describer) add(path, value string) {
-	d.lines = append(d.lines, console.Setting{Path: path, Value: value})
+	d.lines = append(d.lines, line{console.Setting{Path: path, Value: value}, value, false})
+}
+
+// hide adds what is not shown.
+func (d *describer) hide(path, instead string, v reflect.Value) {
+	d.lines = append(d.lines, line{console.Setting{Path: path, Value: instead}, bare(v), true})
+}
+
+// bare is a value spelt out, secrets too.
+func bare(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.String:
+		return fmt.Sprintf("%q", v.String())
+	case reflect.Slice:
+		all := make([]string, v.Len())
+		for i := range all {
+			all[i] = bare(v.Index(i))
+		}
+		return strings.Join(all, ",")
+	case reflect.Map:
+		var all []string
+		for k, e := range v.Seq2() {
+			all = append(all, bare(k)+":"+bare(e))
+		}
+		slices.Sort(all)
+		return strings.Join(all, ",")
+	}
+	panic("bare: no secret is a " + v.Kind().String())
 }
 
 func (d *describer) value(path string, v reflect.Value) {
 	switch x := v.Interface().(type) {
 	case config.Secret:
 		if x != "" {
-			d.add(path, "(hidden)")
+			d.hide(path, "(hidden)", v)
 		}
 		return
 	case config.Duration:
@@ -69,7 +112,7 @@ func (d *describer) value(path string, v reflect.Value) {
 	switch {
 	case v.IsZero():
 	case hidden(path):
-		d.add(path, fmt.Sprintf("(%s hidden)", counted(v)))
+		d.hide(path, fmt.Sprintf("(%s hidden)", counted(v)), v)
 	case v.Kind() == reflect.Pointer:
 		d.value(path, v.Elem())
 	case v.Kind() == reflect.Struct:
@@ -79,7 +122,8 @@ func (d *describer) value(path string, v reflect.Value) {
 	case v.Kind() == reflect.Slice:
 		d.items(path, v)
 	default:
-		d.add(path, shown(path, fmt.Sprint(v.Interface())))
+		text := fmt.Sprint(v.Interface())
+		d.lines = append(d.lines, line{console.Setting{Path: path, Value: shown(path, text)}, text, false})
 	}
 }
 

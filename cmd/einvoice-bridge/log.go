@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"sync/atomic"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
@@ -14,19 +15,53 @@ import (
 // newLogger writes to w as the configuration says. Both of slog's handlers escape line breaks and control characters,
 // so no value can forge a line.
 func newLogger(w io.Writer, c config.Log) *slog.Logger {
+	level := new(slog.LevelVar)
+	o := &slog.HandlerOptions{Level: level}
+	h := &logHandler{slog.NewTextHandler(w, o), slog.NewJSONHandler(w, o), level, new(atomic.Bool)}
+	h.follow(c)
+	return slog.New(h)
+}
+
+// logHandler writes text or JSON, and what level demands, as the configuration says now.
+type logHandler struct {
+	text, json slog.Handler
+	level      *slog.LevelVar
+	asJSON     *atomic.Bool
+}
+
+// follow changes form and level for every logger that was derived from this handler's.
+func (h *logHandler) follow(c config.Log) {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // checked by config
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+	h.level.Set(level)
+	h.asJSON.Store(c.Format == "json")
+}
+
+// Enabled implements slog.Handler.
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
+
+// Handle implements slog.Handler.
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if h.asJSON.Load() {
+		return h.json.Handle(ctx, r)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return h.text.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *logHandler) WithAttrs(as []slog.Attr) slog.Handler {
+	return &logHandler{h.text.WithAttrs(as), h.json.WithAttrs(as), h.level, h.asJSON}
+}
+
+// WithGroup implements slog.Handler.
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	return &logHandler{h.text.WithGroup(name), h.json.WithGroup(name), h.level, h.asJSON}
 }
 
 // callLog writes one line per answered call: who, what, how it ended, how long. No body, no remarks, no secret.
 type callLog struct {
 	log    *slog.Logger
-	hashed bool // document ids as digests
+	hashed *atomic.Bool // document ids as digests
 }
 
 // Answered writes the call's line.
@@ -60,7 +95,7 @@ func (l callLog) Alarm(a bridge.Alarm) {
 }
 
 func (l callLog) document(id string) string {
-	if !l.hashed || id == "" {
+	if !l.hashed.Load() || id == "" {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))

@@ -53,7 +53,8 @@ func (a *app) alarmToldOtherwise(known map[int64]bool) {
 func (a *app) prune() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	n, err := a.journal.Prune(ctx, a.file.Retain.D(), a.file.RetainExchanges.D())
+	f := a.plan.Load().file
+	n, err := a.journal.Prune(ctx, f.Retain.D(), f.RetainExchanges.D())
 	switch {
 	case err != nil:
 		a.log.Error("the journal can't be pruned: " + err.Error())

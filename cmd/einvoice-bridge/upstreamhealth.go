@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/bridge/upstream"
@@ -15,9 +14,7 @@ import (
 
 // health tells how each configured upstream does, from the guards and sessions that its taxpayers' adapters share.
 type health struct {
-	file    *config.File
-	ups     map[string]bridge.Upstream // by taxpayer
-	shared  *upstream.Shared
+	*plan
 	journal *journal.Journal
 }
 

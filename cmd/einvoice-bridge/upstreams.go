@@ -30,27 +30,26 @@ var builders = map[string]func(name, taxpayer string, c config.Upstream, s upstr
 
 // buildUpstreams makes every taxpayer's adapter. What an adapter refuses is a problem of the configuration, with the
 // line of its taxpayer; all of them come at once.
-func buildUpstreams(f *config.File, shared *upstream.Shared, log *slog.Logger) (map[string]bridge.Upstream, config.Problems) {
-	ups := make(map[string]bridge.Upstream, len(f.Taxpayers))
-	var problems config.Problems
+func buildUpstreams(f *config.File, shared *upstream.Shared) (ups map[string]bridge.Upstream, warnings, problems config.Problems) {
+	ups = make(map[string]bridge.Upstream, len(f.Taxpayers))
 	for _, taxpayer := range slices.Sorted(maps.Keys(f.Taxpayers)) {
 		t := f.Taxpayers[taxpayer]
+		at := func(text string) config.Problem {
+			return config.Problem{Line: f.Line("taxpayers." + taxpayer), Text: fmt.Sprintf("taxpayer %s (upstream %s): %s", taxpayer, t.Upstream, text)}
+		}
 		up, err := buildUpstream(t.Upstream, taxpayer, t.Settings, shared)
 		if err != nil {
-			problems = append(problems, config.Problem{
-				Line: f.Line("taxpayers." + taxpayer),
-				Text: fmt.Sprintf("taxpayer %s (upstream %s): %v", taxpayer, t.Upstream, err),
-			})
+			problems = append(problems, at(err.Error()))
 			continue
 		}
 		if w, ok := up.(interface{ Warnings() []string }); ok {
 			for _, text := range w.Warnings() {
-				log.Warn(text, "taxpayer", taxpayer, "upstream", t.Upstream)
+				warnings = append(warnings, at(text))
 			}
 		}
 		ups[taxpayer] = up
 	}
-	return ups, problems
+	return ups, warnings, problems
 }
 
 func buildUpstream(name, taxpayer string, c config.Upstream, shared *upstream.Shared) (bridge.Upstream, error) {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,13 +31,14 @@ const (
 // webhook posts alarms to an operator's address, one JSON object each. It never holds anybody up: alarms queue, and a
 // full queue loses them, which the next post says.
 type webhook struct {
-	url, host string
-	log       *slog.Logger
-	client    *http.Client
-	pause     time.Duration
-	queue     chan alarmJSON
-	quit      chan struct{}
-	done      chan struct{}
+	url    atomic.Pointer[string] // empty: nobody wants alarms
+	host   string
+	log    *slog.Logger
+	client *http.Client
+	pause  time.Duration
+	queue  chan alarmJSON
+	quit   chan struct{}
+	done   chan struct{}
 
 	mu      sync.Mutex
 	last    map[bridge.Alarm]time.Time // by alarm without its text
@@ -63,13 +65,17 @@ func newWebhook(url string, log *slog.Logger) *webhook {
 		host = "unknown"
 	}
 	w := &webhook{
-		url: url, host: host, log: log, pause: webhookPause, queue: make(chan alarmJSON, webhookQueue),
+		host: host, log: log, pause: webhookPause, queue: make(chan alarmJSON, webhookQueue),
 		quit: make(chan struct{}), done: make(chan struct{}), last: map[bridge.Alarm]time.Time{},
 		client: &http.Client{Timeout: webhookCall, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
+	w.aim(url)
 	go w.run()
 	return w
 }
+
+// aim sets where alarms are posted from now on, those that wait too.
+func (w *webhook) aim(url string) { w.url.Store(&url) }
 
 // Answered implements bridge.Observer.
 func (w *webhook) Answered(bridge.CallReport) {}
@@ -79,6 +85,9 @@ func (w *webhook) Attempted(bridge.AttemptReport) {}
 
 // Alarm queues an alarm, unless the same one was queued a moment ago.
 func (w *webhook) Alarm(a bridge.Alarm) {
+	if *w.url.Load() == "" {
+		return
+	}
 	now := time.Now()
 	same := a
 	same.Text, same.Ref = "", ""
@@ -151,7 +160,11 @@ func (w *webhook) sleep(d time.Duration) bool {
 }
 
 func (w *webhook) post(body []byte) error {
-	resp, err := w.client.Post(w.url, "application/json", bytes.NewReader(body))
+	address := *w.url.Load()
+	if address == "" {
+		return nil // the operator wants none any more
+	}
+	resp, err := w.client.Post(address, "application/json", bytes.NewReader(body))
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		return wrapped.Err // the address may be a secret, and url.Error repeats it

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/console"
+)
+
+// fixed are the keys that can't change while the bridge runs: where it keeps its record, where it listens, who may look,
+// and where traces go. A reload that finds one of them changed changes nothing. The README lists them; a test holds it to that.
+var fixed = []string{"journal", "listen", "console", "traces"}
+
+// restartFor names the changed keys that only a restart takes up.
+func restartFor(changes []console.Change) (keys []string) {
+	for _, c := range changes {
+		key, _, _ := strings.Cut(c.Path, ".")
+		if slices.Contains(fixed, key) && !slices.Contains(keys, c.Path) {
+			keys = append(keys, c.Path)
+		}
+	}
+	return keys
+}
+
+// fixedProblems is restartFor as problems of the file.
+func fixedProblems(f *config.File, changes []console.Change) (problems config.Problems) {
+	if keys := restartFor(changes); len(keys) > 0 {
+		problems = append(problems, config.Problem{Line: f.Line(keys[0]),
+			Text: strings.Join(keys, ", ") + " can't change while the bridge runs; restart to change them"})
+	}
+	return problems
+}
+
+// changesOf says what is different in another configuration, key by key as they work: defaults and an upstream's
+// settings in a taxpayer's place included. Of secrets it says only that they differ.
+func changesOf(was, is *config.File) (all []console.Change) {
+	old := map[string]line{}
+	before := described(was)
+	for _, l := range before {
+		old[l.Path] = l
+	}
+	for _, l := range described(is) {
+		o, there := old[l.Path]
+		delete(old, l.Path)
+		switch {
+		case !there:
+			all = append(all, console.Change{Path: l.Path, Kind: console.Added, Is: l.open()})
+		case o.bare != l.bare && o.Value == l.Value: // what differs does not show
+			all = append(all, console.Change{Path: l.Path, Kind: console.Changed})
+		case o.bare != l.bare:
+			all = append(all, console.Change{Path: l.Path, Kind: console.Changed, Was: o.open(), Is: l.open()})
+		}
+	}
+	for _, o := range before {
+		if _, left := old[o.Path]; left {
+			all = append(all, console.Change{Path: o.Path, Kind: console.Removed, Was: o.open()})
+		}
+	}
+	return all
+}
+
+// open is the value as a change may tell it.
+func (l line) open() string {
+	if l.secret {
+		return ""
+	}
+	return l.Value
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// plan is a configuration with everything that is built from it. Check looks at one, serve starts with one, and a
+// reload puts one in the place of another.
+type plan struct {
+	file    *config.File
+	read    time.Time
+	shared  *upstream.Shared
+	ups     map[string]bridge.Upstream // by taxpayer
+	terms   *bridge.Terms
+	callers *access.Access
+	options server.Options // of the SOAP side, but for what only the wiring has
+	// warnings are about what works and had better be changed; those about listeners are logged where they are bound.
+	warnings, listening config.Problems
+}
+
+// newPlan builds what a configuration asks for, with an eye to what the callers before may go on with. Nothing that
+// works already is changed by it. All that is wrong comes at once.
+func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*plan, config.Problems) {
+	p := &plan{file: f, read: time.Now(), shared: shared}
+	var problems config.Problems
+	p.ups, p.warnings, problems = buildUpstreams(f, shared)
+	p.warnings = append(p.warnings, warnings(f, p.read)...)
+	var broken config.Problems
+	p.listening, broken = checkListeners(f, p.read)
+	problems = append(problems, broken...)
+	p.terms = &bridge.Terms{Config: serviceConfig(f), Route: func(taxpayer string) (bridge.Upstream, bool) {
+		up, ok := p.ups[taxpayer]
+		return up, ok
+	}}
+	var err error
+	if p.callers, err = before.Next(accessConfig(f)); err != nil {
+		problems = append(problems, config.Problem{Line: f.Line("callers"), Text: err.Error()})
+	}
+	if p.options, err = serverOptions(f); err != nil {
+		return p, append(problems, config.Problem{Line: f.Line("contract"), Text: err.Error()})
+	}
+	p.options.Access, p.options.Canceller = p.callers, bridge.Under{Terms: p.terms}
+	if _, err = server.New(p.options); err != nil {
+		problems = append(problems, config.Problem{Line: f.Line("wsdl"), Text: err.Error()})
+	}
+	return p, problems
+}
+
+// newcomers knows no callers yet.
+func newcomers(tokens bridge.Tokens) *access.Access {
+	a, _ := access.New(access.Config{}, tokens) // nothing in it can be wrong
+	return a
+}
+
+// inspection is what check has to say of a file.
+type inspection struct {
+	plan *plan // nil when the file can't be read as a configuration
+	good bool
+	// lines name the place as compilers do, so that editors find it: problems or, where there are none, warnings.
+	lines []string
+}
+
+// inspect reads a file and builds everything that it asks for, alone. The error says that there is no such file.
+func inspect(path string) (inspection, error) {
+	f, err := config.Load(path)
+	var in inspection
+	var problems config.Problems
+	if err == nil {
+		quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+		in.plan, problems = newPlan(f, upstream.NewShared(noBudget{}, quiet), newcomers(nil))
+	} else if !errors.As(err, &problems) {
+		return in, err
+	}
+	if in.good = len(problems) == 0; !in.good {
+		in.lines = inWords(path, problems)
+		return in, nil
+	}
+	for _, p := range byLine(append(in.plan.warnings, in.plan.listening...)) {
+		in.lines = append(in.lines, fmt.Sprintf("%s:%d: warning: %s", path, p.Line, p.Text))
+	}
+	in.lines = append(in.lines, fmt.Sprintf("%s is in order: %d upstreams, %d taxpayers, %d callers",
+		path, len(f.Upstreams), len(f.Taxpayers), len(f.Callers)))
+	return in, nil
+}
+
+func byLine(ps config.Problems) config.Problems {
+	return slices.SortedStableFunc(slices.Values(ps), func(a, b config.Problem) int { return a.Line - b.Line })
+}
