@@ -86,6 +86,33 @@ func TestLaterVersion(t *testing.T) {
 	})
 }
 
+// The first version of the tables let a call be told twice; its last answer is kept.
+func TestUpgrade(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.begin("doc", true)
+		for _, query := range []string{
+			"DROP INDEX asks_ref", "CREATE INDEX asks_ref ON asks (ref)", "DELETE FROM goose_db_version WHERE version_id = 2",
+		} {
+			if err := b.Do(b.Context(), query); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, class := range []string{"unknown", "cancelled"} {
+			err := b.Do(b.Context(), `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks,
+				received, class, told, told_at, how) VALUES ($1, 'r1', 'sap', '', '', '', '', '1', '', 1, $2, '{}', 1, 'upstream')`, e.ID, class)
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.restart()
+		stories, err := b.Show(b.Context(), "doc")
+		if err != nil || len(stories) != 1 || len(stories[0].Asks) != 1 {
+			b.Fatal(err, stories)
+		}
+		b.same("the answer", stories[0].Asks[0].Told.Class, bridge.Cancelled)
+	})
+}
+
 func TestDamagedFile(t *testing.T) {
 	dsn := sqliteDSN(t)
 	if err := os.WriteFile(strings.TrimPrefix(dsn, "sqlite:"), []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {

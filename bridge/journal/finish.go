@@ -11,9 +11,12 @@ import (
 const (
 	endAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
 		WHERE id = $1 AND entry = $2 AND ended = 0`
+	// A call that is told again was written down before without our knowing, or was told something else in the end.
 	insertAsk = `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received,
 		class, told, told_at, how, soap_in, soap_out)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		ON CONFLICT (ref) DO UPDATE SET class = excluded.class, told = excluded.told, told_at = excluded.told_at,
+			how = excluded.how, soap_out = excluded.soap_out`
 	tellEntry = `UPDATE entries SET told = told | $2, version = version + 1 WHERE id = $1 AND told <> $2`
 	// What counts is what a caller was told last: one who has asked again knows better.
 	retellEntry = `UPDATE entries SET told = (
