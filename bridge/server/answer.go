@@ -218,6 +218,10 @@ type voice struct {
 	addressing     *soap.Addressing
 	ref            string
 	troubleAsReply bool
+
+	// The last answer rendered, and its envelope: what is journaled is sent as it is.
+	told     bridge.Answer
+	envelope []byte
 }
 
 func newVoice(c *soap.Contract, ref string, req *soap.Request) voice {
@@ -234,8 +238,15 @@ func related(a *soap.Addressing) *soap.Addressing {
 	return &fixed
 }
 
-// render is the envelope of an answer.
-func (v voice) render(a bridge.Answer) []byte {
+// render is the envelope of an answer. Two calls for one request never run at once.
+func (v *voice) render(a bridge.Answer) []byte {
+	if v.envelope == nil || a != v.told {
+		v.told, v.envelope = a, v.encode(a)
+	}
+	return v.envelope
+}
+
+func (v *voice) encode(a bridge.Answer) []byte {
 	switch {
 	case a.Fault == "":
 		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
@@ -249,7 +260,7 @@ func (v voice) render(a bridge.Answer) []byte {
 	return v.c.EncodeFault(v.version, v.addressing, soap.ServerFault(a.Fault), v.ref)
 }
 
-func (v voice) reply(a bridge.Answer) reply {
+func (v *voice) reply(a bridge.Answer) reply {
 	r := reply{status: 200, contentType: v.c.ContentType(v.version), body: v.render(a), retryAfter: a.RetryAfter}
 	if a.Fault != "" && !v.troubleAsReply {
 		r.status = v.c.FaultStatus(v.version, soap.ServerFault(a.Fault))

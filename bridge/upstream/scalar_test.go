@@ -8,7 +8,7 @@ import (
 func TestScalar(t *testing.T) {
 	for in, want := range map[string]Scalar{
 		`1`: "1", `1.0`: "1", `"1"`: "1", `" 1 "`: "1", `1.5`: "1.5", `112010036563310`: "112010036563310",
-		`true`: "true", `"true"`: "true", `null`: "", `""`: "", `"äö\n"`: "äö",
+		`true`: "true", `"true"`: "true", `null`: "", `""`: "", `"äö\n"`: "äö", "\"a\xff\"": "a\ufffd",
 	} {
 		var got struct{ V Scalar }
 		if err := json.Unmarshal([]byte(`{"v":`+in+`}`), &got); err != nil || got.V != want {

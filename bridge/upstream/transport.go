@@ -47,8 +47,16 @@ func (s Settings) check() (base string, static http.Header, err error) {
 // validHeader follows RFC 9110 §5: a token as the name, no control characters in the value.
 func validHeader(name, value string) bool {
 	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
-	return name != "" && strings.Trim(name, token) == "" && strings.IndexFunc(value, control) < 0
+	return name != "" && strings.Trim(name, token) == "" && validValue(value)
+}
+
+func validValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // newWire is the way to the host of a base URL that check has passed.

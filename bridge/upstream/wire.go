@@ -81,11 +81,12 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// checkHeader keeps what an authority gave us, a token for one, from adding lines to a request.
+// checkHeader keeps what an authority gave us, a token for one, from adding lines to a request. Names are our own, or
+// checked at start.
 func checkHeader(h http.Header) error {
 	for name, values := range h {
 		for _, value := range values {
-			if !validHeader(name, value) {
+			if !validValue(value) {
 				return fmt.Errorf("header %q is not one that can be sent", name)
 			}
 		}

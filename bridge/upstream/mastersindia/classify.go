@@ -48,10 +48,11 @@ func classify(reply upstream.Reply, b body, irn string) (o bridge.Outcome, mute 
 
 // outcome is for a reply of the service itself.
 func (r results) outcome(reply upstream.Reply, irn string) (o bridge.Outcome, mute bool) {
+	if r.success() {
+		return r.cancelled(reply, irn), false
+	}
 	text := r.text()
 	switch {
-	case r.success():
-		return r.cancelled(reply, irn), false
 	case r.contradicts():
 		o = reply.Outcome(bridge.Unknown, fmt.Sprintf("status %q beside code %q contradict each other", r.Status, r.Code))
 		return o, false

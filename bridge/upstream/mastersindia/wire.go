@@ -76,7 +76,7 @@ type lenient string
 
 func (l *lenient) UnmarshalJSON(raw []byte) error {
 	var s upstream.Scalar
-	if json.Unmarshal(raw, &s) == nil {
+	if s.UnmarshalJSON(raw) == nil {
 		*l = lenient(s)
 	} else {
 		*l = lenient(raw)
