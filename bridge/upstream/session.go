@@ -81,7 +81,8 @@ func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error
 	if h, ok := s.current(); ok {
 		return h, nil, nil
 	}
-	ctx, span := bridge.Span(ctx, "login") // of everybody who waits for it; its calls stand below one of them
+	// A span for everybody who waits for it; its calls stand below one of them.
+	traced, span := bridge.Span(ctx, "login")
 	defer span.End()
 	for {
 		if h, ok := s.current(); ok {
@@ -90,7 +91,7 @@ func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error
 		leader := false
 		ch := s.flight.DoChan("", func() (any, error) {
 			leader = true
-			return s.logIn(context.WithoutCancel(ctx)), nil
+			return s.logIn(context.WithoutCancel(traced)), nil
 		})
 		select {
 		case <-ctx.Done():

@@ -324,6 +324,24 @@ func TestTracesTellNoSecret(t *testing.T) {
 	}
 }
 
+// lockedBuffer takes log lines of goroutines that nobody waits for.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // A collector that is away, refuses or hangs changes nothing for callers, and little for the end. What is lost is
 // counted and said once.
 func TestTracesThatNobodyTakes(t *testing.T) {
@@ -339,7 +357,7 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 			sims, path := sandboxed(t, func(text string) string {
 				return fmt.Sprintf("traces: {otlp: %q, headers: {x-vendor-key: the-vendors-key}}\n", url+"/secret-path") + text
 			})
-			var log bytes.Buffer
+			var log lockedBuffer // what was given up at the end may still say so
 			a := startFile(t, path, slog.New(slog.NewTextHandler(&log, nil)))
 			body, err := post(a.server.PublicURL()+"/einvoice", envelope(sims[0].taxpayer, sims[0].success))
 			if err != nil || !strings.Contains(string(body), "<code>200</code>") {
