@@ -85,8 +85,7 @@ type Budget interface {
 
 type sendCheckKey struct{}
 
-// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it. nil takes
-// off what was attached.
+// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it.
 func WithSendCheck(ctx context.Context, check func(context.Context) error) context.Context {
 	return context.WithValue(ctx, sendCheckKey{}, check)
 }
@@ -94,7 +93,7 @@ func WithSendCheck(ctx context.Context, check func(context.Context) error) conte
 // SendCheck runs the check that WithSendCheck attached. Whoever writes a cancel to the wire calls it right before, and
 // on an error writes nothing and reports NotApplied.
 func SendCheck(ctx context.Context) error {
-	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok && check != nil {
+	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok {
 		return check(ctx)
 	}
 	return nil

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -58,8 +60,8 @@ type Reply struct {
 	purpose, method, url string
 }
 
-// Do makes the call once: it follows no redirect and repeats nothing. A cancel leaves only if bridge.SendCheck allows
-// it, asked last.
+// Do makes the call once. A cancel leaves only if bridge.SendCheck allows it, asked last. It follows no redirect and repeats nothing that may have changed state: net/http sends a
+// request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
 	ctx, span := bridge.Span(ctx, q.Purpose, outbound...)
@@ -72,21 +74,20 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 		ctx, cancel = context.WithTimeout(ctx, q.Timeout)
 		defer cancel()
 	}
-	if q.Purpose != "cancel" {
-		ctx = bridge.WithSendCheck(ctx, nil)
-	}
-	written := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { written = true }})
-	req, err := c.request(ctx, q)
+	var sent written
+	req, err := c.request(sent.trace(ctx), q)
 	if err == nil {
 		err = ctx.Err()
+	}
+	if err == nil && q.Purpose == "cancel" {
+		err = bridge.SendCheck(ctx)
 	}
 	if err != nil {
 		r.Err = err
 		return r
 	}
 	res, err := c.pool.RoundTrip(req)
-	r.Written = written
+	r.Written = sent.any()
 	if err != nil {
 		r.Err = noReply(ctx, err, time.Since(r.Start), r.Written)
 		return r
@@ -102,11 +103,24 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. A login that the authority rations
 // asks this first, so that an unreachable host uses up nothing. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
-	w, ok := c.pool.(*wire)
+	t, ok := c.pool.(*http.Transport)
 	if !ok {
 		return nil
 	}
-	conn, err := w.dial(ctx)
+	u, err := url.Parse(c.base)
+	if err != nil {
+		return errors.New("base_url is not a URL")
+	}
+	if t.Proxy != nil {
+		if proxy, _ := t.Proxy(&http.Request{URL: u}); proxy != nil {
+			u = proxy
+		}
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
+	}
+	conn, err := t.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return fmt.Errorf("connection failed before anything was sent: %w", err)
 	}
@@ -133,6 +147,7 @@ func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) 
 	}
 	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if q.Body != nil {
+		// A plain reader without GetBody: the transport can't send it twice.
 		req.Body = io.NopCloser(bytes.NewReader(q.Body))
 		req.ContentLength = int64(len(q.Body))
 	}
@@ -171,4 +186,42 @@ func noReply(ctx context.Context, err error, took time.Duration, written bool) e
 		return fmt.Errorf("no reply within %s, %s: %w", took.Round(time.Millisecond), when, context.DeadlineExceeded)
 	}
 	return fmt.Errorf("connection failed %s: %w", when, err)
+}
+
+// written watches one request's connection for bytes that leave.
+type written struct {
+	conn  *countingConn
+	start int64
+	// headers is set when the connection can't be counted (a test's own network) and a header went out.
+	headers atomic.Bool
+}
+
+func (w *written) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if w.conn = counting(info.Conn); w.conn != nil {
+				w.start = w.conn.sent.Load()
+			}
+		},
+		WroteHeaders: func() { w.headers.Store(w.conn == nil) },
+	})
+}
+
+// any is exact once RoundTrip has returned: net/http waits for its writer before it reports an error.
+func (w *written) any() bool {
+	return w.headers.Load() || w.conn != nil && w.conn.sent.Load() > w.start
+}
+
+// counting finds our connection below TLS.
+func counting(c net.Conn) *countingConn {
+	for {
+		switch t := c.(type) {
+		case *countingConn:
+			return t
+		case interface{ NetConn() net.Conn }:
+			c = t.NetConn()
+		default:
+			return nil
+		}
+	}
 }

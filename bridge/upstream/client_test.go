@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,6 +127,26 @@ func TestDoKnowsWhetherAByteWasWritten(t *testing.T) {
 				t.Errorf("Do = written %v, err %v, verdict %v; want written %v, verdict %v", r.Written, r.Err, o.Class, tt.written, tt.class)
 			}
 		})
+	}
+}
+
+// What the connection carried before (another request, a TLS handshake) is not this request's.
+func TestWrittenCountsThisRequestOnly(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	go io.Copy(io.Discard, far)
+	c := &countingConn{Conn: near}
+	c.Write([]byte("earlier"))
+	var w written
+	trace := httptrace.ContextClientTrace(w.trace(t.Context()))
+	trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(c, &tls.Config{})})
+	trace.WroteHeaders() // into the buffer of net/http
+	if w.any() {
+		t.Error("nothing has left yet")
+	}
+	c.Write([]byte("G"))
+	if !w.any() {
+		t.Error("a byte has left")
 	}
 }
 

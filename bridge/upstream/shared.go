@@ -17,8 +17,7 @@ import (
 // Shared is what the adapters of one configuration have in common. Adapters with the same credentials meet in it,
 // whatever their names in the configuration: they share connections, session, breaker and rates.
 type Shared struct {
-	// RoundTripper replaces the network in tests; nil means real connections. It asks bridge.SendCheck where a test wants
-	// to know. Set it before the first Client.
+	// RoundTripper replaces the network in tests; nil means real connections. Set it before the first Client.
 	RoundTripper http.RoundTripper
 
 	budget bridge.Budget
@@ -106,7 +105,7 @@ func (s *Shared) Client(set Settings) (*Client, error) {
 	pool, ok := s.pools.get(key)
 	if !ok {
 		if pool = s.RoundTripper; pool == nil {
-			if pool, err = newWire(set); err != nil {
+			if pool, err = newTransport(set); err != nil {
 				return nil, err
 			}
 		}

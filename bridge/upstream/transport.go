@@ -1,14 +1,17 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // Settings are the way to one base URL.
@@ -59,25 +62,39 @@ func validValue(value string) bool {
 	return true
 }
 
-// newWire is the way to the host of a base URL that check has passed.
-func newWire(s Settings) (*wire, error) {
+// newTransport makes a pool of HTTP/1.1 connections. HTTP/2 is left out on purpose: there a request can be repeated
+// by the library, and one broken connection would make many cancels doubtful at once.
+func newTransport(s Settings) (*http.Transport, error) {
 	config, err := s.tls()
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{tls: config}
-	if w.base, err = url.Parse(s.BaseURL); err != nil || s.Proxy == "" {
-		return w, err
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &countingConn{Conn: c}, nil
+		},
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns:        512,
+		MaxIdleConnsPerHost: 128,
+		// Shorter than the idle time of usual load balancers (60 s): a connection that the other side has closed
+		// makes a cancel doubtful.
+		IdleConnTimeout:    30 * time.Second,
+		DisableCompression: true,
 	}
-	w.proxy, err = url.Parse(s.Proxy)
-	if err != nil || w.proxy.Host == "" || w.proxy.Scheme != "http" && w.proxy.Scheme != "https" {
-		return nil, errors.New("proxy is not a URL of the form http://host:port")
+	if s.Proxy != "" {
+		proxy, err := url.Parse(s.Proxy)
+		if err != nil || proxy.Host == "" {
+			return nil, errors.New("proxy is not a URL of the form http://host:port")
+		}
+		t.Proxy = http.ProxyURL(proxy)
 	}
-	if u := w.proxy.User; u != nil {
-		password, _ := u.Password()
-		w.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password))
-	}
-	return w, nil
+	return t, nil
 }
 
 func (s Settings) tls() (*tls.Config, error) {
@@ -96,4 +113,16 @@ func (s Settings) tls() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// countingConn counts the bytes that the operating system took.
+type countingConn struct {
+	net.Conn
+	sent atomic.Int64
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.sent.Add(int64(n))
+	return n, err
 }

@@ -51,9 +51,6 @@ func (r request) onBehalfOf() string {
 }
 
 func (a *authority) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := bridge.SendCheck(r.Context()); err != nil { // as the real way to a host does
-		return nil, err
-	}
 	body := ""
 	if r.Body != nil {
 		b, _ := io.ReadAll(r.Body)
