@@ -60,7 +60,8 @@ type Reply struct {
 	purpose, method, url string
 }
 
-// Do makes the call once. A cancel leaves only if bridge.SendCheck allows it, asked last. It follows no redirect and repeats nothing that may have changed state: net/http sends a
+// Do makes the call once. A cancel leaves only if bridge.SendCheck allows it, asked before it connects and again right
+// before the first byte. It follows no redirect and repeats nothing that may have changed state: net/http sends a
 // request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
@@ -75,12 +76,15 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 		defer cancel()
 	}
 	var sent written
+	if q.Purpose == "cancel" {
+		sent.check = func() error { return bridge.SendCheck(ctx) }
+	}
 	req, err := c.request(sent.trace(ctx), q)
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil && q.Purpose == "cancel" {
-		err = bridge.SendCheck(ctx)
+	if err == nil && sent.check != nil {
+		err = sent.check()
 	}
 	if err != nil {
 		r.Err = err
@@ -190,6 +194,7 @@ func noReply(ctx context.Context, err error, took time.Duration, written bool) e
 
 // written watches one request's connection for bytes that leave.
 type written struct {
+	check func() error // whether the first of them may; nil: yes
 	conn  *countingConn
 	start int64
 	// headers is set when the connection can't be counted (a test's own network) and a header went out.
@@ -201,6 +206,7 @@ func (w *written) trace(ctx context.Context) context.Context {
 		GotConn: func(info httptrace.GotConnInfo) {
 			if w.conn = counting(info.Conn); w.conn != nil {
 				w.start = w.conn.sent.Load()
+				w.conn.check.Store(&w.check)
 			}
 		},
 		WroteHeaders: func() { w.headers.Store(w.conn == nil) },

@@ -115,13 +115,20 @@ func (s Settings) tls() (*tls.Config, error) {
 	return config, nil
 }
 
-// countingConn counts the bytes that the operating system took.
+// countingConn counts the bytes that the operating system took, and asks before the first ones of a request.
 type countingConn struct {
 	net.Conn
-	sent atomic.Int64
+	sent  atomic.Int64
+	check atomic.Pointer[func() error] // of the request that comes next
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {
+	if check := c.check.Swap(nil); check != nil && *check != nil {
+		if err := (*check)(); err != nil {
+			_ = c.Conn.Close() // TLS would still say goodbye
+			return 0, err
+		}
+	}
 	n, err := c.Conn.Write(b)
 	c.sent.Add(int64(n))
 	return n, err
