@@ -50,16 +50,8 @@ func (s Settings) check() (base string, static http.Header, err error) {
 // validHeader follows RFC 9110 §5: a token as the name, no control characters in the value.
 func validHeader(name, value string) bool {
 	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return name != "" && strings.Trim(name, token) == "" && validValue(value)
-}
-
-func validValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	return name != "" && strings.Trim(name, token) == "" && strings.IndexFunc(value, control) < 0
 }
 
 // newTransport makes a pool of HTTP/1.1 connections. HTTP/2 is left out on purpose: there a request can be repeated
