@@ -53,7 +53,9 @@ func (j tracedJournal) Requeue(ctx context.Context, e bridge.Entry) (_ bridge.En
 }
 
 // Attempt implements bridge.Journal.
-func (j tracedJournal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.AttemptKind, start time.Time) (_ bridge.Attempt, err error) {
+func (j tracedJournal) Attempt(
+	ctx context.Context, e bridge.Entry, kind bridge.AttemptKind, start time.Time,
+) (_ bridge.Attempt, err error) {
 	ctx, end := journalSpan(ctx, "journal attempt")
 	defer end(&err)
 	return j.Journal.Attempt(ctx, e, kind, start)
