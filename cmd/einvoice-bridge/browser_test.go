@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,6 +79,33 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.click("form[action='/resolve'] button")
 	b.reads("Recorded.", "dated 2026-11-22 14:03:00", "NIC portal, ticket 815")
 	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
+}
+
+// An operator changes the file, reads on the settings page what that would do, and reloads.
+func TestReloadInTheBrowser(t *testing.T) {
+	w := atWork(t)
+	b := newBrowser(t)
+	settings := strings.TrimSuffix(w.ready, "/readyz") + "/settings"
+	b.open(settings)
+	b.reads("is in order", "It says what works now.")
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.path, append([]byte("grace: 1m\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.open(settings)
+	b.reads("It differs from what works now", "40s", "1m0s")
+	b.click("form[action='/reload'] button")
+	b.reads("Reloaded,", "by console", "It says what works now.")
+	for _, width := range []int{1280, 390} {
+		b.look(width, "light")
+		b.shoot(filepath.Join(pictures, fmt.Sprintf("reloaded-light-%d.png", width)))
+	}
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
 	}
