@@ -7,5 +7,8 @@
 // break (a relative path counts from the configuration file), and $$ is a dollar sign. systemd credentials are
 // "file:${CREDENTIALS_DIRECTORY}/name".
 //
+// A running bridge takes the changed file up at SIGHUP, whole or not at all: it loads it anew, with its files and the
+// environment of its start. Only a restart changes journal, listen, console and traces.
+//
 // An upstream's settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
 package config

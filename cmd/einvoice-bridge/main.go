@@ -1,5 +1,6 @@
 // Command einvoice-bridge stands at a SOAP service's address and carries eInvoiceCancel calls to the REST APIs of tax
-// authorities and providers. The commands are one file each; app.go is the wiring, read top to bottom.
+// authorities and providers. The commands are one file each; app.go is the wiring, read top to bottom;
+// reload.go puts another configuration in its place while it works.
 package main
 
 import (

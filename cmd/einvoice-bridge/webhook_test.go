@@ -95,6 +95,25 @@ func TestWebhookTriesAgain(t *testing.T) {
 	}
 }
 
+// A changed address gets what comes from then on, and what still waits; none at all ends it.
+func TestWebhookIsAimedElsewhere(t *testing.T) {
+	first, second := &receiver{fails: 1000}, &receiver{}
+	w, log := hook(t, first)
+	srv := httptest.NewServer(second)
+	defer srv.Close()
+	w.pause = 10 * time.Millisecond
+	w.Alarm(alarmAbout("1"))
+	w.aim(srv.URL)
+	w.Alarm(alarmAbout("2"))
+	second.wait(t, 2)
+	w.aim("")
+	w.Alarm(alarmAbout("3"))
+	w.close(time.Minute)
+	if got := second.wait(t, 2); len(got) != 2 || got[0].Document != "1" || got[1].Document != "2" || log.Len() > 0 {
+		t.Errorf("the second receiver got %+v\n%s", got, log)
+	}
+}
+
 // The same alarm within minutes is one; another document's is another.
 func TestWebhookIsNotFlooded(t *testing.T) {
 	r := &receiver{}
