@@ -1,0 +1,52 @@
+# make build   bin/einvoice-bridge, for this machine
+# make dist    static binaries for every platform, with their SHA256SUMS
+# make deb     Debian packages for amd64 and arm64; the same SHA256SUMS names them too
+#
+# dist and deb write to out/dist. The same commit and the same Go make the same bytes on any machine: nothing of the
+# builder's folders, clock, user or settings gets into them. Needed: Go, git, gzip, sha256sum; no Debian.
+
+VERSION := $(shell fixtures/deploy/version)
+DIST    := out/dist
+NAME    := $(DIST)/einvoice-bridge-$(VERSION)
+NFPM    := go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+
+# What a builder may have set otherwise.
+export CGO_ENABLED := 0
+export GOFLAGS     := -mod=readonly -trimpath -buildvcs=false
+export GOAMD64     := v1
+export GOARM64     := v8.0
+export LC_ALL      := C
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct)
+GO_BUILD := go build -ldflags '-s -w -X main.version=$(VERSION)'
+
+.PHONY: build dist deb deb-amd64 deb-arm64 docs clean
+.NOTPARALLEL:
+
+build:
+	$(GO_BUILD) -o bin/ ./cmd/einvoice-bridge
+
+dist:
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o $(NAME)-linux-amd64 ./cmd/einvoice-bridge
+	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o $(NAME)-linux-arm64 ./cmd/einvoice-bridge
+	GOOS=windows GOARCH=amd64 $(GO_BUILD) -o $(NAME)-windows-amd64.exe ./cmd/einvoice-bridge
+	fixtures/deploy/licences > $(DIST)/LICENCES.txt
+	cd $(DIST) && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+deb: deb-amd64 deb-arm64
+	cd $(DIST) && rm SHA256SUMS && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+deb-amd64 deb-arm64: deb-%: dist docs
+	cp $(NAME)-linux-$* out/deb/einvoice-bridge
+	ARCH=$* VERSION='$(VERSION)' $(NFPM) package -f fixtures/deploy/debian/nfpm.yaml -p deb -t $(DIST)/
+
+# What a package holds beside the program.
+docs: build dist
+	rm -rf out/deb && mkdir -p out/deb
+	for shell in bash zsh fish; do bin/einvoice-bridge completion $$shell > out/deb/completion.$$shell || exit; done
+	gzip -9n < fixtures/deploy/debian/einvoice-bridge.1 > out/deb/einvoice-bridge.1.gz
+	fixtures/deploy/debian/changelog '$(VERSION)' | gzip -9n > out/deb/changelog.gz
+	gzip -9n < $(DIST)/LICENCES.txt > out/deb/LICENCES.gz
+
+clean:
+	rm -rf bin out
