@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -197,12 +198,32 @@ func TestDeployFilesParse(t *testing.T) {
 
 // systemd itself reads the unit, where there is one, and finds it well guarded.
 func TestSystemdUnit(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
+	analyze := tool(t, "systemd-analyze", "systemd")
+	text, err := fs.ReadFile(deploy.Files, "systemd/einvoice-bridge.service")
 	if err != nil {
-		t.Skip("SKIPPED: systemd-analyze is not installed; the unit is not verified")
+		t.Fatal(err)
 	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=20", filepath.Join("..", "..", "fixtures", "deploy", "systemd", "einvoice-bridge.service")).CombinedOutput()
+	unit := filepath.Join(t.TempDir(), "einvoice-bridge.service")
+	here := strings.NewReplacer("/usr/bin/einvoice-bridge", "/bin/true", "User=einvoice-bridge", "User=root").Replace(string(text))
+	if err := os.WriteFile(unit, []byte(here), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify", "--man=no", unit}, {"security", "--offline=true", "--threshold=20", unit}} {
+		if out, err := exec.Command(analyze, args...).CombinedOutput(); err != nil || args[0] == "verify" && strings.Contains(string(out), unit) {
+			t.Errorf("%s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// The manual page names every command.
+func TestManualPage(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "deploy", "debian", "einvoice-bridge.1"))
 	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Fatal(err)
+	}
+	for _, cmd := range root().Commands() {
+		if !strings.Contains(string(text), "\n.TP\n.B "+cmd.Name()+"\n") {
+			t.Errorf("the manual page has no command %s", cmd.Name())
+		}
 	}
 }

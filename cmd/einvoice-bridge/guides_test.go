@@ -36,7 +36,7 @@ func documents(t *testing.T) map[string]string {
 	all := map[string]string{"README.md": readme(t)}
 	dir := filepath.Join("..", "..", "fixtures", "deploy")
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !slices.Contains([]string{".md", ".yaml", ".service", ".cfg"}, filepath.Ext(path)) {
+		if err != nil || d.IsDir() || !slices.Contains([]string{".md", ".yaml", ".service", ".cfg", ".Debian"}, filepath.Ext(path)) {
 			return err
 		}
 		text, err := os.ReadFile(path)
@@ -52,7 +52,7 @@ func documents(t *testing.T) map[string]string {
 var (
 	// quoted is a command in running text, shown one in a block that a reader copies.
 	quotedCommand = regexp.MustCompile("`(?:bin/)?einvoice-bridge ([a-z][^`]*)`")
-	shownCommand  = regexp.MustCompile(`(?m)^(?: {4,}|#   |ExecStart\w*=/usr/local/bin/)(?:go run \./cmd/|bin/)?einvoice-bridge ([a-z][^#|\n]*)`)
+	shownCommand  = regexp.MustCompile(`(?m)^(?: {4,}|#   |ExecStart\w*=/usr/bin/)(?:go run \./cmd/|bin/)?einvoice-bridge ([a-z][^#|\n]*)`)
 	shellWord     = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
 )
 
