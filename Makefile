@@ -1,8 +1,8 @@
 # make build   bin/einvoice-bridge, for this machine
-# make dist    static binaries for every platform, with their SHA256SUMS
-# make deb     Debian packages for amd64 and arm64; the same SHA256SUMS names them too
+# make dist    static binaries for Linux (amd64, arm64) and Windows (amd64)
+# make deb     Debian packages for amd64 and arm64
 #
-# dist and deb write to out/dist. The same commit and the same Go make the same bytes on any machine: nothing of the
+# SHA256SUMS names all that is there of this version. dist and deb write to out/dist. The same commit and the same Go make the same bytes on any machine: nothing of the
 # builder's folders, clock, user or settings gets into them. Needed: Go, git, gzip, sha256sum; no Debian.
 
 VERSION := $(shell fixtures/deploy/version)
@@ -19,29 +19,36 @@ export LC_ALL      := C
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct)
 GO_BUILD := go build -ldflags '-s -w -X main.version=$(VERSION)'
 
-.PHONY: build dist deb deb-amd64 deb-arm64 docs clean
+SUMS := cd $(DIST) && sha256sum LICENCES.txt einvoice-bridge[-_]$(VERSION)* | tee SHA256SUMS
+
+.PHONY: build dist linux-amd64 linux-arm64 windows-amd64 licences deb deb-amd64 deb-arm64 docs clean
 .NOTPARALLEL:
 
 build:
 	$(GO_BUILD) -o bin/ ./cmd/einvoice-bridge
 
-dist:
-	rm -rf $(DIST) && mkdir -p $(DIST)
-	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o $(NAME)-linux-amd64 ./cmd/einvoice-bridge
-	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o $(NAME)-linux-arm64 ./cmd/einvoice-bridge
+dist: linux-amd64 linux-arm64 windows-amd64 licences
+	$(SUMS)
+
+linux-amd64 linux-arm64: linux-%:
+	GOOS=linux GOARCH=$* $(GO_BUILD) -o $(NAME)-linux-$* ./cmd/einvoice-bridge
+
+windows-amd64:
 	GOOS=windows GOARCH=amd64 $(GO_BUILD) -o $(NAME)-windows-amd64.exe ./cmd/einvoice-bridge
+
+licences:
+	mkdir -p $(DIST)
 	fixtures/deploy/licences > $(DIST)/LICENCES.txt
-	cd $(DIST) && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
 deb: deb-amd64 deb-arm64
-	cd $(DIST) && rm SHA256SUMS && sha256sum * > SHA256SUMS && cat SHA256SUMS
+	$(SUMS)
 
-deb-amd64 deb-arm64: deb-%: dist docs
+deb-amd64 deb-arm64: deb-%: linux-% docs
 	cp $(NAME)-linux-$* out/deb/einvoice-bridge
 	ARCH=$* VERSION='$(VERSION)' $(NFPM) package -f fixtures/deploy/debian/nfpm.yaml -p deb -t $(DIST)/
 
 # What a package holds beside the program.
-docs: build dist
+docs: build licences
 	rm -rf out/deb && mkdir -p out/deb
 	for shell in bash zsh fish; do bin/einvoice-bridge completion $$shell > out/deb/completion.$$shell || exit; done
 	gzip -9n < fixtures/deploy/debian/einvoice-bridge.1 > out/deb/einvoice-bridge.1.gz
