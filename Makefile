@@ -2,8 +2,9 @@
 # make dist    static binaries for Linux (amd64, arm64) and Windows (amd64)
 # make deb     Debian packages for amd64 and arm64
 #
-# SHA256SUMS names all that is there of this version. dist and deb write to out/dist. The same commit and the same Go make the same bytes on any machine: nothing of the
-# builder's folders, clock, user or settings gets into them. Needed: Go, git, gzip, sha256sum; no Debian.
+# dist and deb write to out/dist, where SHA256SUMS names all that is there of this version. The same commit and the same
+# Go make the same bytes on any machine: nothing of the builder's folders, clock, user or settings gets into them. They
+# need Go, git, gzip and sha256sum, no Debian.
 
 VERSION := $(shell fixtures/deploy/version)
 DIST    := out/dist

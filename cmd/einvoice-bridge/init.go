@@ -82,7 +82,7 @@ func (s *setup) run(path string) error {
 		return fmt.Errorf("%s exists already; name another file with -c", path)
 	}
 	o := s.choose()
-	text := s.fill(o)
+	text := s.fill(o, defaultJournal(path))
 	token := access.NewToken()
 	text = strings.Replace(text, zeroToken, access.HashToken(token), 1)
 	if s.err != nil {
@@ -96,8 +96,21 @@ func (s *setup) run(path string) error {
 	if o.kind == "nic" {
 		s.say("  put NIC's public key of that environment into %s\n", filepath.Join(filepath.Dir(path), "nic.pem"))
 	}
-	s.say("  fill in %s, then:  set -a; . ./%s; set +a\n  einvoice-bridge check --online -c %s\n  einvoice-bridge serve -c %s\n", env, env, path, path)
+	s.say("  fill in %s, then:  set -a; . %s; set +a\n  einvoice-bridge check --online -c %s\n", env, sourced(env), path)
+	if strings.HasPrefix(path, "/etc/") {
+		s.say("  systemctl start einvoice-bridge\n")
+	} else {
+		s.say("  einvoice-bridge serve -c %s\n", path)
+	}
 	return nil
+}
+
+// sourced is a file's name as a shell's dot command wants it: without a slash it would be looked up in PATH.
+func sourced(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return "./" + file
 }
 
 func (s *setup) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
@@ -138,8 +151,16 @@ func (s *setup) choose() offer {
 	return offers[0]
 }
 
+// defaultJournal is a file in the present folder, but for a service of the system the folder that is made for its state.
+func defaultJournal(config string) string {
+	if strings.HasPrefix(config, "/etc/") {
+		return "sqlite:/var/lib/einvoice-bridge/bridge.db"
+	}
+	return "sqlite:bridge.db"
+}
+
 // fill asks what the example of an API needs and puts the answers in the places of its placeholders.
-func (s *setup) fill(o offer) string {
+func (s *setup) fill(o offer, journal string) string {
 	data, err := fs.ReadFile(deploy.Files, "examples/"+o.kind+".yaml")
 	if s.err = errors.Join(s.err, err); s.err != nil {
 		return ""
@@ -174,7 +195,7 @@ func (s *setup) fill(o offer) string {
 	text = strings.Replace(text, "\n  erp:\n", "\n  "+yamlText(s.ask("Name of the program that calls", "erp"))+":\n", 1)
 	put("127.0.0.1:8080", s.ask("Address to listen at", "127.0.0.1:8080"))
 	put("https://einvoice.example.com", s.ask("Public URL, as callers reach it", "http://127.0.0.1:8080"))
-	put("sqlite:bridge.db", s.ask("Journal (sqlite:FILE, or postgres://… for several machines)", "sqlite:bridge.db"))
+	put("sqlite:bridge.db", s.ask("Journal (sqlite:FILE, or postgres://… for several machines)", journal))
 	return text
 }
 
