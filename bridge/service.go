@@ -29,13 +29,6 @@ func DefaultConfig() Config {
 	}
 }
 
-// Terms are what a changed configuration changes while the Service works. A call ends under the terms it began under.
-type Terms struct {
-	Config
-	// Route finds a taxpayer's upstream.
-	Route func(taxpayer string) (Upstream, bool)
-}
-
 // Service carries cancellations from callers to upstreams, each written down before it leaves.
 type Service struct {
 	terms    atomic.Pointer[Terms] // of who comes without terms of his own
@@ -72,19 +65,6 @@ func NewService(cfg Config, j Journal, b Budget, route func(taxpayer string) (Up
 	s.sends, s.hold = context.WithCancelCause(s.ctx)
 	return s
 }
-
-// Change sets the terms of background work and of calls that bring none.
-func (s *Service) Change(t *Terms) { s.terms.Store(t) }
-
-// Under is the Service for calls that come in under certain terms: who let a call in, and where it goes, are of one
-// configuration.
-type Under struct {
-	Service *Service
-	Terms   *Terms
-}
-
-// Cancel is Service.Cancel.
-func (u Under) Cancel(r Request) Answer { return u.Service.cancel(r, u.Terms) }
 
 // Cancel is one call of eInvoiceCancel by a caller who may act for the taxpayer: it returns when there is an answer
 // or the caller can't be kept longer. The work goes on without him.
