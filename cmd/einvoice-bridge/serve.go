@@ -27,6 +27,7 @@ func serveCommand() *cobra.Command {
 				a.release()
 				return err
 			}
+			tidy()
 			broke := a.wait(cmd.Context())
 			if err := a.stop(); broke == nil {
 				broke = err
