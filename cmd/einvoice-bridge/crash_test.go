@@ -171,14 +171,16 @@ func (r *crashRig) callers(n int, next func() (irn string, ok bool)) *sync.WaitG
 	return &wg
 }
 
+// troubles are what befalls cancels at the authority while a rig runs.
+var troubles = []sandbox.Fault{
+	{Name: "lose_reply"}, {Name: "reset_before"}, {Name: "delay", Value: "150"}, {Name: "late_commit", Value: "100"},
+	{Name: "html_503"}, {Name: "truncate_json"}, {Name: "commit_then_500"},
+}
+
 // trouble arms one fault after the other at the authority, until stop is closed.
 func (r *crashRig) trouble(stop <-chan struct{}) {
-	faults := []sandbox.Fault{
-		{Name: "lose_reply"}, {Name: "reset_before"}, {Name: "delay", Value: "150"}, {Name: "late_commit", Value: "100"},
-		{Name: "html_503"}, {Name: "truncate_json"}, {Name: "commit_then_500"},
-	}
 	for {
-		f := faults[rand.IntN(len(faults))]
+		f := troubles[rand.IntN(len(troubles))]
 		f.Operation, f.Times = sandbox.Cancel, 1
 		if err := r.sim.Arm(f); err != nil {
 			r.Error(err)
@@ -337,7 +339,7 @@ func TestCrash(t *testing.T) {
 // clearTaxRig is a rig in front of ClearTax, whose token is static: it may be restarted as often as one likes.
 func clearTaxRig(t *testing.T, n int, dsn string) *crashRig {
 	t.Helper()
-	sim := cleartax.DemoIndia(cleartax.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 1000, NoBodies: true}})
+	sim := cleartax.DemoIndia(cleartax.Options{AutoSeed: true, Options: sandbox.Options{KeepCalls: 1000, KeepDocuments: 1 << 30, NoBodies: true}})
 	r := newCrashRig(t, n, dsn, sim.Sandbox, sim, cleartax.DemoGSTIN, fmt.Sprintf(
 		"    kind: cleartax-in\n    base_url: %%s\n    token: %q\n    timeout: 3s\n    lookup_timeout: 2s\n", cleartax.DemoToken), "", nil)
 	r.state = cleartax.Active
