@@ -25,6 +25,14 @@ func BenchmarkDecodeEncode(b *testing.B) {
 	}
 }
 
+func BenchmarkEncode(b *testing.B) {
+	c := soap.DefaultContract()
+	b.ReportAllocs()
+	for b.Loop() {
+		c.EncodeCancel(soap.SOAP11, nil, success)
+	}
+}
+
 func BenchmarkMasked(b *testing.B) {
 	req, err := soap.NewDecoder(soap.DefaultContract()).Decode(seedHeader, []byte(seedEnvelope))
 	if err != nil {

@@ -140,3 +140,18 @@ func FuzzReply(f *testing.F) {
 		noToken(r, b)
 	})
 }
+
+// What a call's JSON costs: writing the cancel, reading its reply and what that means.
+func BenchmarkJSON(b *testing.B) {
+	reply := upstream.Reply{Status: 200, Written: true, Body: []byte(`{"results":{"message":{"Irn":"` + sampleIRN +
+		`","CancelDate":"2021-06-01 20:30:00"},"errorMessage":"","InfoDtls":"","status":"Success","code":200}}`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := json.Marshal(legacyCancel{"token", order{"09AAAPG7885R002", sampleIRN, "1", "Wrong entry"}}); err != nil {
+			b.Fatal(err)
+		}
+		if o, _ := classify(reply, read(reply), sampleIRN); o.Class != bridge.Cancelled {
+			b.Fatal(o)
+		}
+	}
+}
