@@ -140,13 +140,14 @@ func (s *soak) peak(length time.Duration) float64 {
 }
 
 // load begins documents at a steady rate, whatever becomes of them, and samples the process meanwhile.
-func (s *soak) load(callsPerSecond float64, length time.Duration) (samples []sample) {
+func (s *soak) load(callsPerSecond float64, length time.Duration) []sample {
 	const callsPerDocument = 1.2 // see erp
 	under := make(chan struct{}, 4*soakCallers)
-	began := time.Now()
+	began, begun := time.Now(), 0.0
+	ended, samples := make(chan struct{}), make(chan []sample)
+	go func() { samples <- s.watch(min(time.Second, length/40), ended) }()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	begun, sampled, told := 0.0, began, began
 	for now := began; now.Sub(began) < length; now = <-tick.C {
 		for ; begun < now.Sub(began).Seconds()*callsPerSecond/callsPerDocument; begun++ {
 			if len(under) == cap(under) {
@@ -158,53 +159,69 @@ func (s *soak) load(callsPerSecond float64, length time.Duration) (samples []sam
 				<-under
 			})
 		}
-		if now.Sub(sampled) >= min(time.Second, length/40) {
-			samples, sampled = append(samples, s.sample()), now
+	}
+	close(ended)
+	return <-samples
+}
+
+// watch samples the process again and again until ended is closed, and reports every minute.
+func (s *soak) watch(every time.Duration, ended <-chan struct{}) (samples []sample) {
+	began := time.Now()
+	told := began
+	for {
+		select {
+		case <-ended:
+			s.report(time.Since(began), samples)
+			return samples
+		case <-time.After(every):
 		}
-		if now.Sub(told) >= time.Minute {
-			s.report(now.Sub(began), samples)
-			told = now
+		samples = append(samples, s.sample())
+		if time.Since(told) >= time.Minute {
+			s.report(time.Since(began), samples)
+			told = time.Now()
 		}
 	}
-	s.report(time.Since(began), samples)
-	return samples
 }
 
 // sample is what the bridge's process holds at a moment.
 type sample struct {
 	resident, heap, wal, goroutines, files float64 // bytes, and counts
+	scrape                                 time.Duration
 }
 
 func (s *soak) sample() sample {
 	pid := s.instances[0].process.cmd.Process.Pid
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
-		s.Fatal(err)
+		s.Error(err)
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		s.Fatal(err)
+		s.Error(err)
 	}
+	began := time.Now()
 	metrics := s.metrics()
+	took := time.Since(began)
 	var wal float64
 	if info, err := os.Stat(strings.TrimPrefix(s.journal, "sqlite:") + "-wal"); err == nil {
 		wal = float64(info.Size())
 	}
 	return sample{
 		resident: 1024 * s.number(string(status), "VmRSS:"), heap: s.number(metrics, "go_memstats_heap_alloc_bytes"),
-		goroutines: s.number(metrics, "go_goroutines"), files: float64(len(files)), wal: wal,
+		goroutines: s.number(metrics, "go_goroutines"), files: float64(len(files)), wal: wal, scrape: took,
 	}
 }
 
 func (s *soak) metrics() string {
 	resp, err := http.Get(strings.TrimSuffix(s.instances[0].ready, "/readyz") + "/metrics")
 	if err != nil {
-		s.Fatal(err)
+		s.Error(err)
+		return ""
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		s.Fatal(err)
+		s.Error(err)
 	}
 	return string(text)
 }
@@ -216,19 +233,19 @@ func (s *soak) number(text, name string) float64 {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
 			n, err := strconv.ParseFloat(f[1], 64)
 			if err != nil {
-				s.Fatal(err)
+				s.Error(err)
 			}
 			return n
 		}
 	}
-	s.Fatalf("there is no %s in\n%s", name, text)
+	s.Errorf("there is no %s in\n%s", name, text)
 	return 0
 }
 
 func (s *soak) report(after time.Duration, samples []sample) {
 	now := samples[len(samples)-1]
-	s.Logf("%v: %d documents, %d calls, %d late; %.1f MB resident, %.1f MB heap, %.0f goroutines, %.0f files, log of the journal %.1f MB",
-		after.Round(time.Second), s.issued.Load(), s.calls.Load(), s.late.Load(), now.resident/(1<<20), now.heap/(1<<20), now.goroutines, now.files, now.wal/(1<<20))
+	s.Logf("%v: %d documents, %d calls, %d late; %.1f MB resident, %.1f MB heap, %.0f goroutines, %.0f files, log of the journal %.1f MB; metrics took %v",
+		after.Round(time.Second), s.issued.Load(), s.calls.Load(), s.late.Load(), now.resident/(1<<20), now.heap/(1<<20), now.goroutines, now.files, now.wal/(1<<20), now.scrape.Round(time.Millisecond))
 }
 
 // verifyFlat compares the second quarter of the time with the last one, by their medians; the first is for warming up.
