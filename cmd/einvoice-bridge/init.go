@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func (s *setup) run(path string) error {
 	if s.err != nil {
 		return s.err
 	}
-	env := strings.TrimSuffix(path, filepath.Ext(path)) + ".env"
+	env := beside(path, ".env")
 	if err := errors.Join(writeNew(path, text, 0o644), writeNew(env, environment(text), 0o600)); err != nil {
 		return err
 	}
@@ -96,21 +97,26 @@ func (s *setup) run(path string) error {
 	if o.kind == "nic" {
 		s.say("  put NIC's public key of that environment into %s\n", filepath.Join(filepath.Dir(path), "nic.pem"))
 	}
-	s.say("  fill in %s, then:  set -a; . %s; set +a\n  einvoice-bridge check --online -c %s\n", env, sourced(env), path)
-	if strings.HasPrefix(path, "/etc/") {
-		s.say("  systemctl start einvoice-bridge\n")
-	} else {
-		s.say("  einvoice-bridge serve -c %s\n", path)
-	}
+	s.say("%s", whatNext(runtime.GOOS, path, env))
 	return nil
 }
 
-// sourced is a file's name as a shell's dot command wants it: without a slash it would be looked up in PATH.
-func sourced(file string) string {
-	if filepath.IsAbs(file) {
-		return file
+// whatNext tells how the secrets' file gets into a shell's environment, for check, and how to serve.
+func whatNext(system, path, env string) string {
+	check := "  einvoice-bridge check --online -c " + path + "\n"
+	serve := "  einvoice-bridge serve -c " + path + "\n"
+	if system == "windows" {
+		return "  fill in " + env + ", which a service reads by itself; for a shell:\n" +
+			"  Get-Content " + env + " | Select-String '^(\\w+)=(.*)' | ForEach-Object { Set-Item \"env:$($_.Matches[0].Groups[1])\" $_.Matches[0].Groups[2].Value }\n" + check + serve
 	}
-	return "./" + file
+	source := env
+	if !filepath.IsAbs(env) {
+		source = "./" + env // a dot command looks for a bare name in PATH
+	}
+	if strings.HasPrefix(path, "/etc/") {
+		serve = "  systemctl start einvoice-bridge\n"
+	}
+	return "  fill in " + env + ", then:  set -a; . " + source + "; set +a\n" + check + serve
 }
 
 func (s *setup) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
