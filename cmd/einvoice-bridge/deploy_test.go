@@ -215,6 +215,15 @@ func TestSystemdUnit(t *testing.T) {
 	}
 }
 
+// HAProxy takes the Compose file's configuration, also while an instance is down and its name is unknown.
+func TestComposeProxy(t *testing.T) {
+	haproxy := tool(t, "haproxy", "haproxy")
+	cfg := filepath.Join("..", "..", "fixtures", "deploy", "compose", "haproxy.cfg")
+	if out, err := exec.Command(haproxy, "-c", "-f", cfg).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // The manual page names every command.
 func TestManualPage(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "deploy", "debian", "einvoice-bridge.1"))
