@@ -58,6 +58,9 @@ func (a *Access) lookup(ctx context.Context, digest string) (bridge.Token, error
 		return t, nil
 	}
 	read := a.reads.DoChan(digest, func() (any, error) {
+		if t, ok := a.seen.get(digest); ok { // another call's read ended in between
+			return t, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		asked := a.now()
