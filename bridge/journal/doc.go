@@ -17,7 +17,7 @@
 // What it does not do: decide anything about a cancellation. That is package bridge.
 //
 // How to read it: writer.go turns writes into transactions, with one kind of connection per engine (tx.go has
-// SQLite's, pipeline.go PostgreSQL's); everything else is written once for both, against tx. begin.go, attempt.go,
-// finish.go and due.go follow an entry's life; lease.go and shared.go say who may send; list.go, show.go, operate.go
-// and prune.go are the operators'. The tables are in migrations.
+// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's); everything else is written once for both,
+// against tx. begin.go, attempt.go, finish.go and due.go follow an entry's life; lease.go and shared.go say who may
+// send; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 package journal

@@ -22,10 +22,7 @@ var migrations embed.FS
 // sqliteDSN is the driver's name for the file. The pragmas are per connection, so they belong here:
 //
 //   - WAL lets readers read while the one writer writes;
-//   - synchronous=FULL makes a commit survive a power cut, which is the point of a journal;
-//   - the log is copied back every 2,000 pages (8 MB): more often costs processor time, since pages that change with
-//     every commit are copied each time; less often makes more callers at once wait noticeably for one commit. Another
-//     goroutine copying is no better on one core.
+//   - synchronous=FULL makes a commit survive a power cut, which is the point of a journal.
 func sqliteDSN(path, mode string, pragmas ...string) string {
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": append([]string{
 		"busy_timeout(10000)", "synchronous(FULL)",
@@ -48,22 +45,49 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 		}
 	}
 	if mode != "ro" {
-		db, err := sql.Open("sqlite", sqliteDSN(path, mode, "journal_mode(WAL)", "wal_autocheckpoint(2000)", "cache_size(-4000)"))
-		if err != nil {
-			return j.explain(err)
+		if err := j.openSQLiteWriter(ctx, path, mode); err != nil {
+			return err
 		}
-		db.SetMaxOpenConns(1)
-		j.closers = append(j.closers, db.Close)
-		if mode == "rwc" {
-			if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
-				return j.explain(err)
-			}
-		}
-		w := (&writer{db: &file{db: db}, batch: maxBatch, explain: j.explain}).start()
-		j.closers = append(j.closers, func() error { w.stop(); return nil })
-		j.writers, j.booker = []*writer{w}, w
 	}
 	return j.openSQLiteReader(path)
+}
+
+// openSQLiteWriter opens the connection that writes. The service's leaves the log to a copier; a command's, which is
+// soon gone, copies it as SQLite does.
+func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error {
+	pragmas := []string{"journal_mode(WAL)", "cache_size(-4000)"}
+	if mode == "rwc" {
+		pragmas = append(pragmas, "wal_autocheckpoint(0)")
+	}
+	db, err := openOne(path, mode, pragmas...)
+	if err != nil {
+		return j.explain(err)
+	}
+	j.closers = append(j.closers, db.Close)
+	f := &file{db: db}
+	if mode == "rwc" {
+		if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
+			return j.explain(err)
+		}
+		if db, err = openOne(path, "rw", "cache_size(-100)"); err != nil {
+			return j.explain(err)
+		}
+		f.copier = (&copier{db: db}).start()
+		j.closers = append(j.closers, f.copier.stop)
+	}
+	w := (&writer{db: f, batch: maxBatch, explain: j.explain}).start()
+	j.closers = append(j.closers, func() error { w.stop(); return nil })
+	j.writers, j.booker = []*writer{w}, w
+	return nil
+}
+
+// openOne opens a handle of a single connection.
+func openOne(path, mode string, pragmas ...string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", sqliteDSN(path, mode, pragmas...))
+	if err == nil {
+		db.SetMaxOpenConns(1)
+	}
+	return db, err
 }
 
 // private creates the file, if it isn't there, for its owner only: SQLite would let everybody read it. The log that

@@ -84,9 +84,11 @@ func eachRow(rows *sql.Rows, err error, each eachFunc) error {
 // file is the one connection that writes to an SQLite file. Its statements carry no context: watching one costs as
 // much as the statement, and whoever waits for a write watches his own.
 type file struct {
-	db    *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	db     *sql.DB
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	copier *copier // of the service; nil for a command
+	bytes  int     // of text and blobs in the transaction under way
 }
 
 // transact runs the writes one after the other. Its connection is lost only when it could not be rolled back.
@@ -97,6 +99,10 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 			return false, err
 		}
 	}
+	if f.copier != nil && f.copier.rest.CompareAndSwap(true, false) {
+		_, _, _ = f.do(copyLog, nil, nil)
+	}
+	f.bytes = 0
 	t := &tx{do: f.do}
 	t.exec("BEGIN IMMEDIATE")
 	for _, o := range ops {
@@ -107,6 +113,8 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 	t.exec("COMMIT")
 	if t.err != nil {
 		f.rollback()
+	} else if f.copier != nil {
+		f.copier.wrote(len(ops), f.bytes)
 	}
 	return false, t.err
 }
@@ -131,6 +139,14 @@ func (f *file) do(query string, args []any, each eachFunc) (n, id int64, err err
 	if each != nil {
 		rows, err := s.QueryContext(context.Background(), args...)
 		return 0, 0, eachRow(rows, err, each)
+	}
+	for _, a := range args {
+		switch a := a.(type) {
+		case string:
+			f.bytes += len(a)
+		case []byte:
+			f.bytes += len(a)
+		}
 	}
 	r, err := s.ExecContext(context.Background(), args...)
 	if err != nil {
