@@ -280,7 +280,7 @@ func TestChild(t *testing.T) {
 	case "crash":
 		childCrash(t, dsn)
 	default:
-		t.Skip("is run by other tests")
+		t.Skip("no test of its own: TestQuota and TestKilled run it as a process that may die")
 	}
 }
 

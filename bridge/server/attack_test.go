@@ -336,7 +336,7 @@ func TestNothingIsDisclosed(t *testing.T) {
 // X22: ten thousand clients that only hold a connection open cost little, and normal calls don't notice.
 func TestIdleConnections(t *testing.T) {
 	n := 10_000
-	if testing.Short() || slower > 1 {
+	if slower > 1 {
 		n = 500
 	}
 	var old, limit syscall.Rlimit

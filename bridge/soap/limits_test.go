@@ -156,7 +156,7 @@ const dearest = 50 * time.Millisecond
 // sixteen times their defaults so that the parser gets something to do.
 func TestAttackCost(t *testing.T) {
 	if raceEnabled {
-		t.Skip("SKIPPED: the race detector makes everything ten times dearer, so that costs say nothing")
+		t.Skip("SKIPPED under the race detector, which makes everything ten times dearer; CI runs it without, too")
 	}
 	const bomb = 10 << 20
 	gzipped := seedHeader

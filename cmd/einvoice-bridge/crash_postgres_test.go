@@ -32,9 +32,6 @@ func startPostgres(t *testing.T) *postgres.Server {
 
 // Three instances on one PostgreSQL: any of them is killed, and now and then the database itself.
 func TestCrashOfThreeInstances(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped in short mode: the crash harness takes some seconds")
-	}
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	hits := 0
@@ -52,9 +49,6 @@ func TestCrashOfThreeInstances(t *testing.T) {
 // A rolling restart under load: every instance in turn is asked to stop and started again, and callers notice nothing
 // but refused connections.
 func TestRollingRestart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped in short mode: the crash harness takes some seconds")
-	}
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	n := 0
@@ -69,9 +63,6 @@ func TestRollingRestart(t *testing.T) {
 // A stalled instance: stopped beyond its lease and woken up again, while others take its documents over. Its sends are
 // fenced; what it still learns is evidence.
 func TestStalledInstance(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped in short mode: an instance is stalled beyond its lease")
-	}
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	var once sync.Once

@@ -54,9 +54,7 @@ func reply(status int, body []byte) upstream.Reply {
 func FuzzMalaysianCancelReply(f *testing.F) {
 	seeds(f, "my-*.json")
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		if status < 200 || status > 599 {
-			t.Skip()
-		}
+		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		r := reply(status, body)
 		sound(t, classifyMY(r, verdict(r), "MZQRKQKTXF6F4HJ7HW307B3J10"), status, body)
 	})
@@ -84,9 +82,7 @@ func FuzzIndianReply(f *testing.F) {
 	const irn = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
 	seeds(f, "in-*.json")
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		if status < 200 || status > 599 {
-			t.Skip()
-		}
+		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		r := reply(status, body)
 		for _, way := range []route{govt, v2} {
 			o := classifyIN(r, verdict(r), way, irn)

@@ -36,9 +36,7 @@ func FuzzCancelReply(f *testing.F) {
 	const uuid = "MZQRKQKTXF6F4HJ7HW307B3J10"
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		if status < 200 || status > 599 {
-			t.Skip()
-		}
+		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		o := classify(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
 		if o.Class > bridge.Misconfigured || o.Class == bridge.AlreadyCancelled {
 			t.Fatalf("class %s", o.Class)
