@@ -20,6 +20,7 @@ type block struct {
 // worth a document tree.
 func (r *reading) readHeader() *Fault {
 	blocks := 0
+	var closed []span
 	for {
 		t, fault := r.element("Header")
 		if fault != nil {
@@ -31,24 +32,29 @@ func (r *reading) readHeader() *Fault {
 		if blocks++; blocks > r.d.Limits.HeaderBlocks {
 			return exceeded("header_blocks", r.d.Limits.HeaderBlocks, r.scan.start)
 		}
-		skip := r.skip
-		if space := r.scan.name.space; !isAddressing(space) && space != nsWSSE {
-			skip = r.skipHidden // home-made headers carry credentials under any name
+		if space := r.scan.name.space; isAddressing(space) || space == nsWSSE {
+			fault = r.skip()
+		} else {
+			content := span{start: r.scan.end}
+			fault = r.skipHidden() // home-made headers carry credentials under any name
+			content.end = r.scan.start
+			closed = append(closed, content)
 		}
-		if fault := skip(); fault != nil {
+		if fault != nil {
 			return fault
 		}
 	}
 	if blocks > 0 && r.reply == nil {
-		r.refused = r.judgeHeader()
+		r.refused = r.judgeHeader(closed)
 	}
 	return nil
 }
 
 // judgeHeader goes over the blocks in the order that SOAP demands: their syntax first (SOAP 1.2 part 1 §5.2.3), then
-// whether all mandatory ones are understood, before anything else is done (WS-I BP 1.1 R1025, R1027, R2725).
-func (r *reading) judgeHeader() *Fault {
-	header, fault := r.headerTree()
+// whether all mandatory ones are understood, before anything else is done (WS-I BP 1.1 R1025, R1027, R2725). Of a block
+// whose content is closed to us only the start tag counts.
+func (r *reading) judgeHeader(closed []span) *Fault {
+	header, fault := r.headerTree(closed)
 	if fault != nil {
 		return fault
 	}
@@ -78,15 +84,22 @@ func (r *reading) judgeHeader() *Fault {
 	return r.readSecurity(blocks)
 }
 
-// headerTree parses the document up to the end of Header, closed there. The scanner has already held these very bytes
-// to XML and to the limits.
-func (r *reading) headerTree() (*etree.Element, *Fault) {
+// headerTree parses the document up to the end of Header, closed there, without the pieces in out. The scanner has
+// already held these very bytes to XML and to the limits.
+func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
 	root := r.scan.open[0]
 	name := root.local
 	if root.prefix != "" {
 		name = root.prefix + ":" + name
 	}
-	part := slices.Concat(r.scan.doc[r.scan.base:r.scan.end], []byte("</"+name+">"))
+	var part []byte
+	at := r.scan.base
+	for _, s := range out {
+		part = append(part, r.scan.doc[at:s.start]...)
+		at = s.end
+	}
+	part = append(part, r.scan.doc[at:r.scan.end]...)
+	part = append(part, "</"+name+">"...)
 	doc := etree.NewDocument()
 	doc.ReadSettings.MaxDepth = r.d.Limits.Depth + 1
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
