@@ -42,6 +42,7 @@ func serveCommand() *cobra.Command {
 
 // serve answers callers until ctx ends, and calls up as soon as it does.
 func serve(ctx context.Context, path string, out io.Writer, up func()) error {
+	boundHeap()
 	f, err := config.Load(path)
 	if err != nil {
 		return err
