@@ -152,18 +152,7 @@ func TestUpstreamHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := serving(t, f)
 	for _, s := range sims {
 		if _, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
 			t.Fatal(err)

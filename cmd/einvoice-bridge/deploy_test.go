@@ -127,18 +127,7 @@ func scrapeNames(t *testing.T) (names []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := a.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	a := serving(t, f)
 	for _, body := range []string{envelope(sims[1].taxpayer, sims[1].success), "nonsense"} {
 		if _, err := post(a.server.PublicURL()+"/einvoice", body); err != nil {
 			t.Fatal(err)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"sync"
@@ -32,18 +30,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := serving(t, f)
 	if err := sims[1].log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -172,6 +174,24 @@ func sandboxed(t testing.TB, edit func(string) string) (sims []simulator, path s
 		t.Fatal(err)
 	}
 	return sims, path
+}
+
+// serving is a bridge in this process, until the test ends.
+func serving(t testing.TB, f *config.File) *app {
+	t.Helper()
+	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
 }
 
 func TestCheck(t *testing.T) {
