@@ -11,7 +11,7 @@ import (
 // never start over, the writer itself copies the last pages once the log is long.
 const (
 	copyAfter = 1000 // writes between two copies; a large one counts for several
-	longLog   = 8000 // pages; the log grows beyond that only while somebody reads for long
+	longLog   = 4000 // pages (16 MB); half as much again may come in while they are copied
 	pageSize  = 4096 // bytes
 	copyLog   = `PRAGMA wal_checkpoint(PASSIVE)`
 )
