@@ -10,9 +10,10 @@ import (
 // writer goes on: a second of load is copied in some ten pieces. Because a log that is never quite copied would
 // never start over, the writer itself copies the last pages once the log is long.
 const (
-	copyAfter = 1000 // writes between two copies; a large one counts for several
-	longLog   = 4000 // pages (16 MB); half as much again may come in while they are copied
+	copyAfter = 1200 // pages, as estimated, between two copies
+	longLog   = 4000 // pages (16 MB); half as much again may come in before it has started over
 	pageSize  = 4096 // bytes
+	perCommit = 10   // pages that a commit changes, however small it is: the ends of tables and indexes
 	copyLog   = `PRAGMA wal_checkpoint(PASSIVE)`
 )
 
@@ -22,9 +23,9 @@ type copier struct {
 	db   *sql.DB
 	wake chan struct{}
 	done chan struct{}
-	rest atomic.Bool // the log is long, and all but its last pages are copied
+	rest atomic.Bool // the log is long, and all but its last pages are copied; the writer clears it when the log is short
 
-	uncopied int // writes since copying was last asked for; the writer's
+	uncopied int // pages, as estimated, since copying was last asked for; the writer's
 }
 
 func (c *copier) start() *copier {
@@ -33,7 +34,8 @@ func (c *copier) start() *copier {
 		defer close(c.done)
 		for range c.wake {
 			if c.copy() >= longLog {
-				c.rest.Store(c.copy() >= longLog) // what came in during the first is copied by the second
+				c.copy() // what came in during the first
+				c.rest.Store(true)
 			}
 		}
 	}()
@@ -50,9 +52,10 @@ func (c *copier) copy() (pages int) {
 	return pages
 }
 
-// wrote counts the writes of a commit and the bytes in them.
-func (c *copier) wrote(n, bytes int) {
-	if c.uncopied += n + bytes/pageSize; c.uncopied < copyAfter {
+// wrote counts what a commit has put into the log: a page for each write, which is somewhere in an index, and whatever
+// its bytes fill.
+func (c *copier) wrote(writes, bytes int) {
+	if c.uncopied += perCommit + writes + bytes/pageSize; c.uncopied < copyAfter {
 		return
 	}
 	c.uncopied = 0

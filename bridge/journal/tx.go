@@ -99,8 +99,8 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 			return false, err
 		}
 	}
-	if f.copier != nil && f.copier.rest.CompareAndSwap(true, false) {
-		_, _, _ = f.do(copyLog, nil, nil)
+	if f.copier != nil && f.copier.rest.Load() {
+		f.copyRest()
 	}
 	f.bytes = 0
 	t := &tx{do: f.do}
@@ -117,6 +117,19 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 		f.copier.wrote(len(ops), f.bytes)
 	}
 	return false, t.err
+}
+
+// copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it; then
+// the next commit tries again.
+func (f *file) copyRest() {
+	pages := 0
+	_, _, err := f.do(copyLog, nil, func(scan func(...any) error) error {
+		var busy, copied int
+		return scan(&busy, &pages, &copied)
+	})
+	if err != nil || pages < longLog {
+		f.copier.rest.Store(false)
+	}
 }
 
 // rollback leaves the connection without a transaction. That SQLite may have rolled back by itself is no error.
