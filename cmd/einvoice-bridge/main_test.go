@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -270,14 +271,17 @@ func TestVersionAndHash(t *testing.T) {
 	}
 }
 
-// freePorts gives addresses for a process's listeners that survive its restarts.
-func freePorts(tb testing.TB, n int) []string {
+// freePorts are addresses that nobody listens on, below the ports that the system gives to connections (on Linux from
+// 32768), lest one of those takes a port before the bridge does.
+func freePorts(tb testing.TB, n int) (all []string) {
 	tb.Helper()
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(all) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
 		if err != nil {
-			tb.Fatal(err)
+			if tries > 100 {
+				tb.Fatal(err)
+			}
+			continue
 		}
 		all = append(all, l.Addr().String())
 		defer l.Close()
