@@ -271,8 +271,8 @@ func TestVersionAndHash(t *testing.T) {
 	}
 }
 
-// freePorts are addresses that nobody listens on, below the ports that the system gives to connections (on Linux from
-// 32768), lest one of those takes a port before the bridge does.
+// freePorts gives addresses for a process's listeners that survive its restarts: below the ports that the system gives
+// to connections (on Linux from 32768), lest one of those takes a port while the process is down.
 func freePorts(tb testing.TB, n int) (all []string) {
 	tb.Helper()
 	for tries := 0; len(all) < n; tries++ {
