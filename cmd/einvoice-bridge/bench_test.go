@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,19 +38,7 @@ func startBench(tb testing.TB) *app {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a, err := newApp(context.Background(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := a.stop(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return a
+	return serving(tb, f)
 }
 
 // fsyncTime is the median time that the disk below dir takes for one small durable write.
