@@ -8,7 +8,7 @@ import (
 )
 
 // BenchmarkDecodeCheckEncode is what a call costs on the SOAP side: the published sample (Masters India, Cancel
-// E-invoice SOAP) is read, held against the rules and answered. The budget is 40 µs and 200 allocations.
+// E-invoice SOAP) is read, held against the rules and answered.
 func BenchmarkDecodeCheckEncode(b *testing.B) {
 	contract := soap.DefaultContract()
 	decoder := soap.NewDecoder(contract)
@@ -27,4 +27,5 @@ func BenchmarkDecodeCheckEncode(b *testing.B) {
 		contract.EncodeCancel(req.Version, req.Addressing, soap.CancelReply{IRN: irn, CancelDate: "2021-06-01 20:30:00"})
 	}
 	b.ReportMetric(40, "budget-µs/op")
+	b.ReportMetric(200, "budget-allocs/op")
 }

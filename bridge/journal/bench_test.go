@@ -21,8 +21,16 @@ import (
 // BenchmarkCall is one call's share of the journal: Begin with its first send, Finish with one exchange and one ask.
 // The disk's own fsync, measured in the same run, and the CPU time of this process are reported beside it.
 func BenchmarkCall(b *testing.B) {
-	b.Run("sqlite", func(b *testing.B) { benchmarkCall(b, "sqlite:"+filepath.Join(b.TempDir(), "bridge.db")) })
-	b.Run("postgres", func(b *testing.B) { benchmarkCall(b, postgresJournal(b)) })
+	b.Run("sqlite", func(b *testing.B) {
+		benchmarkCall(b, "sqlite:"+filepath.Join(b.TempDir(), "bridge.db"))
+		b.ReportMetric(80, "budget-cpu-µs/op")
+		b.ReportMetric(200, "budget-allocs/op")
+	})
+	b.Run("postgres", func(b *testing.B) {
+		benchmarkCall(b, postgresJournal(b))
+		b.ReportMetric(200, "budget-cpu-µs/op")
+		b.ReportMetric(280, "budget-allocs/op")
+	})
 }
 
 func benchmarkCall(b *testing.B, dsn string) {
@@ -50,10 +58,10 @@ func benchmarkCall(b *testing.B, dsn string) {
 	cpu = cpuTime() - cpu
 	slices.Sort(took)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
-	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-us/call")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/op")
 	b.ReportMetric(float64(took[b.N/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[b.N*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64(fsync.Microseconds()), "fsync-us")
+	b.ReportMetric(float64(fsync.Microseconds()), "fsync-µs")
 }
 
 func call(b *testing.B, j *journal.Journal, n int64) {

@@ -29,4 +29,6 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+	b.ReportMetric(60, "budget-µs/op")
+	b.ReportMetric(80, "budget-allocs/op")
 }

@@ -23,6 +23,8 @@ func BenchmarkDecodeEncode(b *testing.B) {
 		}
 		c.EncodeCancel(req.Version, req.Addressing, soap.CancelReply{IRN: req.Text(soap.SlotIRN), CancelDate: "2021-06-01 20:30:00"})
 	}
+	b.ReportMetric(37, "budget-µs/op")
+	b.ReportMetric(190, "budget-allocs/op")
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -31,6 +33,8 @@ func BenchmarkEncode(b *testing.B) {
 	for b.Loop() {
 		c.EncodeCancel(soap.SOAP11, nil, success)
 	}
+	b.ReportMetric(3, "budget-µs/op")
+	b.ReportMetric(3, "budget-allocs/op")
 }
 
 func BenchmarkMasked(b *testing.B) {
@@ -42,6 +46,8 @@ func BenchmarkMasked(b *testing.B) {
 	for b.Loop() {
 		req.Masked(8 << 10)
 	}
+	b.ReportMetric(1, "budget-µs/op")
+	b.ReportMetric(3, "budget-allocs/op")
 }
 
 // The budget of the hot path. Time is left to the benchmarks, the number of allocations can't lie.

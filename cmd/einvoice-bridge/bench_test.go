@@ -93,6 +93,8 @@ func BenchmarkWholePath(b *testing.B) {
 	b.StopTimer()
 	all := slices.Concat(took...)
 	slices.Sort(all)
+	b.ReportMetric(200, "budget-µs/op")
+	b.ReportMetric(600, "budget-allocs/op")
 	b.ReportMetric(float64(fsyncTime(b, b.TempDir()).Microseconds()), "fsync-µs")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
