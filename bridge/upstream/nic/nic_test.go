@@ -455,7 +455,7 @@ func BenchmarkCancel(b *testing.B) {
 				}
 			}
 			b.ReportMetric(20, "budget-µs/op")
-			b.ReportMetric(50, "budget-allocs/op")
+			b.ReportMetric(40, "budget-allocs/op")
 		})
 	}
 }
