@@ -15,12 +15,14 @@ type Answer struct {
 	Fault      string
 	RetryAfter time.Duration // 0: not known
 	Ref        string
+	// Why is for operators, never for the caller: what was in the way of an answer that ends in trouble.
+	Why string
 }
 
 // The fault texts. Callers match on them: they never change, and " [ref …]" follows on the wire.
 const (
 	FaultWaiting       = "Accepted; waiting its turn at the authority. Sending the same request again is safe."
-	FaultBusy          = "The bridge is busy; the invoice was not cancelled. Retry later."
+	FaultBusy          = "The bridge is busy; nothing was sent for this call. Retry later."
 	FaultNotApplied    = "Upstream temporarily unavailable; the invoice was not cancelled. Retry later."
 	FaultUnknown       = "Outcome unknown; the invoice may have been cancelled. Sending the same request again is safe."
 	FaultMisconfigured = "The bridge is not configured correctly for this taxpayer; contact the operator."
@@ -37,26 +39,6 @@ func (a Answer) Code() int {
 	default:
 		return 204
 	}
-}
-
-// answer puts an outcome into words for one caller, who gets back his own spelling of the IRN.
-func answer(o Outcome, irn, ref string) Answer {
-	a := Answer{Class: o.Class, Ref: ref, RetryAfter: o.RetryAfter}
-	switch o.Class {
-	case Cancelled:
-		a.IRN, a.CancelDate = irn, o.Date
-	case Refused:
-		a.Message = OneLine(o.Message, 1000)
-	case AlreadyCancelled: // the policy has turned it into one of the two above; a bare one is the authority's no
-		a.Class, a.Message = Refused, OneLine(o.Message, 1000)
-	case NotApplied:
-		a.Fault = FaultNotApplied
-	case Misconfigured:
-		a.Fault = FaultMisconfigured
-	default:
-		a.Class, a.Fault = Unknown, FaultUnknown
-	}
-	return a
 }
 
 // OneLine makes authority text fit for errorMessage: control characters and runs of blanks become one blank, and at

@@ -1,9 +1,8 @@
 package bridge
 
 import (
+	"context"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Reason is the caller's cancel_reason: "1" to "4", as India's e-invoice system numbers them.
@@ -41,9 +40,6 @@ type Cancellation struct {
 	Reason   Reason
 	Remarks  string // one line, trimmed; may be empty
 	Ref      string // request id of the call that caused it, for the authority's and our own logs
-	// Doubtful says that an earlier send of ours may have cancelled the document. An adapter whose authority has no word
-	// for "already cancelled" needs it to tell a plain refusal from doubt.
-	Doubtful bool
 }
 
 // Request is one call of eInvoiceCancel by a caller who has been let in.
@@ -56,12 +52,12 @@ type Request struct {
 	Remarks  string // trimmed, unchecked
 	Received time.Time
 
-	// Within bounds the time to the answer; zero means the Service's ReplyWithin.
-	Within time.Duration
+	// Until is when the caller must have an answer, whatever becomes of the work.
+	Until time.Time
 	// SOAPIn is the caller's envelope with every secret masked, for the journal; may be nil.
 	SOAPIn []byte
 	// Render turns the answer into the bytes that are sent, so that the journal keeps what was really said; may be nil.
 	Render func(Answer) []byte
-	// Span is the call's own, for traces; nil without them.
-	Span trace.Span
+	// Context carries the call's trace and nothing else: no deadline, no end. Nil without traces.
+	Context context.Context
 }

@@ -48,6 +48,29 @@ type Entry struct {
 	NextLookup time.Time
 }
 
+// FirstSend is when this taxpayer's first cancel of the document started; zero when none was sent.
+func (e Entry) FirstSend() time.Time {
+	for _, a := range e.Attempts {
+		if a.Kind == SendCancel {
+			return a.Start
+		}
+	}
+	return time.Time{}
+}
+
+// ByHand is the operator's word that a final entry's outcome rests on; nil when it rests on the authority's.
+func (e Entry) ByHand() *Attempt {
+	for i := len(e.Attempts) - 1; i >= 0 && e.State == Final; i-- {
+		switch a := &e.Attempts[i]; {
+		case a.Kind == ResolveHand && a.Outcome.Class == e.Outcome.Class:
+			return a
+		case a.Outcome.Class == Cancelled, a.Kind == SendCancel && a.Outcome.Class == e.Outcome.Class:
+			return nil // the authority said it after him
+		}
+	}
+	return nil
+}
+
 // AttemptKind tells sends from questions.
 type AttemptKind string
 
@@ -103,7 +126,7 @@ var (
 	ErrBusy = errors.New("document is in flight on another instance")
 	// ErrLostLease: this instance may not send for the entry any more. What it learns is still recorded.
 	ErrLostLease = errors.New("lease lost")
-	// ErrNotWaiting: the entry is not in a state in which it could be withdrawn.
+	// ErrNotWaiting: the entry has ended, or is not in a state in which it could be withdrawn.
 	ErrNotWaiting = errors.New("entry is not waiting")
 )
 
@@ -122,9 +145,12 @@ type Finish struct {
 	Outcome Outcome // of the entry; ignored while State is Sending or Accepted
 	// NextLookup is set when State is Open.
 	NextLookup time.Time
-	At         time.Time
-	Asks       []Ask // callers that are told this outcome, in the same commit
-	Release    bool  // give the document's lease back
+	// Look is a lookup that has ended, appended as evidence: Kind, Start, End, Outcome and Upstream are filled in. It was
+	// not written before: a question changes nothing.
+	Look    *Attempt
+	At      time.Time
+	Asks    []Ask // callers that are told this outcome, in the same commit
+	Release bool  // give the document's lease back
 }
 
 // Journal is the durable record. Every method that writes returns only when the write would survive a power cut;
@@ -141,10 +167,10 @@ type Journal interface {
 	// Requeue puts an entry that has ended, other than Cancelled, back to Accepted with the request and the Expires of e:
 	// a repeat that must wait its turn waits as durably as a new one. ErrNotWaiting when the entry has not ended.
 	Requeue(ctx context.Context, e Entry) (Entry, error)
-	// Attempt makes a send or lookup durable before its first byte and puts the entry's request (Ref, Caller, IRN,
-	// Reason, Remarks, Upstream) up to date; a send puts the entry into Sending. ErrLostLease when this instance may
-	// not send.
-	Attempt(ctx context.Context, e Entry, kind AttemptKind, start time.Time) (Attempt, error)
+	// Attempt makes a send durable before its first byte, puts the entry's request (Ref, Caller, IRN, Reason, Remarks,
+	// Upstream) up to date and the entry into Sending. ErrLostLease when this instance may not send; ErrNotWaiting when
+	// the entry has ended since e was read (withdrawn, resolved by hand).
+	Attempt(ctx context.Context, e Entry, start time.Time) (Attempt, error)
 	// MaySend re-checks the lease by the wall clock right before the first byte.
 	MaySend(ctx context.Context, e Entry) error
 	// Finish records evidence and gives back the entry as it now stands: evidence never turns Cancelled into
@@ -159,7 +185,8 @@ type Journal interface {
 	// Due claims open entries whose lookup is due, taking their leases; at most n.
 	Due(ctx context.Context, now time.Time, n int) ([]Entry, error)
 	// Orphans claims accepted entries that no living instance carries, in order, and turns sending ones whose
-	// instance is gone into open ones with a lookup due.
+	// instance is gone into open ones with a lookup due. What it has claimed comes back beside an error, too: the
+	// leases are the caller's. So it is with Due.
 	Orphans(ctx context.Context, now time.Time) ([]Entry, error)
 }
 

@@ -1,9 +1,8 @@
 package bridge
 
 import (
+	"context"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Observer hears what happens, for logs, metrics and alarms. Methods are called from many goroutines and must not
@@ -27,12 +26,12 @@ type CallReport struct {
 	DateSource                      DateSource // of the cancel date told
 	UpstreamRef                     string
 	Unclassified                    bool
-	Sends, Lookups                  int           // of the flight, up to the answer
-	Took                            time.Duration // from receipt to answer
-	Journal                         time.Duration // of that, waiting for the disk
-	Wire                            time.Duration // of that, waiting for the authority
-	Queue                           time.Duration // of that, waiting its turn
-	Span                            trace.Span    // the call's own, for traces; nil without them
+	Sends, Lookups                  int             // of the flight, up to the answer; a cancel that never left is no send
+	Took                            time.Duration   // from receipt to answer
+	Journal                         time.Duration   // of that, waiting for the disk
+	Wire                            time.Duration   // of that, waiting for the authority
+	Queue                           time.Duration   // of that, waiting its turn
+	Context                         context.Context // carries the call's trace; nil without traces
 }
 
 // AttemptReport is one send or lookup.
@@ -40,6 +39,7 @@ type AttemptReport struct {
 	Ref, Upstream, Kind string
 	Attempt             AttemptKind
 	Class               Class
+	Sent                bool // whether a byte of it may have left; true for every lookup
 	HTTPStatus          int
 	Took                time.Duration
 }
@@ -55,6 +55,7 @@ const (
 	AlarmJournal       AlarmKind = "journal"        // a write failed
 	AlarmUpstream      AlarmKind = "upstream"       // an adapter asks for attention
 	AlarmExpired       AlarmKind = "expired"        // not carried out within carry_out_within
+	AlarmStray         AlarmKind = "stray"          // unsettled, and its taxpayer's upstream can't be asked about it
 )
 
 // Alarm is one thing to look at, in words: what, on which document and upstream, what to do.
@@ -65,3 +66,6 @@ type Alarm struct {
 	Ref                string
 	Text               string
 }
+
+// Load is how much the Service has in hand: documents in flight, and of these those that wait their turn.
+type Load struct{ InFlight, Waiting int }

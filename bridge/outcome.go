@@ -8,13 +8,14 @@ import (
 // Class is how a cancellation ended. Every upstream signal is exactly one of these; the SOAP side knows only these.
 type Class uint8
 
-// The six classes, and None for "has not ended". Their meaning binds every adapter.
+// The seven classes, and None for "has not ended". Their meaning binds every adapter.
 const (
 	// None: no outcome yet. Never leaves an adapter.
 	None Class = iota
 	// Cancelled: the authority confirmed it, by this request or an earlier one of ours. Never sent again.
 	Cancelled
-	// Refused: the authority (or a local check) definitively said no. Never sent again unchanged.
+	// Refused: the authority (or a local check) said no to this send, with a code or text that the adapter lists as such
+	// a no. What an earlier send of ours did is another question.
 	Refused
 	// AlreadyCancelled: the document is cancelled, by whom is open. The journal decides whether it was us.
 	AlreadyCancelled
@@ -24,9 +25,12 @@ const (
 	Unknown
 	// Misconfigured: our credentials, keys, URL or rights are wrong. An operator must act.
 	Misconfigured
+	// Unclear: the authority answered with a code or text that is in no list. The document's state decides; never an
+	// entry's outcome.
+	Unclear
 )
 
-var classNames = [...]string{"none", "cancelled", "refused", "already_cancelled", "not_applied", "unknown", "misconfigured"}
+var classNames = [...]string{"none", "cancelled", "refused", "already_cancelled", "not_applied", "unknown", "misconfigured", "unclear"}
 
 // String is the class's name in the journal, logs, metrics and exports: lower case with underscores.
 func (c Class) String() string {
@@ -54,6 +58,7 @@ const (
 	DateUpstream  DateSource = "upstream"  // the authority's reply or lookup named it
 	DateReply     DateSource = "reply"     // time of the reply: the authority gives no date
 	DateEstimated DateSource = "estimated" // start of the first attempt: settled by a lookup without a date
+	DateOperator  DateSource = "operator"  // an operator's word, see Attempt.By
 )
 
 // Outcome is the end of one cancellation as an upstream reports it and the journal keeps it.
@@ -61,7 +66,8 @@ type Outcome struct {
 	Class Class
 	// Code is the authority's own code ("2143"), several joined by ",", for metrics and search. May be empty.
 	Code string
-	// Message is what the caller reads in errorMessage: "CODE: text" verbatim, several joined by "; ".
+	// Message is what the caller reads in errorMessage when the class is Refused, Unclear or AlreadyCancelled: "CODE:
+	// text" verbatim, several joined by "; ". For the classes of trouble it says what was in the way, for operators only.
 	Message string
 	// Date is the cancel date as the authority writes it, "2006-01-02 15:04:05" in its own zone; empty when its
 	// reply has none, then the Service fills it in.
@@ -77,8 +83,17 @@ type Outcome struct {
 	HTTPStatus int
 	// UpstreamRef is the authority's own correlation id, when it sent one.
 	UpstreamRef string
-	// Written tells whether a byte of the cancel may have left this machine.
-	Written bool
+	// Sent tells whether a byte of the cancel may have left this machine.
+	Sent bool
+	// ByState marks a Refused whose meaning hangs on the document's state: it is cancelled already, or can't be
+	// cancelled (MyInvois' IncorrectState). It is looked up before anybody is told.
+	ByState bool
+	// Claimed marks an Unknown in which the authority did say that it cancelled, unreadably otherwise. A lookup that
+	// gets no answer leaves it at that: Cancelled.
+	Claimed bool
+	// Proof marks a lookup that closed the doubt about the sends before it: the document was seen not cancelled, long
+	// enough after it had been seen so before that nothing of ours can still come to light.
+	Proof bool
 	// Exchanges are the HTTP exchanges behind this outcome in order, secrets masked.
 	Exchanges []Exchange
 }

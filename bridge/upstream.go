@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -15,13 +16,26 @@ type Upstream interface {
 	Profile() *Profile
 	// Cancel sends one cancellation once and classifies what came back. Only what was certainly stopped at the gate
 	// (an expired session) is replayed, once, inside the call. It never returns class None, and AlreadyCancelled
-	// only as the authority says it: whether it was us is the journal's business.
-	Cancel(ctx context.Context, c Cancellation) Outcome
+	// only as the authority says it: whether it was us is the journal's business. It says what became of this send, and
+	// concludes nothing for the document. fence is asked right before the first byte of the cancel.
+	Cancel(ctx context.Context, c Cancellation, fence Fence) Outcome
 	// Lookup tells what the authority holds for the document. It changes nothing and may be repeated. An error means
 	// that the question could not be asked; ErrUnavailable (wrapped) that it was not even tried.
 	Lookup(ctx context.Context, c Cancellation) (DocumentState, error)
 	// Probe logs in, afresh if need be, and says in words what is wrong with the credentials or the way there.
 	Probe(ctx context.Context) error
+}
+
+// Fence is the last question before a cancel's first byte leaves: may this process still send it? On an error nothing
+// is written and the outcome is NotApplied. Without a fence nothing is written either.
+type Fence func(context.Context) error
+
+// Resolver is an Upstream whose callers may name a document otherwise than the authority does.
+type Resolver interface {
+	// Resolve is the authority's own id of what a caller names (in Rules.Normal spelling), so that one document never
+	// has two entries. An Outcome with a class other than None ends the call: there is no such document (Refused), or
+	// it could not be asked (NotApplied, Misconfigured); nothing was sent for it.
+	Resolve(ctx context.Context, document string) (id string, o Outcome)
 }
 
 // ErrUnavailable marks a lookup that was not tried because the upstream's breaker is open. It counts as no try.
@@ -31,7 +45,8 @@ var ErrUnavailable = errors.New("upstream unavailable")
 type Profile struct {
 	Name string // in the configuration, for logs and metrics
 	Kind string // "nic", "myinvois", …
-	// Space is the set of documents that share ids: "irp" for all of India's IRNs, whoever carries them.
+	// Space is the set of documents that share ids: "irp" for all of India's IRNs, whoever carries them. Environments
+	// other than production are spaces of their own ("irp/sandbox").
 	Space string
 	// Zone is where the authority's clocks stand (IST, MYT); dates are told in it.
 	Zone *time.Location
@@ -64,6 +79,9 @@ type Rate struct {
 	Per   time.Duration
 }
 
+// Last is the turn behind all others.
+const Last = math.MaxInt64
+
 // Gate is a closed door in front of a credential: it refused us, or asked us to wait.
 type Gate struct {
 	Class Class // Misconfigured (credentials refused) or NotApplied (429, maintenance)
@@ -74,27 +92,15 @@ type Gate struct {
 // Budget holds what every send must ask first: rates per credential and closed gates. Implementations are safe for
 // concurrent use and, when several instances share a journal, shared by them.
 type Budget interface {
-	// Take books one send under r if it fits into the sliding window now, and returns 0; otherwise it books nothing
-	// and returns how long to wait before asking again. A zero Limit always fits.
-	Take(ctx context.Context, r Rate) (wait time.Duration, err error)
+	// Take books one send under r if it fits into the sliding window now and nobody with a lower turn waits for r, on
+	// whatever instance: then wait is 0, and booked names the booking. Otherwise it books nothing and returns how long to
+	// wait before asking again. turn is the waiting entry's ID, Last for a send that would rather not wait. A zero Limit
+	// always fits and books nothing.
+	Take(ctx context.Context, r Rate, turn int64) (booked time.Time, wait time.Duration, err error)
+	// Return gives back a booking under which nothing was sent.
+	Return(ctx context.Context, r Rate, booked time.Time) error
 	// Shut closes the gate of a credential until g.Until. A gate that is shut for longer stays as it is.
 	Shut(ctx context.Context, credential string, g Gate) error
 	// Gate returns the closed gate of a credential; ok is false when it is open.
 	Gate(ctx context.Context, credential string) (g Gate, ok bool, err error)
-}
-
-type sendCheckKey struct{}
-
-// WithSendCheck attaches the last check before a cancel's first byte: whether this process may still send it.
-func WithSendCheck(ctx context.Context, check func(context.Context) error) context.Context {
-	return context.WithValue(ctx, sendCheckKey{}, check)
-}
-
-// SendCheck runs the check that WithSendCheck attached. Whoever writes a cancel to the wire calls it right before, and
-// on an error writes nothing and reports NotApplied.
-func SendCheck(ctx context.Context) error {
-	if check, ok := ctx.Value(sendCheckKey{}).(func(context.Context) error); ok {
-		return check(ctx)
-	}
-	return nil
 }

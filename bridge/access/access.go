@@ -33,7 +33,7 @@ type CallerConfig struct {
 	Tokens       []string // long-lived ones, each "sha256:" and 64 hexadecimal digits
 	Taxpayers    []string // whom the caller may act for
 	AllTaxpayers bool
-	Within       time.Duration // reply_within; 0: the Service's
+	Within       time.Duration // reply_within, above zero
 	TroubleAs    TroubleAs     // "": TroubleAsFault
 	Addresses    []string      // CIDRs or addresses that calls may come from; none: anywhere
 	Certificates []string      // of which the connection must show one; none: it need not

@@ -99,11 +99,11 @@ func newWorld(t *testing.T, change ...func(*access.Config)) world {
 		Now: w.now,
 		Callers: []access.CallerConfig{
 			{
-				Name: "sap", Tokens: []string{"sha256:" + access.HashToken("long-lived")}, Taxpayers: []string{"29AAFCD5862R000"},
+				Name: "sap", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("long-lived")}, Taxpayers: []string{"29AAFCD5862R000"},
 				Login: &access.LoginConfig{Username: "sapuser", Password: cheap("sappass"), ClientID: "erp", ClientSecret: cheap("erpsecret")},
 			},
 			{
-				Name: "axis", AllTaxpayers: true, Addresses: []string{"192.0.2.0/24", "2001:db8::1"}, WSSE: access.WSSECheck,
+				Name: "axis", Within: time.Minute, AllTaxpayers: true, Addresses: []string{"192.0.2.0/24", "2001:db8::1"}, WSSE: access.WSSECheck,
 				Tokens: []string{"sha256:" + strings.ToUpper(access.HashToken("axis-token"))},
 				Login:  &access.LoginConfig{Username: "axisuser", Password: cheap("axispass"), ClientID: "erp", ClientSecret: cheap("erpsecret")},
 			},
@@ -379,11 +379,12 @@ func TestConfigurationRefused(t *testing.T) {
 		"address":         {func(c *access.Config) { c.Callers[0].Addresses = []string{"10.0.0.0/40"} }, `"10.0.0.0/40" is neither`},
 		"trouble_as":      {func(c *access.Config) { c.Callers[0].TroubleAs = "html" }, "must be fault or reply"},
 		"wsse":            {func(c *access.Config) { c.Callers[0].WSSE = "yes" }, "must be ignore or check"},
+		"no time":         {func(c *access.Config) { c.Callers[0].Within = 0 }, `caller "sap": needs a reply_within`},
 		"negative limit":  {func(c *access.Config) { c.Callers[0].InFlight = -1 }, "negative"},
 	} {
 		cfg := access.Config{Callers: []access.CallerConfig{
-			{Name: "sap", Tokens: []string{"sha256:" + access.HashToken("a")}, Login: &access.LoginConfig{Username: "sapuser", Password: cheap("p"), ClientID: "c", ClientSecret: cheap("s")}},
-			{Name: "axis", Tokens: []string{"sha256:" + access.HashToken("b")}, Login: &access.LoginConfig{Username: "axisuser", Password: cheap("p"), ClientID: "c", ClientSecret: cheap("s")}},
+			{Name: "sap", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("a")}, Login: &access.LoginConfig{Username: "sapuser", Password: cheap("p"), ClientID: "c", ClientSecret: cheap("s")}},
+			{Name: "axis", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("b")}, Login: &access.LoginConfig{Username: "axisuser", Password: cheap("p"), ClientID: "c", ClientSecret: cheap("s")}},
 		}}
 		tc.change(&cfg)
 		_, err := access.New(cfg, &journal{})

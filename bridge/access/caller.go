@@ -11,7 +11,7 @@ import (
 // Caller is somebody who may call.
 type Caller struct {
 	Name      string
-	Within    time.Duration // 0: the Service's
+	Within    time.Duration // from a call to its answer, at most
 	TroubleAs TroubleAs
 	WSSE      WSSE
 
@@ -73,7 +73,9 @@ func newCaller(cfg CallerConfig, now func() time.Time) (*Caller, error) {
 		return nil, fmt.Errorf("trouble_as is %q, must be fault or reply", c.TroubleAs)
 	case c.WSSE != WSSEIgnore && c.WSSE != WSSECheck:
 		return nil, fmt.Errorf("wsse is %q, must be ignore or check", c.WSSE)
-	case cfg.InFlight < 0 || cfg.PerMinute < 0 || cfg.Within < 0:
+	case cfg.Within <= 0:
+		return nil, errors.New("needs a reply_within above zero")
+	case cfg.InFlight < 0 || cfg.PerMinute < 0:
 		return nil, errors.New("limits can't be negative")
 	case cfg.Login == nil:
 		return c, nil

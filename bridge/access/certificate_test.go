@@ -166,7 +166,7 @@ func TestCertificatePatternsRefused(t *testing.T) {
 		"dns:*.acme.example":                "names no host",
 		"dns:https://erp":                   "names no host",
 	} {
-		_, err := access.New(access.Config{Callers: []access.CallerConfig{{Name: "sap", Certificates: []string{pattern}}}}, nil)
+		_, err := access.New(access.Config{Callers: []access.CallerConfig{{Name: "sap", Within: time.Minute, Certificates: []string{pattern}}}}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), `caller "sap": certificates: `) {
 			t.Errorf("%q: %v, want %q", pattern, err, want)
 		}
@@ -197,7 +197,7 @@ func FuzzCertificatePattern(f *testing.F) {
 	f.Add("dns:erp.acme.example")
 	erp := certificate(f, acme("erp"), "erp.acme.example")
 	f.Fuzz(func(t *testing.T, pattern string) {
-		cfg := access.Config{Callers: []access.CallerConfig{{Name: "sap", Tokens: []string{"sha256:" + access.HashToken("t")}, Certificates: []string{pattern}}}}
+		cfg := access.Config{Callers: []access.CallerConfig{{Name: "sap", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("t")}, Certificates: []string{pattern}}}}
 		a, err := access.New(cfg, nil)
 		if err != nil {
 			return

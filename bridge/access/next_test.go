@@ -20,7 +20,7 @@ func (w world) next(t *testing.T, callers ...access.CallerConfig) world {
 }
 
 func caller(name string, change func(*access.CallerConfig)) access.CallerConfig {
-	c := access.CallerConfig{Name: name, AllTaxpayers: true, Tokens: []string{"sha256:" + access.HashToken(name+"-token")}}
+	c := access.CallerConfig{Name: name, AllTaxpayers: true, Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken(name+"-token")}}
 	change(&c)
 	return c
 }

@@ -129,8 +129,9 @@ func setting(u Upstream, key string) reflect.Value {
 func (l *loader) checkEnvironments() {
 	seen := map[string]string{}
 	for name, u := range sorted(l.file.Upstreams) {
-		if u.Environment != "" && !slices.Contains(l.file.MixedEnvironments, u.Environment) {
-			seen[u.Environment] = name
+		env := strings.ToLower(strings.TrimSpace(u.Environment)) // as documents' records are kept apart
+		if env != "" && !slices.ContainsFunc(l.file.MixedEnvironments, func(m string) bool { return strings.EqualFold(m, env) }) {
+			seen[env] = name
 		}
 	}
 	if len(seen) < 2 {

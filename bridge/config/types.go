@@ -14,12 +14,15 @@ type File struct {
 	ReplyWithin         Duration `yaml:"reply_within"`
 	CarryOutWithin      Duration `yaml:"carry_out_within"`
 	RepeatRefusalsAfter Duration `yaml:"repeat_refusals_after"`
-	AlreadyCancelled    string   `yaml:"already_cancelled"`
-	AlreadyMessage      string   `yaml:"already_message"`
-	Retain              Duration `yaml:"retain"`
-	RetainExchanges     Duration `yaml:"retain_exchanges"`
-	Drain               Duration `yaml:"drain"` // at SIGTERM: not ready, but callers are still answered
-	Grace               Duration `yaml:"grace"` // after it: what is in flight is finished
+	// AlreadyCancelled is what an "already cancelled" of the authority counts as: journal (success, if a send of ours may
+	// have done it), success, or refuse. Refuse applies only while no send of ours is in doubt: what we may have cancelled
+	// is never told as refused.
+	AlreadyCancelled string   `yaml:"already_cancelled"`
+	AlreadyMessage   string   `yaml:"already_message"`
+	Retain           Duration `yaml:"retain"`
+	RetainExchanges  Duration `yaml:"retain_exchanges"`
+	Drain            Duration `yaml:"drain"` // at SIGTERM: not ready, but callers are still answered
+	Grace            Duration `yaml:"grace"` // after it: what is in flight is finished
 
 	Console        Console  `yaml:"console"`
 	Log            Log      `yaml:"log"`
@@ -209,7 +212,9 @@ type Login struct {
 
 // Upstream is the settings of one e-invoice API. Which keys a kind takes and needs stands in kinds.
 type Upstream struct {
-	Kind        string `yaml:"kind"`
+	Kind string `yaml:"kind"`
+	// Environment is a label. Documents of environments other than production are kept apart in the journal; without a
+	// label the host's name decides, see upstream.Environment.
 	Environment string `yaml:"environment"`
 
 	// The way there, every kind.

@@ -34,6 +34,11 @@ type Row struct {
 	Sends      int    `json:"sends"`
 	Lookups    int    `json:"lookups"`
 	NextLookup string `json:"next_lookup,omitempty"`
+	// Why is what was in the way where that isn't the authority's own answer. An entry that an operator ended has his
+	// name, when, and where he saw it.
+	Why        string `json:"why,omitempty"`
+	ResolvedBy string `json:"resolved_by,omitempty"`
+	ResolvedAt string `json:"resolved_at,omitempty"`
 }
 
 // NewRow puts an entry into a row.
@@ -43,12 +48,19 @@ func NewRow(e bridge.Entry) Row {
 		Taxpayer: e.Taxpayer, Upstream: e.Upstream, Caller: e.Caller, Ref: e.Ref, Reason: string(e.Reason), Remarks: e.Remarks,
 		State: string(e.State), Outcome: e.Outcome.Class.String(), Code: e.Outcome.Code, Message: e.Outcome.Message,
 		CancelDate: e.Outcome.Date, DateSource: string(e.Outcome.DateSource), NextLookup: stamp(e.NextLookup),
+		Why: Why(e),
+	}
+	if hand := e.ByHand(); hand != nil {
+		r.ResolvedBy, r.ResolvedAt = hand.By, stamp(hand.Start)
+		if r.CancelDate != "" { // rows of before there was this source say otherwise
+			r.DateSource = string(bridge.DateOperator)
+		}
 	}
 	for _, a := range e.Attempts {
-		switch a.Kind {
-		case bridge.SendCancel:
+		switch {
+		case a.Kind == bridge.SendCancel && Sent(a):
 			r.Sends++
-		case bridge.AskState:
+		case a.Kind == bridge.AskState:
 			r.Lookups++
 		}
 	}
@@ -65,12 +77,14 @@ func stamp(t time.Time) string {
 var csvHeader = []string{
 	"id", "created", "updated", "document", "space", "taxpayer", "upstream", "caller", "ref", "reason", "remarks", "state",
 	"outcome", "code", "message", "cancel_date", "date_source", "sends", "lookups", "next_lookup",
+	"why", "resolved_by", "resolved_at",
 }
 
 func (r Row) fields() []string {
 	all := []string{
 		strconv.FormatInt(r.ID, 10), r.Created, r.Updated, r.Document, r.Space, r.Taxpayer, r.Upstream, r.Caller, r.Ref, r.Reason, r.Remarks,
 		r.State, r.Outcome, r.Code, r.Message, r.CancelDate, r.DateSource, strconv.Itoa(r.Sends), strconv.Itoa(r.Lookups), r.NextLookup,
+		r.Why, r.ResolvedBy, r.ResolvedAt,
 	}
 	for i, s := range all {
 		all[i] = harmless(s)

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -91,7 +92,10 @@ func (m *memory) Counts(_ context.Context, since, until time.Time, _ time.Durati
 	return all, m.err
 }
 
-func (m *memory) Resolve(_ context.Context, id int64, o bridge.Outcome, by, why string) (bridge.Entry, error) {
+func (m *memory) Resolve(_ context.Context, id int64, o bridge.Outcome, by, why string, force bool) (bridge.Entry, error) {
+	if o.Message == "contradicts" && !force {
+		return bridge.Entry{}, errors.New("contradicts the record")
+	}
 	m.resolved = append(m.resolved, fmt.Sprintf("%d %s %q %q by %s: %s", id, o.Class, o.Date, o.Message, by, why))
 	return bridge.Entry{}, m.err
 }
@@ -129,7 +133,7 @@ func (m *memory) Commits() (commits, writes int64, busy time.Duration) { return 
 func story(id int64, document string) bridge.Story {
 	sent := bridge.Attempt{
 		ID: 1, Kind: bridge.SendCancel, Start: noon.Add(10 * time.Millisecond), End: noon.Add(1510 * time.Millisecond), By: "host/1/abc", Upstream: "nic",
-		Outcome: bridge.Outcome{Class: bridge.Unknown, Message: "the reply was cut off", Exchanges: []bridge.Exchange{{
+		Outcome: bridge.Outcome{Class: bridge.Unknown, Sent: true, Message: "the reply was cut off", Exchanges: []bridge.Exchange{{
 			Purpose: "cancel", Method: "POST", URL: "https://nic.example/eicore/v1.03/Invoice/Cancel", Request: `{"Irn":"` + document + `","CnlRsn":"1"}`,
 			Err: "unexpected EOF", Start: noon.Add(20 * time.Millisecond), Took: 1490 * time.Millisecond,
 		}}},
@@ -157,6 +161,29 @@ func story(id int64, document string) bridge.Story {
 	return bridge.Story{Entry: e, Asks: []bridge.Ask{
 		ask("ref-1", "sap-pi", noon, good, bridge.FromUpstream), ask("ref-2", "oracle", noon.Add(time.Second), good, bridge.FromJoin),
 	}}
+}
+
+// byHand is a doubtful cancellation that an operator ended, as a journal of before there was date_source operator has it.
+func byHand(id int64, document string, o bridge.Outcome) bridge.Story {
+	s := doubtful(id, document)
+	word := o
+	word.Alarm = "NIC portal, ticket 815"
+	s.Entry.Attempts = append(s.Entry.Attempts, bridge.Attempt{
+		ID: 3, Kind: bridge.ResolveHand, Start: noon.Add(2 * time.Hour), End: noon.Add(2 * time.Hour), By: "lakshmi@ops", Upstream: "nic", Outcome: word,
+	})
+	s.Entry.State, s.Entry.Outcome, s.Entry.NextLookup = bridge.Final, o, time.Time{}
+	return s
+}
+
+// heldBack is a cancellation that never left: its logins were used up.
+func heldBack(id int64, document string) bridge.Story {
+	s := story(id, document)
+	o := bridge.Outcome{Class: bridge.NotApplied, Message: "logins held back until 02:52 UTC: 4 in 15m are used up"}
+	s.Entry.Outcome, s.Entry.Attempts = o, s.Entry.Attempts[:1]
+	s.Entry.Attempts[0].Outcome = o
+	s.Asks = s.Asks[:1]
+	s.Asks[0].Told = bridge.Answer{Class: bridge.NotApplied, Fault: bridge.FaultNotApplied, Ref: "ref-1", Why: o.Message}
+	return s
 }
 
 // doubtful is the same while nothing is known.

@@ -50,8 +50,8 @@ func NewMetrics(load func() bridge.Load) *Metrics {
 		calls: counter("einvoice_calls_total", "Answered calls by what the caller was told and where the answer came from.",
 			"caller", "upstream", "class", "how"),
 		seconds: histogram("einvoice_call_seconds", "Time of a call by phase: total, journal, wire, queue.", "upstream", "phase"),
-		attempts: counter("einvoice_attempts_total", "Sends and lookups by their own outcome.",
-			"upstream", "attempt", "class", "http"),
+		attempts: counter("einvoice_attempts_total", "Cancels and lookups by their own outcome; sent is false for a cancel that never left.",
+			"upstream", "attempt", "class", "http", "sent"),
 		wire:         histogram("einvoice_attempt_seconds", "Time of one send or lookup at the authority.", "upstream", "attempt"),
 		alarms:       counter("einvoice_alarms_total", "What an operator must look at.", "kind", "upstream"),
 		unclassified: counter("einvoice_unclassified_codes_total", "Answers with a code that the upstream's table does not list.", "upstream"),
@@ -96,10 +96,12 @@ func (m *Metrics) Answered(r bridge.CallReport) {
 	}
 }
 
-// Attempted counts one send or lookup.
+// Attempted counts one send or lookup. One that never left took no time at the authority.
 func (m *Metrics) Attempted(r bridge.AttemptReport) {
-	m.attempts.WithLabelValues(r.Upstream, string(r.Attempt), r.Class.String(), statusClass(r.HTTPStatus)).Inc()
-	m.wire.WithLabelValues(r.Upstream, string(r.Attempt)).Observe(r.Took.Seconds())
+	m.attempts.WithLabelValues(r.Upstream, string(r.Attempt), r.Class.String(), statusClass(r.HTTPStatus), strconv.FormatBool(r.Sent)).Inc()
+	if r.Sent {
+		m.wire.WithLabelValues(r.Upstream, string(r.Attempt)).Observe(r.Took.Seconds())
+	}
 	m.recent.add(r)
 }
 

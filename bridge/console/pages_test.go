@@ -45,15 +45,19 @@ func TestVerdicts(t *testing.T) {
 		return s
 	}
 	for says, s := range map[string]bridge.Story{
-		"waits its turn; nothing has been sent":   at(bridge.Accepted, bridge.Outcome{}),
-		"is being sent to nic right now":          at(bridge.Sending, bridge.Outcome{}),
-		"not known whether it is cancelled":       at(bridge.Open, bridge.Outcome{Class: bridge.Unknown}),
-		"refused: 2143: not yours":                at(bridge.Final, bridge.Outcome{Class: bridge.Refused, Message: "2143: not yours"}),
-		"The caller may send it again":            at(bridge.Final, bridge.Outcome{Class: bridge.NotApplied}),
-		"withdrawn before it was sent":            at(bridge.Final, bridge.Outcome{Class: bridge.NotApplied, Message: "withdrawn before it was sent"}),
-		"did not accept the bridge's credentials": at(bridge.Final, bridge.Outcome{Class: bridge.Misconfigured}),
-		"estimated from the first attempt":        at(bridge.Final, bridge.Outcome{Class: bridge.Cancelled, DateSource: bridge.DateEstimated}),
-		"Nothing was sent to the authority":       {Entry: bridge.Entry{Key: bridge.Key{Document: document}}, Asks: story(0, document).Asks},
+		"waits its turn; nothing has been sent":  at(bridge.Accepted, bridge.Outcome{}),
+		"is being sent to nic right now":         at(bridge.Sending, bridge.Outcome{}),
+		"not known whether it is cancelled":      at(bridge.Open, bridge.Outcome{Class: bridge.Unknown}),
+		"refused: 2143: not yours":               at(bridge.Final, bridge.Outcome{Class: bridge.Refused, Message: "2143: not yours"}),
+		"The caller may send it again":           at(bridge.Final, bridge.Outcome{Class: bridge.NotApplied}),
+		"withdrawn before it was sent":           at(bridge.Final, bridge.Outcome{Class: bridge.NotApplied, Message: "withdrawn before it was sent"}),
+		"rights of the bridge are wrong: 1005":   at(bridge.Final, bridge.Outcome{Class: bridge.Misconfigured, Message: "1005: Invalid Token"}),
+		"has no clear answer: the reply was cut": doubtful(1, document),
+		"as an operator recorded it":             at(bridge.Final, bridge.Outcome{Class: bridge.Cancelled, DateSource: bridge.DateOperator}),
+		"doesn't look it up any more":            at(bridge.Open, bridge.Outcome{Class: bridge.Unknown}),
+		"It is not cancelled: logins held back":  heldBack(1, document),
+		"estimated from the first attempt":       at(bridge.Final, bridge.Outcome{Class: bridge.Cancelled, DateSource: bridge.DateEstimated}),
+		"Nothing was sent to the authority":      {Entry: bridge.Entry{Key: bridge.Key{Document: document}}, Asks: story(0, document).Asks},
 	} {
 		if got := strings.Join(Verdict(s), " "); !strings.Contains(got, says) {
 			t.Errorf("got %q, want %q", got, says)
@@ -185,10 +189,65 @@ func TestCSV(t *testing.T) {
 	o := open(t, &memory{stories: []bridge.Story{s}}, "")
 	_, got := o.get("/cancellations.csv?document=1E6A")
 	want := strings.Join(csvHeader, ",") + "\n" +
-		`7,2026-11-22T12:00:00Z,2026-11-22T12:00:02Z,` + document + `,irp,29AAFCD5862R000,nic,sap-pi,ref-1,1,"'=HYPERLINK(""http://evil"")",final,cancelled,,,2026-11-22 17:30:00,upstream,1,1,` + "\n"
+		`7,2026-11-22T12:00:00Z,2026-11-22T12:00:02Z,` + document + `,irp,29AAFCD5862R000,nic,sap-pi,ref-1,1,"'=HYPERLINK(""http://evil"")",final,cancelled,,,2026-11-22 17:30:00,upstream,1,1,,,,` + "\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// What an operator recorded is told as his word wherever it shows: who, when, where he saw it; never as the authority's,
+// not even where the journal called its date so.
+func TestAnOperatorsWordIsToldAsOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome bridge.Outcome
+		verdict string
+		date    string // and its source, in exports
+	}{
+		"cancelled": {bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 17:30:00", DateSource: bridge.DateUpstream},
+			"It is recorded as cancelled, dated 2026-11-22 17:30:00.", "2026-11-22 17:30:00,operator"},
+		"refused": {bridge.Outcome{Class: bridge.Refused, Message: "Invalid"}, "It is recorded as not cancelled and past cancelling: Invalid.", ","},
+		"active":  {bridge.Outcome{Class: bridge.NotApplied}, "It is recorded as not cancelled.", ","},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := byHand(8, other, c.outcome)
+			o := open(t, &memory{stories: []bridge.Story{s}}, "")
+			at := clock(noon.Add(2 * time.Hour))
+			_, html := o.get("/show?of=8")
+			o.wants(html, c.verdict, "That is an operator&#39;s word, not the authority&#39;s: lakshmi@ops on "+at+", “NIC portal, ticket 815”.",
+				"lakshmi@ops recorded", "an operator&#39;s word</span>")
+			if strings.Contains(html, "its own date") || strings.Contains(html, "The authority refused") {
+				t.Errorf("the authority is said to have said it\n%s", html)
+			}
+			_, html = o.get("/cancellations")
+			o.wants(html, "an operator&#39;s word</span>", "lakshmi@ops: NIC portal, ticket 815")
+			_, csv := o.get("/cancellations.csv")
+			o.wants(csv, c.date+",1,0,,\"NIC portal, ticket 815\",lakshmi@ops,2026-11-22T14:00:00Z\n")
+		})
+	}
+}
+
+// A cancel that never left is not called sent, and every place says what was in the way.
+func TestNotSentIsSaid(t *testing.T) {
+	s := heldBack(7, document)
+	m := &memory{stories: []bridge.Story{s}}
+	o := open(t, m, "")
+	const why = "logins held back until 02:52 UTC: 4 in 15m are used up"
+	_, html := o.get("/show?of=7")
+	o.wants(html, "not sent to nic: not carried out", "not sent: not carried out</span>", "It is not cancelled: "+why, "<dt>why</dt><dd>"+why)
+	if regexp.MustCompile(`[^t] sent to nic|>sent to nic`).MatchString(html) {
+		t.Errorf("it is called sent\n%s", html)
+	}
+	_, csv := o.get("/cancellations.csv")
+	o.wants(csv, ",0,0,,"+why+",,\n")
+
+	d := doubtful(8, other)
+	d.Entry.Attempts[0].Outcome.Sent, d.Entry.Attempts[0].Outcome.Class, d.Entry.Attempts[0].End = false, bridge.None, time.Time{}
+	if row := NewRow(d.Entry); row.Sends != 1 {
+		t.Errorf("a send in which the process died counts %d times", row.Sends)
+	}
+	m.stories = append(m.stories, doubtful(8, other))
+	_, html = o.get("/")
+	o.wants(html, "<th>why</th>", "the reply was cut off")
 }
 
 func TestOverview(t *testing.T) {
@@ -219,6 +278,8 @@ func TestResolve(t *testing.T) {
 		{"cancelled", url.Values{"outcome": {"cancelled"}, "date": {"2026-11-22 17:30:00"}, "why": {"portal\nticket 5"}}, `8 cancelled "2026-11-22 17:30:00" "" by console: portal ticket 5`, 200},
 		{"active", url.Values{"outcome": {"not_applied"}, "why": {"portal"}}, `8 not_applied "" "" by console: portal`, 200},
 		{"refused", url.Values{"outcome": {"refused"}, "message": {"Invalid"}, "why": {"portal"}}, `8 refused "" "Invalid" by console: portal`, 200},
+		{"against the record", url.Values{"outcome": {"refused"}, "message": {"contradicts"}, "why": {"portal"}}, "contradicts the record. Go back", 409},
+		{"against the record, and meant", url.Values{"outcome": {"refused"}, "message": {"contradicts"}, "why": {"portal"}, "force": {"yes"}}, `8 refused "" "contradicts" by console: portal`, 200},
 		{"no date", url.Values{"outcome": {"cancelled"}, "why": {"portal"}}, "Give the cancel date", 400},
 		{"no date that is one", url.Values{"outcome": {"cancelled"}, "date": {"yesterday"}, "why": {"portal"}}, "Give the cancel date", 400},
 		{"no words", url.Values{"outcome": {"refused"}, "why": {"portal"}}, "words", 400},
@@ -234,7 +295,7 @@ func TestResolve(t *testing.T) {
 				t.Errorf("got %d, want %d", code, c.code)
 			}
 			if c.code == 200 {
-				o.wants(html, "Recorded.")
+				o.wants(html, "Recorded as your word.")
 				if diff := cmp.Diff([]string{c.want}, m.resolved); diff != "" {
 					t.Errorf("journal (-want +got):\n%s", diff)
 				}

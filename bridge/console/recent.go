@@ -41,17 +41,31 @@ func (rs *recents) add(r bridge.AttemptReport) {
 		u = &recent{}
 		rs.by[r.Upstream] = u
 	}
-	u.Last = time.Now()
-	if u.took = append(u.took, r.Took); len(u.took) > remembered {
-		u.took = u.took[1:]
+	now := time.Now()
+	if r.Sent {
+		u.Last = now
+		if u.took = append(u.took, r.Took); len(u.took) > remembered {
+			u.took = u.took[1:]
+		}
 	}
-	troubled := r.Class == bridge.Unknown || r.Class == bridge.Misconfigured || r.Class == bridge.NotApplied && r.Attempt == bridge.SendCancel
-	if troubled {
-		u.Troubled, u.Trouble = u.Last, classText(r.Class)
+	if troubled(r) {
+		u.Troubled, u.Trouble = now, classText(r.Class)
+		if !r.Sent {
+			u.Trouble += ", not sent"
+		}
 		if s := statusClass(r.HTTPStatus); s != "none" {
 			u.Trouble += ", HTTP " + s
 		}
 	}
+}
+
+// troubled tells whether a send or lookup came to nothing clear.
+func troubled(r bridge.AttemptReport) bool {
+	switch r.Class {
+	case bridge.Unknown, bridge.Misconfigured, bridge.Unclear:
+		return true
+	}
+	return r.Class == bridge.NotApplied && r.Attempt == bridge.SendCancel // of a lookup it is "active"
 }
 
 // Recent tells how an upstream did lately.
@@ -62,8 +76,9 @@ func (m *Metrics) Recent(upstream string) Recent {
 	if u == nil {
 		return Recent{}
 	}
-	sorted := slices.Sorted(slices.Values(u.took))
 	r := u.Recent
-	r.Median, r.Slowest = sorted[len(sorted)/2], sorted[len(sorted)-1]
+	if sorted := slices.Sorted(slices.Values(u.took)); len(sorted) > 0 {
+		r.Median, r.Slowest = sorted[len(sorted)/2], sorted[len(sorted)-1]
+	}
 	return r
 }

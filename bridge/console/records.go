@@ -19,7 +19,8 @@ type Records interface {
 	Stats(ctx context.Context) (bridge.Stats, error)
 	Counts(ctx context.Context, since, until time.Time, step time.Duration) ([]bridge.Count, error)
 
-	Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string) (bridge.Entry, error)
+	// Resolve ends an entry with an operator's word; force lets it contradict what is on record.
+	Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string, force bool) (bridge.Entry, error)
 	Withdraw(ctx context.Context, id int64, by string) (bridge.Entry, error)
 	// LookUpSoon has a doubtful entry looked up within seconds, by whichever instance comes to it.
 	LookUpSoon(ctx context.Context, id int64) error

@@ -85,9 +85,10 @@ func Verdict(s bridge.Story) []string {
 	case e.State == bridge.Sending:
 		return []string{"It is being sent to " + e.Upstream + " right now."}
 	case e.State == bridge.Open:
-		return []string{"It is not known whether it is cancelled: what was sent on " + clock(e.FirstSend()) + " has no clear answer.",
-			"The bridge goes on looking; next lookup " + untilText(time.Until(e.NextLookup)) + ".",
-			"Or look it up in the authority's portal and record below what it shows."}
+		return doubt(e)
+	}
+	if hand := e.ByHand(); hand != nil {
+		return []string{recorded(o), wordOf(hand)}
 	}
 	switch o.Class {
 	case bridge.Cancelled:
@@ -95,14 +96,35 @@ func Verdict(s bridge.Story) []string {
 	case bridge.Refused:
 		return []string{"It is not cancelled. The authority refused: " + o.Message}
 	case bridge.NotApplied:
-		if o.Message != "" {
-			return []string{"It is not cancelled: " + o.Message + "."}
-		}
-		return []string{"It is not cancelled: nothing was carried out. The caller may send it again."}
+		return []string{because("It is not cancelled", cmp.Or(o.Message, "nothing was carried out")), "The caller may send it again."}
 	case bridge.Misconfigured:
-		return []string{"It is not cancelled: the authority did not accept the bridge's credentials or rights.", o.Alarm}
+		return []string{because("It is not cancelled; credentials, address or rights of the bridge are wrong", o.Message), o.Alarm}
 	}
 	return []string{"It ended as: " + classText(o.Class) + "."}
+}
+
+// doubt says what is known of a doubtful entry, and who finds out more.
+func doubt(e bridge.Entry) []string {
+	what := "It is not known whether it is cancelled"
+	if at := firstSent(e); !at.IsZero() {
+		what += "; what was sent on " + clock(at) + " has no clear answer"
+	}
+	if what = because(what, Why(e)); e.NextLookup.IsZero() {
+		return []string{what, "The bridge doesn't look it up any more: see the authority's portal and record below what it shows."}
+	}
+	return []string{what, "The bridge goes on looking; next lookup " + lookupText(e.NextLookup) + ".",
+		"Or look it up in the authority's portal and record below what it shows."}
+}
+
+// recorded says what an operator recorded.
+func recorded(o bridge.Outcome) string {
+	switch o.Class {
+	case bridge.Cancelled:
+		return "It is recorded as cancelled, dated " + o.Date + "."
+	case bridge.Refused:
+		return because("It is recorded as not cancelled and past cancelling", o.Message)
+	}
+	return because("It is recorded as not cancelled", o.Message)
 }
 
 func dateText(s bridge.DateSource) string {
@@ -111,6 +133,8 @@ func dateText(s bridge.DateSource) string {
 		return "time of its reply, which names no date"
 	case bridge.DateEstimated:
 		return "estimated from the first attempt"
+	case bridge.DateOperator:
+		return "as an operator recorded it"
 	}
 	return "its own date"
 }
@@ -178,6 +202,9 @@ func askEvents(asks []bridge.Ask) (all []Event) {
 		}
 		answer := Event{At: a.ToldAt, What: caller + " was told " + strconv.Itoa(a.Told.Code()), Colour: a.Told.Class.String(),
 			Detail: toldText(a.Told) + " · " + howText(a.How)}
+		if a.Told.Why != "" {
+			answer.Detail += " · " + a.Told.Why
+		}
 		switch {
 		case last > i:
 			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again, %d times until %s, and was told %d", caller, last-i+1, clock(asks[last].ToldAt), a.Told.Code())
@@ -209,6 +236,10 @@ func attemptEvent(a bridge.Attempt) Event {
 	}
 	switch a.Kind {
 	case bridge.SendCancel:
+		if !Sent(a) {
+			e.What = "not sent to " + a.Upstream + ": " + end
+			break
+		}
 		e.What = "sent to " + a.Upstream + ": " + end
 	case bridge.AskState:
 		e.What = "looked up at " + a.Upstream + ": " + end
@@ -237,7 +268,7 @@ func chainOf(s bridge.Story) (c chain) {
 }
 
 var notices = map[string]string{
-	"resolved":  "Recorded. Callers who ask again hear it.",
+	"resolved":  "Recorded as your word. Callers who ask again hear it.",
 	"asked":     "The authority is being asked. Reload in a few seconds, unless the page does so itself.",
 	"withdrawn": "Withdrawn: it will not be sent. Callers who ask again are told that it was not cancelled.",
 }
@@ -256,8 +287,9 @@ func (p *pages) resolve(w http.ResponseWriter, r *http.Request) error {
 	if why == "" {
 		return mistake{http.StatusBadRequest, "Say where you saw it: the next person to read this wants to know. Go back and fill it in."}
 	}
-	if _, err := p.Records.Resolve(r.Context(), id, o, p.who(r), why); err != nil {
-		return mistake{http.StatusConflict, "It could not be recorded: " + err.Error()}
+	force := r.PostFormValue("force") != ""
+	if _, err := p.Records.Resolve(r.Context(), id, o, p.who(r), why, force); err != nil {
+		return mistake{http.StatusConflict, "It could not be recorded: " + err.Error() + ". Go back; the box under the choices stands for --yes."}
 	}
 	p.Log.Info("console: outcome recorded by hand", "entry", id, "outcome", o.Class.String(), "by", p.who(r))
 	return back(w, r, id, "resolved")

@@ -17,6 +17,10 @@ var words = template.FuncMap{
 	"clock":    clock,
 	"ago":      func(t time.Time) string { return agoText(time.Since(t)) },
 	"until":    func(t time.Time) string { return untilText(time.Until(t)) },
+	"lookup":   lookupText,
+	"sent":     sentText,
+	"remark":   Remark,
+	"why":      func(a bridge.Answer) string { return a.Why },
 	"took":     tookText,
 	"short":    short,
 	"class":    classText,
@@ -76,6 +80,23 @@ func untilText(d time.Duration) string {
 	return "in " + tookText(max(d.Truncate(time.Second), time.Second))
 }
 
+// sentText is how long ago a cancel of the entry may have left first.
+func sentText(e bridge.Entry) string {
+	at := firstSent(e)
+	if at.IsZero() {
+		return "never"
+	}
+	return agoText(time.Since(at))
+}
+
+// lookupText is when a doubtful entry is looked up next; some are for people to look up.
+func lookupText(t time.Time) string {
+	if t.IsZero() {
+		return "not any more"
+	}
+	return untilText(time.Until(t))
+}
+
 // short is enough of a hash or document id to recognize it.
 func short(s string) string {
 	if len(s) <= 20 {
@@ -87,6 +108,7 @@ func short(s string) string {
 var classWords = map[bridge.Class]string{
 	bridge.None: "trouble or waiting", bridge.Cancelled: "cancelled", bridge.Refused: "refused", bridge.AlreadyCancelled: "already cancelled",
 	bridge.NotApplied: "not carried out", bridge.Unknown: "not known", bridge.Misconfigured: "misconfigured",
+	bridge.Unclear: "unclear",
 }
 
 func classText(c bridge.Class) string { return classWords[c] }
@@ -115,7 +137,11 @@ func standing(e bridge.Entry) badge {
 	if e.ID == 0 {
 		return badge{"refused by a check", "refused"}
 	}
-	return badge{classText(e.Outcome.Class), e.Outcome.Class.String()}
+	word := classText(e.Outcome.Class)
+	if e.ByHand() != nil {
+		word += ", an operator's word"
+	}
+	return badge{word, e.Outcome.Class.String()}
 }
 
 // toldText is what a caller was told, in one line.
@@ -200,6 +226,8 @@ func outcomeBadge(a bridge.Attempt) badge {
 	switch {
 	case a.End.IsZero():
 		return badge{"no end recorded", "unknown"}
+	case !Sent(a):
+		return badge{"not sent: " + classText(a.Outcome.Class), a.Outcome.Class.String()}
 	case a.Kind == bridge.AskState && a.Outcome.Class == bridge.NotApplied:
 		return badge{"not cancelled", "not_applied"}
 	}

@@ -21,10 +21,21 @@ func TestTookText(t *testing.T) {
 
 // Every class and state has a word and a colour.
 func TestEveryClassHasWords(t *testing.T) {
-	for c := bridge.None; c <= bridge.Misconfigured; c++ {
+	style, err := staticFiles.ReadFile("static/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := bridge.None
+	for ; !strings.Contains(c.String(), "("); c++ {
 		if classText(c) == "" {
 			t.Errorf("%v has no word", c)
 		}
+		if rule := ".line li." + c.String() + "::before"; c != bridge.None && !strings.Contains(string(style), rule) {
+			t.Errorf("%v has no colour", c)
+		}
+	}
+	if c <= bridge.Unclear {
+		t.Errorf("only %d classes were looked at", c)
 	}
 	for _, s := range []bridge.State{bridge.Accepted, bridge.Sending, bridge.Open} {
 		if b := standing(bridge.Entry{ID: 1, State: s}); b.Word == "" || b.Word == "ended" || b.Colour == "" {

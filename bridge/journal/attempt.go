@@ -16,22 +16,18 @@ const (
 		told = $8, version = version + 1 WHERE id = $1 AND version = $2`
 )
 
-// Attempt makes a send or lookup durable and puts the entry's request up to date. e is the entry as the journal gave
-// it last: a send of one that has ended since (withdrawn, settled by hand) is ErrNotWaiting.
-func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.AttemptKind, start time.Time) (bridge.Attempt, error) {
-	send := kind == bridge.SendCancel
+// Attempt makes a send durable before its first byte and puts the entry's request up to date. e is the entry as the
+// journal gave it last: one that has ended since (withdrawn, settled by hand) is ErrNotWaiting.
+func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, start time.Time) (bridge.Attempt, error) {
 	var a bridge.Attempt
-	_, err := j.changeRequest(ctx, e, send, func(r *record) error {
-		if send && r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled) {
+	_, err := j.changeRequest(ctx, e, func(r *record) error {
+		if r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled || micros(r.Updated) != micros(e.Updated)) {
 			return bridge.ErrNotWaiting
 		}
-		r.Updated = at(micros(start))
-		if send {
-			r.State, r.Outcome, r.NextLookup = bridge.Sending, bridge.Outcome{}, time.Time{}
-		}
+		r.State, r.Outcome, r.NextLookup, r.Updated = bridge.Sending, bridge.Outcome{}, time.Time{}, at(micros(start))
 		return nil
 	}, func(t *tx, r *record) {
-		a = j.insertAttempt(t, r.Entry, kind, start)
+		a = j.startAttempt(t, r.Entry, start)
 		r.Attempts = append(r.Attempts, a)
 	})
 	if err != nil {
@@ -44,8 +40,8 @@ func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, kind bridge.Attem
 // a repeat that has to wait its turn waits as durably as a new one. ErrNotWaiting when the entry has not ended, or for
 // good; ErrLostLease when this instance may not carry it.
 func (j *Journal) Requeue(ctx context.Context, e bridge.Entry) (bridge.Entry, error) {
-	now := time.Now()
-	rec, err := j.changeRequest(ctx, e, true, func(r *record) error {
+	now := j.now()
+	rec, err := j.changeRequest(ctx, e, func(r *record) error {
 		if r.State != bridge.Final || r.Outcome.Class == bridge.Cancelled {
 			return bridge.ErrNotWaiting
 		}
@@ -58,23 +54,21 @@ func (j *Journal) Requeue(ctx context.Context, e bridge.Entry) (bridge.Entry, er
 	return rec.clone(), nil
 }
 
-// changeRequest puts the request of e into its entry, and what decide does, and then does more in the same commit. With
-// lease, only while the document is ours.
-func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, lease bool, decide func(*record) error, more func(*tx, *record)) (*record, error) {
-	if lease && !j.leases.valid(e.Key, e.Taxpayer) {
+// changeRequest puts the request of e into its entry, and what decide does, and then does more in the same commit, while
+// the document is ours.
+func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func(*record) error, more func(*tx, *record)) (*record, error) {
+	if !j.leases.valid(e.Key, e.Taxpayer) {
 		return nil, bridge.ErrLostLease
 	}
 	var (
 		rec   *record
-		until time.Time
+		until term
 	)
 	known := j.leases.recall(e.ID)
 	err := j.write(ctx, e.Key.Document, func(t *tx) (err error) {
-		if lease {
-			var ok bool
-			if until, ok = j.shared.keep(t, e.Key, e.Taxpayer); !ok {
-				return bridge.ErrLostLease
-			}
+		var ok bool
+		if until, ok = j.keep(t, e.Key, e.Taxpayer); !ok {
+			return bridge.ErrLostLease
 		}
 		rec, err = change(t, e.ID, known, updateRequest, func(r *record) error {
 			r.Upstream, r.Ref, r.Caller, r.IRN, r.Reason, r.Remarks = e.Upstream, e.Ref, e.Caller, e.IRN, e.Reason, e.Remarks
@@ -88,9 +82,7 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, lease bool,
 	if err != nil {
 		return nil, err
 	}
-	if lease {
-		j.leases.hold(e.Key, e.Taxpayer, until)
-	}
+	j.leases.hold(e.Key, e.Taxpayer, until)
 	j.leases.remember(rec)
 	return rec, nil
 }

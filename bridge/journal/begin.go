@@ -13,8 +13,10 @@ const (
 		state, class, outcome, created, updated, expires, next_lookup, told, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'none', '{}', $11, $11, $12, 0, 0, 1)
 		ON CONFLICT (document, space, taxpayer) DO NOTHING`
-	insertAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
-		VALUES ($1, $2, $3, 0, $4, $5, 'none', '{}')`
+	startAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
+		VALUES ($1, 'cancel', $2, 0, $3, $4, 'none', '{}')`
+	insertAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome, exchanges)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 )
 
 // Begin writes the entry down and takes the document's lease. An entry that is found Sending although nobody has its
@@ -27,23 +29,23 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 	var (
 		rec     *record
 		created bool
-		until   time.Time
+		until   term
 	)
 	undo := func(committed bool) {
 		switch {
 		case committed && created:
 			go j.takeBack(rec.Entry) // the writer, who calls this, must not wait for itself
 		case fresh:
-			j.leases.drop(b.Entry.Key, b.Entry.Taxpayer)
+			j.letGo(b.Entry.Key, b.Entry.Taxpayer, committed)
 		}
 	}
 	err := j.write(ctx, b.Entry.Key.Document, func(t *tx) error {
 		rec, created = nil, false
-		if until, ok = j.shared.take(t, b.Entry.Key, b.Entry.Taxpayer); !ok {
+		if until, ok = j.take(t, b.Entry.Key, b.Entry.Taxpayer, fresh); !ok {
 			return bridge.ErrBusy
 		}
 		if rec, created = j.begin(t, b); rec != nil && !created && fresh {
-			j.orphan(t, rec, time.Now())
+			j.orphan(t, rec, j.now())
 		}
 		return nil
 	}, undo)
@@ -70,16 +72,22 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
 	}
 	if b.SendNow {
-		e.Attempts = []bridge.Attempt{j.insertAttempt(t, e, bridge.SendCancel, e.Created)}
+		e.Attempts = []bridge.Attempt{j.startAttempt(t, e, e.Created)}
 	}
 	return &record{Entry: e, version: 1}, true
 }
 
-// insertAttempt writes an attempt down as running: without an end or a class, which is how it stays if the process dies
-// in it.
-func (j *Journal) insertAttempt(t *tx, e bridge.Entry, kind bridge.AttemptKind, start time.Time) bridge.Attempt {
-	a := bridge.Attempt{Kind: kind, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
-	a.ID, _ = t.insert(insertAttempt, e.ID, string(kind), micros(start), a.By, a.Upstream)
+// startAttempt writes a send down as running: without an end or a class, which is how it stays if the process dies in it.
+func (j *Journal) startAttempt(t *tx, e bridge.Entry, start time.Time) bridge.Attempt {
+	a := bridge.Attempt{Kind: bridge.SendCancel, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
+	a.ID, _ = t.insert(startAttempt, e.ID, micros(start), a.By, a.Upstream)
+	return a
+}
+
+// insertAttempt writes one that has ended down and gives it back with its ID. exchanges are encoded.
+func (t *tx) insertAttempt(entry int64, a bridge.Attempt, exchanges any) bridge.Attempt {
+	a.ID, _ = t.insert(insertAttempt, entry, string(a.Kind), micros(a.Start), micros(a.End), a.By, a.Upstream,
+		a.Outcome.Class.String(), encodeOutcome(a.Outcome), exchanges)
 	return a
 }
 
@@ -89,7 +97,7 @@ func (j *Journal) takeBack(e bridge.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err := j.Finish(ctx, bridge.Finish{
-		Entry: e.ID, State: bridge.Final, At: time.Now(), Release: true,
+		Entry: e.ID, State: bridge.Final, At: j.now(), Release: true,
 		Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"},
 	})
 	if err != nil {

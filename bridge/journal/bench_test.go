@@ -3,6 +3,7 @@
 package journal_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"os"
@@ -77,7 +78,7 @@ func call(b *testing.B, j *journal.Journal, n int64) {
 		return
 	}
 	o := bridge.Outcome{
-		Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateUpstream, HTTPStatus: 200, Written: true,
+		Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateUpstream, HTTPStatus: 200, Sent: true,
 		Exchanges: []bridge.Exchange{{
 			Purpose: "cancel", Method: "POST", URL: "https://example.com/eicore/v1.03/Invoice/Cancel",
 			Request: strings.Repeat("q", 200), Response: strings.Repeat("r", 300), Status: 200, Start: now, Took: time.Millisecond,
@@ -94,6 +95,30 @@ func call(b *testing.B, j *journal.Journal, n int64) {
 	if _, err := j.Finish(b.Context(), f); err != nil {
 		b.Error(err)
 	}
+}
+
+// BenchmarkFind reads an entry with its one attempt, as a call does whose authority has a budget.
+func BenchmarkFind(b *testing.B) {
+	j, err := journal.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "bridge.db"), journal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer j.Close()
+	e := wish("a", "T1")
+	if _, _, err := j.Begin(b.Context(), bridge.Begin{Entry: e, SendNow: true}); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	defer cancel()
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := j.Find(ctx, e.Key, e.Taxpayer); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
 
 // BenchmarkList reads pages of 50 from a journal of a million entries.

@@ -8,17 +8,28 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/journal"
 )
 
-// A cutter stands between a journal and PostgreSQL and ends one connection at its COMMIT.
+// A cutter stands between a journal and PostgreSQL and ends one connection at its COMMIT, or lets nothing through.
 type cutter struct {
-	dsn  string
-	when atomic.Int32 // cutBefore or cutAfter, once
+	dsn    string
+	when   atomic.Int32 // cutBefore or cutAfter, once
+	frozen sync.RWMutex // locked while nothing gets through
+}
+
+// through carries bytes on, unless nothing gets through now.
+func (c *cutter) through(to net.Conn, b []byte) error {
+	c.frozen.RLock()
+	defer c.frozen.RUnlock()
+	_, err := to.Write(b)
+	return err
 }
 
 const (
@@ -69,7 +80,7 @@ func (c *cutter) carry(client net.Conn, address string) {
 			if err != nil || last.Load() {
 				return
 			}
-			if _, err := client.Write(buf[:n]); err != nil {
+			if err := c.through(client, buf[:n]); err != nil {
 				return
 			}
 		}
@@ -88,7 +99,7 @@ func (c *cutter) carry(client net.Conn, address string) {
 				last.Store(true)
 			}
 		}
-		if _, err := server.Write(buf[:n]); err != nil {
+		if err := c.through(server, buf[:n]); err != nil {
 			return
 		}
 	}
@@ -100,7 +111,7 @@ func cutBench(t *testing.T) (*bench, *cutter) {
 	c := newCutter(t, postgresJournal(t))
 	b := &bench{T: t, dsn: c.dsn}
 	var err error
-	if b.Journal, err = journal.Open(t.Context(), c.dsn, journal.Options{Instance: "one"}); err != nil {
+	if b.Journal, err = journal.Open(t.Context(), c.dsn, journal.Options{Instance: "one", Lease: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
@@ -171,4 +182,53 @@ func TestFinishCommitLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A claim whose commit was lost keeps no lease, whether the server had committed it or not.
+func TestClaimCommitLost(t *testing.T) {
+	for name, claim := range map[string]func(*bench, bridge.Entry) error{
+		"due": func(b *bench, _ bridge.Entry) error { _, err := b.Due(b.Context(), now, 1); return err },
+		"begin": func(b *bench, e bridge.Entry) error {
+			_, _, err := b.Begin(b.Context(), bridge.Begin{Entry: e})
+			return err
+		},
+		"release": func(b *bench, e bridge.Entry) error {
+			if _, err := b.Due(b.Context(), now, 1); err != nil {
+				b.Fatal(err)
+			}
+			b.cutter.when.Store(cutBefore)
+			return b.Release(b.Context(), e)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, c := cutBench(t)
+			e := b.finish(b.begin("doc", true), bridge.Open, unknown, lookupAt(now), release)
+			b.cutter = c
+			if name != "release" {
+				c.when.Store(cutAfter)
+			}
+			if err := claim(b, e); err == nil || c.when.Load() != 0 {
+				t.Fatalf("the COMMIT was not lost: %v", err)
+			}
+			second := b.open("two")
+			b.soon("free for others", func() bool {
+				_, _, err := second.Begin(t.Context(), bridge.Begin{Entry: wish("doc", "T1")})
+				return err == nil
+			})
+		})
+	}
+}
+
+// A booking that nobody heard of is given back.
+func TestTakeCommitLost(t *testing.T) {
+	b, c := cutBench(t)
+	rate := bridge.Rate{Key: "k", Limit: 1, Per: time.Hour}
+	c.when.Store(cutAfter)
+	if _, _, err := b.Take(t.Context(), rate, 1); err == nil || c.when.Load() != 0 {
+		t.Fatalf("the COMMIT was not lost: %v", err)
+	}
+	b.soon("given back", func() bool {
+		_, wait, err := b.Take(t.Context(), rate, 1)
+		return err == nil && wait == 0
+	})
 }

@@ -11,13 +11,20 @@
 //     synchronous_commit=on, which survives a failover only with a synchronous standby);
 //   - concurrent writes share an fsync, and none waits for a timer;
 //   - late truth wins: evidence is only ever appended, and an entry that is Cancelled stays so;
+//   - an operator's word is kept and told as his, and what contradicts the record needs insisting;
 //   - of all instances at most one may send for a document, and nobody who takes a document over finds it sendable
-//     while somebody else's send may still be under way.
+//     while somebody else's send may still be under way;
+//   - what waits for a rate goes in the order of the entries, whichever instances wait with them;
+//   - what a caller did not hear of is taken back where it would do harm: an entry is ended unsent, a booking and a
+//     lease are given back;
+//   - every method ends with its context, whatever the disk, a lock or the network does;
+//   - a time that a clock which was ahead has written is believed for as long as it could be right, and not longer.
 //
-// What it does not do: decide anything about a cancellation. That is package bridge.
+// What it does not do: decide anything about a cancellation. That is package flow.
 //
 // How to read it: writer.go turns writes into transactions, with one kind of connection per engine (tx.go has
-// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's); everything else is written once for both,
-// against tx. begin.go, attempt.go, finish.go and due.go follow an entry's life; lease.go and shared.go say who may
-// send; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
+// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's), and read.go reads beside them; everything else is
+// written once for both. begin.go, attempt.go, finish.go and due.go follow an entry's life; lease.go and shared.go say who
+// may send, budget.go when; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
+// What any journal must do stands as tests in journaltest.
 package journal

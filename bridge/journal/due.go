@@ -1,10 +1,13 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"einvoice-bridge/bridge"
 )
@@ -13,54 +16,64 @@ import (
 const (
 	selectDue = `SELECT id FROM entries WHERE state <> 'final' AND state = 'open' AND next_lookup > 0 AND next_lookup <= $1%s
 		ORDER BY next_lookup LIMIT $2`
+	selectFar = `SELECT id FROM entries WHERE state <> 'final' AND state = 'open' AND next_lookup > $1%s
+		ORDER BY next_lookup LIMIT $2`
 	selectUnended = `SELECT id FROM entries WHERE state <> 'final' AND state IN ('accepted', 'sending')%s ORDER BY id`
-	// Leaves out what another instance has; those rows can't be claimed anyway.
-	unleased = ` AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.document = entries.document
-		AND l.space = entries.space AND l.owner <> $%d AND l.until > ` + clock + `)`
+	// Leaves out what another instance has; those rows can't be claimed anyway. It is worded so that PostgreSQL reads the
+	// leases once, not once for each entry.
+	unleased = ` AND (document, space) NOT IN (SELECT document, space FROM leases WHERE owner <> $%d AND until > ` + clock + `)`
 )
 
-// Due claims open entries whose lookup is due. Entries that this instance has a lease of already may be among them.
+const (
+	// lookupMost is further ahead than lookups are planned: what lies beyond was planned by a clock that was ahead.
+	lookupMost = 2 * time.Hour
+	// claimers is how many entries are claimed side by side, so that they share commits.
+	claimers = 32
+)
+
+// Due claims open entries whose lookup is due, or planned for a time too far ahead to be meant. Where these are fewer
+// than n, entries follow that are due and this instance's already. What it has claimed it returns, also beside an error.
 func (j *Journal) Due(ctx context.Context, now time.Time, n int) ([]bridge.Entry, error) {
-	ids, err := j.candidates(ctx, selectDue, micros(now), n)
-	if err != nil {
+	far, limit := now.Add(lookupMost), n+j.leases.size()
+	ids, err := j.candidates(ctx, selectDue, micros(now), limit)
+	more, err2 := j.candidates(ctx, selectFar, micros(far), limit)
+	if err = cmp.Or(err, err2); err != nil {
 		return nil, fmt.Errorf("reading which lookups are due: %w", err)
 	}
-	var due []bridge.Entry
-	for _, id := range ids {
-		e, _, err := j.claim(ctx, id, now, func(r *record) bool {
-			return r.State == bridge.Open && !r.NextLookup.IsZero() && !r.NextLookup.After(now)
-		})
-		if err != nil {
-			return due, err
-		}
-		if e != nil {
-			due = append(due, *e)
+	var free, ours []int64
+	for _, id := range append(ids, more...) {
+		if j.leases.recall(id) == nil {
+			free = append(free, id)
+		} else {
+			ours = append(ours, id)
 		}
 	}
-	return due, nil
+	ids = append(free, ours...)
+	return claimAll(ctx, ids[:min(n, len(ids))], func(id int64) (*bridge.Entry, error) {
+		e, _, err := j.claim(ctx, id, now, func(r *record) bool {
+			return r.State == bridge.Open && !r.NextLookup.IsZero() && (!r.NextLookup.After(now) || r.NextLookup.After(far))
+		})
+		return e, err
+	})
 }
 
 // Orphans claims accepted entries that no living instance carries, in order, and turns sending ones whose instance is
-// gone into open ones with a lookup due.
+// gone into open ones with a lookup due. What it has claimed it returns, also beside an error.
 func (j *Journal) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, error) {
 	ids, err := j.candidates(ctx, selectUnended)
 	if err != nil {
 		return nil, fmt.Errorf("reading what was left behind: %w", err)
 	}
-	var waiting []bridge.Entry
-	for _, id := range ids {
+	return claimAll(ctx, ids, func(id int64) (*bridge.Entry, error) {
 		if j.leases.recall(id) != nil {
-			continue // carried here
+			return nil, nil // carried here
 		}
 		e, fresh, err := j.claim(ctx, id, now, func(r *record) bool { return r.State == bridge.Accepted })
-		if err != nil {
-			return waiting, err
+		if !fresh {
+			return nil, err
 		}
-		if e != nil && fresh {
-			waiting = append(waiting, *e)
-		}
-	}
-	return waiting, nil
+		return e, err
+	})
 }
 
 // candidates are the ids that query finds and nobody else carries, as far as one can tell before claiming them.
@@ -80,47 +93,91 @@ func (j *Journal) candidates(ctx context.Context, query string, args ...any) (id
 	return ids, j.explain(r.err)
 }
 
+// claimAll claims what it can, in the order of ids, and returns it also beside the first error: the leases are the
+// caller's. An entry that can't be claimed keeps nobody from the others, but when ctx is over it leaves the rest.
+func claimAll(ctx context.Context, ids []int64, claim func(id int64) (*bridge.Entry, error)) (claimed []bridge.Entry, err error) {
+	got, errs := make([]*bridge.Entry, len(ids)), make([]error, len(ids))
+	var all errgroup.Group
+	all.SetLimit(claimers)
+	for i, id := range ids {
+		if errs[i] = ctx.Err(); errs[i] != nil {
+			break
+		}
+		all.Go(func() error { got[i], errs[i] = claim(id); return nil })
+	}
+	_ = all.Wait()
+	for i, e := range got {
+		if e != nil {
+			claimed = append(claimed, *e)
+		}
+		err = cmp.Or(err, errs[i])
+	}
+	return claimed, err
+}
+
 // claim takes the lease of an entry and returns it if want holds; nil when somebody else has it or it has changed. One
-// that was left behind while sending becomes open.
+// that was left behind while sending becomes open. Without an entry to return it keeps no lease.
 func (j *Journal) claim(ctx context.Context, id int64, now time.Time, want func(*record) bool) (e *bridge.Entry, fresh bool, err error) {
-	r := &reading{j: j, ctx: ctx}
+	r := &reading{j: j, ctx: ctx, point: true}
 	rec := load(r, selectEntry, id)
 	if rec == nil {
 		return nil, false, j.explain(r.err)
 	}
-	who := bridge.Entry{Key: rec.Key, Taxpayer: rec.Taxpayer}
-	fresh, ok := j.leases.take(who.Key, who.Taxpayer)
+	k, taxpayer := rec.Key, rec.Taxpayer
+	fresh, ok := j.leases.take(k, taxpayer)
 	if !ok || rec.State == bridge.Sending && !fresh {
 		return nil, false, nil
 	}
-	var until time.Time
-	err = j.write(ctx, who.Key.Document, func(t *tx) error {
-		if until, ok = j.shared.take(t, who.Key, who.Taxpayer); !ok {
-			return bridge.ErrBusy
-		}
-		if rec = load(t, selectEntry, id); rec != nil && fresh { // again, now that nobody else can change it
-			j.orphan(t, rec, now)
-		}
-		return nil
-	}, func(bool) {
-		if fresh {
-			j.leases.drop(who.Key, who.Taxpayer)
-		}
-	})
+	rec, until, err := j.claimRow(ctx, rec, fresh, now)
 	switch {
 	case errors.Is(err, bridge.ErrBusy):
 		return nil, false, nil
 	case err != nil:
 		return nil, false, fmt.Errorf("claiming entry %d: %w", id, err)
 	case rec != nil && want(rec):
-		j.leases.hold(who.Key, who.Taxpayer, until)
+		j.leases.hold(k, taxpayer, until)
 		j.leases.remember(rec)
 		c := rec.clone()
 		return &c, fresh, nil
 	case fresh:
-		err = j.Release(ctx, who)
+		_ = j.Release(ctx, bridge.Entry{Key: k, Taxpayer: taxpayer}) // else it is given back soon
 	}
-	return nil, false, err
+	return nil, false, nil
+}
+
+// claimRow reads an entry again, now that nobody else here can change it, and in a database takes its lease. On an
+// error a fresh lease is given back.
+func (j *Journal) claimRow(ctx context.Context, was *record, fresh bool, now time.Time) (rec *record, until term, err error) {
+	undo := func(committed bool) {
+		if fresh {
+			j.letGo(was.Key, was.Taxpayer, committed)
+		}
+	}
+	if j.shared == nil && was.State != bridge.Sending { // there is nothing to write
+		r := &reading{j: j, ctx: ctx, point: true}
+		if rec = load(r, selectEntry, was.ID); r.err != nil {
+			undo(false)
+		}
+		return rec, term{}, j.explain(r.err)
+	}
+	var (
+		read  *record
+		lease term
+	)
+	err = j.write(ctx, was.Key.Document, func(t *tx) (err error) {
+		var ok bool
+		if lease, ok = j.take(t, was.Key, was.Taxpayer, fresh); !ok {
+			return bridge.ErrBusy
+		}
+		if read = load(t, selectEntry, was.ID); read != nil && fresh {
+			j.orphan(t, read, now)
+		}
+		return nil
+	}, undo)
+	if err != nil {
+		return nil, term{}, err
+	}
+	return read, lease, nil
 }
 
 // orphan turns an entry that was left while sending into an open one with a lookup due. Its attempt stays as it is:

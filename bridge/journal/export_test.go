@@ -24,6 +24,13 @@ func (j *Journal) Die() {
 	})
 }
 
+// Freeze ends the beat, as a process does that stands still: its leases run out.
+func (j *Journal) Freeze() {
+	j.serving = false
+	close(j.quit)
+	<-j.done
+}
+
 // Do runs SQL past the journal.
 func (j *Journal) Do(ctx context.Context, query string, args ...any) error {
 	return j.write(ctx, "", func(t *tx) error { t.exec(query, args...); return nil }, nil)

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -31,12 +32,9 @@ const (
 // Finish records evidence and gives back the entry as it now stands.
 func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
 	asks := encodeAsks(f.Asks)
-	result, mask := encodeOutcome(f.Result), toldMask(f.Asks)
-	var exchanges any
-	if len(f.Result.Exchanges) > 0 {
-		exchanges = encode(f.Result.Exchanges)
-	}
+	result, mask, exchanges := encodeOutcome(f.Result), toldMask(f.Asks), encodeExchanges(f.Result)
 	f.Result.Exchanges, f.Outcome.Exchanges, f.At = nil, nil, at(micros(f.At))
+	look := j.ended(f.Look)
 
 	var rec *record
 	known := j.leases.recall(f.Entry)
@@ -58,6 +56,9 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 			r.told |= mask
 			return nil
 		})
+		if rec != nil && look != nil && !rec.has(look.Attempt) {
+			rec.Attempts = append(rec.Attempts, t.insertAttempt(rec.ID, look.Attempt, look.exchanges))
+		}
 		t.insertAsks(asks, f.Entry)
 		if rec != nil && rec.told == toldCancelled|toldNot && mask != 0 {
 			t.exec(retellEntry, f.Entry)
@@ -83,8 +84,31 @@ func (j *Journal) stillHeld(t *tx, r *record, release bool) bool {
 	case release:
 		return j.shared.drop(t, r.Key, r.Taxpayer)
 	}
-	_, ok := j.shared.keep(t, r.Key, r.Taxpayer)
+	_, ok := j.keep(t, r.Key, r.Taxpayer)
 	return ok
+}
+
+// endedAttempt is one that was not written down before it ended.
+type endedAttempt struct {
+	bridge.Attempt
+	exchanges any // encoded
+}
+
+// ended is a lookup as it is kept; nil for none.
+func (j *Journal) ended(look *bridge.Attempt) *endedAttempt {
+	if look == nil {
+		return nil
+	}
+	a := &endedAttempt{*look, encodeExchanges(look.Outcome)}
+	a.By, a.Start, a.End, a.Outcome.Exchanges = j.instance, at(micros(a.Start)), at(micros(a.End)), nil
+	return a
+}
+
+// has tells whether a lookup is on record already: a Finish whose caller did not hear of it comes again.
+func (r *record) has(look bridge.Attempt) bool {
+	return slices.ContainsFunc(r.Attempts, func(a bridge.Attempt) bool {
+		return a.Kind == look.Kind && a.By == look.By && a.Start.Equal(look.Start)
+	})
 }
 
 // end completes an attempt in our copy of the entry.
@@ -100,9 +124,13 @@ func (r *record) end(f bridge.Finish) {
 //
 //   - Cancelled is the truth for good, and comes through whoever brings it and whenever;
 //   - whoever has lost the document's lease can add nothing else;
-//   - an ended entry stays ended: only a new send takes it up again;
+//   - an ended entry stays ended: only Attempt and Requeue take it up again;
+//   - what is no end (Unknown, Unclear, …) leaves it in doubt, whatever f calls it;
 //   - otherwise the flight that holds the lease says where the entry stands.
 func merge(e *bridge.Entry, f bridge.Finish, held bool) {
+	if f.State == bridge.Final && !isEnd(f.Outcome.Class) {
+		f.State = bridge.Open
+	}
 	cancelled := f.State == bridge.Final && f.Outcome.Class == bridge.Cancelled
 	switch {
 	case e.Outcome.Class == bridge.Cancelled,
@@ -122,6 +150,15 @@ func merge(e *bridge.Entry, f bridge.Finish, held bool) {
 	default:
 		e.Outcome = bridge.Outcome{}
 	}
+}
+
+// isEnd tells whether an entry can end as c.
+func isEnd(c bridge.Class) bool {
+	switch c {
+	case bridge.Cancelled, bridge.Refused, bridge.NotApplied, bridge.Misconfigured:
+		return true
+	}
+	return false
 }
 
 // What callers were told, as bits of the column told.

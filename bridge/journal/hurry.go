@@ -33,7 +33,7 @@ func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
 func (j *Journal) Room(ctx context.Context, r bridge.Rate) (int, error) {
 	booked := 0
 	q := &reading{j: j, ctx: ctx}
-	q.query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, time.Now().Add(-r.Per).UnixMicro())
+	q.query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, q.now()-r.Per.Microseconds())
 	if q.err != nil {
 		return 0, fmt.Errorf("reading what is left of %s: %w", r.Key, j.explain(q.err))
 	}

@@ -36,7 +36,7 @@ func TestRoom(t *testing.T) {
 			if err != nil || left != want {
 				b.Fatalf("%d left, want %d: %v", left, want, err)
 			}
-			if _, err := b.Take(b.Context(), rate); err != nil {
+			if _, _, err := b.Take(b.Context(), rate, bridge.Last); err != nil {
 				b.Fatal(err)
 			}
 		}

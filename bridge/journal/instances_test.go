@@ -30,7 +30,7 @@ func TestBusyElsewhere(t *testing.T) {
 		_, _, err := second.Begin(t.Context(), bridge.Begin{Entry: wish("a", taxpayer)})
 		b.is(err, bridge.ErrBusy)
 	}
-	_, err := second.Attempt(t.Context(), e, bridge.SendCancel, now)
+	_, err := second.Attempt(t.Context(), e, now)
 	b.is(err, bridge.ErrLostLease)
 	b.is(second.MaySend(t.Context(), e), bridge.ErrLostLease)
 
@@ -141,7 +141,7 @@ func TestStaleInstance(t *testing.T) {
 			b.same("to be looked up", got.State, bridge.Open)
 		}
 	}
-	_, err := b.Attempt(t.Context(), waits, bridge.SendCancel, now)
+	_, err := b.Attempt(t.Context(), waits, now)
 	b.is(err, bridge.ErrLostLease)
 	b.same("nothing is written", b.find("waits"), waits)
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"math"
 	"os"
 	"strings"
 	"sync"
@@ -26,14 +25,18 @@ type Options struct {
 	// Settle is how long after its lease has run out a send may still be under way: the longest call timeout and time
 	// for the authority to settle; 45 s by default. Only then another instance takes the document over. PostgreSQL only.
 	Settle time.Duration
+	// Now is this process's wall clock; time.Now by default. What instances share goes by PostgreSQL's.
+	Now func() time.Time
 }
 
 // Journal is the record. Its methods are safe for concurrent use.
 type Journal struct {
 	name     string // the file or database, for errors
 	instance string
+	now      func() time.Time // wall clock
 	read     *sql.DB
 	reads    statements
+	readers  readers
 	writers  []*writer
 	booker   *writer // books sends, which must see each other
 	shared   *shared // nil with SQLite
@@ -66,7 +69,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Journal, error) {
 	if o.Settle == 0 {
 		o.Settle = 45 * time.Second
 	}
-	j := newJournal(o.Instance)
+	j := newJournal(o.Instance, o.Now)
 	err := j.connect(ctx, dsn, o, "rwc")
 	if err == nil {
 		err = j.register(ctx)
@@ -96,7 +99,7 @@ func OpenBeside(ctx context.Context, dsn string) (*Journal, error) {
 
 // openBeside leaves lock, tables and instance row to the service.
 func openBeside(ctx context.Context, dsn, mode string) (*Journal, error) {
-	j := newJournal(instanceName())
+	j := newJournal(instanceName(), nil)
 	err := j.connect(ctx, dsn, Options{}, mode)
 	if err == nil {
 		err = j.checkVersion(ctx)
@@ -107,9 +110,15 @@ func openBeside(ctx context.Context, dsn, mode string) (*Journal, error) {
 	return j, nil
 }
 
-func newJournal(instance string) *Journal {
-	j := &Journal{instance: instance, quit: make(chan struct{}), done: make(chan struct{})}
-	j.leases = leases{byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
+func newJournal(instance string, now func() time.Time) *Journal {
+	if now == nil {
+		now = time.Now
+	}
+	j := &Journal{instance: instance, now: now, quit: make(chan struct{}), done: make(chan struct{})}
+	j.leases = leases{now: now, byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
+	j.readers = readers{next: make(chan func()), quit: make(chan struct{})}
+	j.closers = append(j.closers, func() error { close(j.readers.quit); return nil })
+	j.gates.turn = make(chan struct{}, 1)
 	return j
 }
 
@@ -204,12 +213,12 @@ const upsertInstance = `INSERT INTO instances (id, started, seen) VALUES ($1, $2
 // register says that this instance lives, and forgets those that died long ago.
 func (j *Journal) register(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
-		dead := int64(math.MaxInt64) // the file's lock says that nobody else lives
-		now := t.now()
-		if j.shared != nil {
-			dead = now - (24 * time.Hour).Microseconds()
+		now, day := t.now(), (24 * time.Hour).Microseconds()
+		if j.shared == nil {
+			t.exec(`DELETE FROM instances`) // the file's lock says that nobody else lives
+		} else {
+			t.exec(`DELETE FROM instances WHERE seen < $1 OR seen > $2`, now-day, now+day)
 		}
-		t.exec(`DELETE FROM instances WHERE seen < $1`, dead)
 		t.exec(upsertInstance, j.instance, now)
 		return nil
 	}, nil)
@@ -222,7 +231,7 @@ func (j *Journal) Ping(ctx context.Context) error { return j.seen(ctx) }
 func (j *Journal) seen(ctx context.Context) error {
 	var (
 		held  map[bridge.Key]string
-		until time.Time
+		until term
 	)
 	err := j.write(ctx, "", func(t *tx) error {
 		t.exec(upsertInstance, j.instance, t.now())

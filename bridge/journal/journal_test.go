@@ -26,6 +26,8 @@ type bench struct {
 	*testing.T
 	dsn string
 	*journal.Journal
+	cutter *cutter                 // that stands before it, if any
+	reopen func() *journal.Journal // opens it again, otherwise than usual
 }
 
 // onBoth runs a test on an empty journal of each engine: what it says holds for both.
@@ -63,6 +65,10 @@ func (b *bench) restart() {
 	b.Helper()
 	if err := b.Close(); err != nil {
 		b.Fatal(err)
+	}
+	if b.reopen != nil {
+		b.Journal = b.reopen()
+		return
 	}
 	b.Journal = b.open("one again")
 }
@@ -112,10 +118,10 @@ func tell(asks ...bridge.Ask) func(*bridge.Finish) {
 	return func(f *bridge.Finish) { f.Asks = asks }
 }
 
-// attempt writes the next send or lookup down.
-func (b *bench) attempt(e bridge.Entry, kind bridge.AttemptKind) bridge.Attempt {
+// attempt writes the next send down.
+func (b *bench) attempt(e bridge.Entry) bridge.Attempt {
 	b.Helper()
-	a, err := b.Attempt(b.Context(), e, kind, now.Add(time.Minute))
+	a, err := b.Attempt(b.Context(), e, now.Add(time.Minute))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -177,14 +183,14 @@ func documents(entries []bridge.Entry) (names []string) {
 var (
 	cancelled = bridge.Outcome{
 		Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateUpstream, HTTPStatus: 200,
-		UpstreamRef: "x-1", Written: true,
+		UpstreamRef: "x-1", Sent: true,
 	}
 	refused = bridge.Outcome{
 		Class: bridge.Refused, Code: "2270", Message: "2270: The allowed cancellation time limit is crossed", HTTPStatus: 200,
-		Unclassified: true, Alarm: "look at it", Written: true,
+		Unclassified: true, Alarm: "look at it", Sent: true,
 	}
 	notApplied = bridge.Outcome{Class: bridge.NotApplied, HTTPStatus: 429, RetryAfter: 7 * time.Second}
-	unknown    = bridge.Outcome{Class: bridge.Unknown, Message: "connection reset", Written: true}
+	unknown    = bridge.Outcome{Class: bridge.Unknown, Message: "connection reset", Sent: true}
 )
 
 func TestBegin(t *testing.T) {
@@ -252,24 +258,75 @@ func TestAttempt(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		e := b.finish(b.begin("a", true), bridge.Final, refused)
 		e.Ref, e.Caller, e.IRN, e.Reason, e.Remarks, e.Upstream = "ref-2", "oracle", "irn A", bridge.Others, "other", "cleartax"
-		a := b.attempt(e, bridge.SendCancel)
+		a := b.attempt(e)
 		want := e
 		want.State, want.Outcome, want.Updated = bridge.Sending, bridge.Outcome{}, now.Add(time.Minute)
 		want.Attempts = append(want.Attempts, bridge.Attempt{ID: a.ID, Kind: bridge.SendCancel, Start: now.Add(time.Minute), By: "one", Upstream: "cleartax"})
 		b.same("a send takes the entry up again, with the new request", b.find("a"), want)
+	})
+}
 
-		e = b.finish(want, bridge.Open, unknown, lookupAt(now.Add(time.Hour)))
-		l := b.attempt(e, bridge.AskState)
-		got := b.find("a")
-		b.same("a lookup leaves the state", got.State, bridge.Open)
-		b.same("and is written down", got.Attempts[2].Kind, bridge.AskState)
-		e = b.finish(got, bridge.Open, bridge.Outcome{Class: bridge.NotApplied}, lookupAt(now.Add(2*time.Hour)))
-		b.same("its own outcome", e.Attempts[2].Outcome.Class, bridge.NotApplied)
-		b.same("the entry's", e.Outcome.Class, bridge.Unknown)
-		b.same("the next", e.NextLookup, now.Add(2*time.Hour))
-		if l.ID <= a.ID {
-			b.Errorf("attempts out of order: %d after %d", l.ID, a.ID)
+// look is a lookup that has ended.
+func look(o bridge.Outcome, start time.Time) *bridge.Attempt {
+	return &bridge.Attempt{Kind: bridge.AskState, Start: start, End: start.Add(time.Second), Outcome: o, Upstream: "cleartax"}
+}
+
+// A lookup is written down when it has ended, once, with what it exchanged and with what follows from it.
+func TestLook(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.finish(b.begin("a", true), bridge.Open, unknown, lookupAt(now.Add(time.Hour)))
+		exchanges := []bridge.Exchange{{Purpose: "lookup", Method: "GET", URL: "https://x", Status: 200, Response: "ACT", Start: now, Took: time.Second}}
+		active := bridge.Outcome{Class: bridge.NotApplied, Message: "ACT", Exchanges: exchanges}
+		f := bridge.Finish{Entry: e.ID, State: bridge.Open, Outcome: unknown, NextLookup: now.Add(2 * time.Hour), At: now.Add(time.Minute), Look: look(active, now)}
+		got, err := b.Finish(b.Context(), f)
+		if err != nil {
+			b.Fatal(err)
 		}
+		want := e
+		want.NextLookup, want.Updated = now.Add(2*time.Hour), now.Add(time.Minute)
+		want.Attempts = append(want.Attempts, *look(bridge.Outcome{Class: bridge.NotApplied, Message: "ACT"}, now))
+		want.Attempts[1].ID, want.Attempts[1].By = got.Attempts[1].ID, "one"
+		b.same("given back", got, want)
+		b.same("on disk", b.find("a"), want)
+		if f.Look.By != "" || f.Look.Outcome.Exchanges == nil {
+			b.Error("the caller's own was changed")
+		}
+		story, err := b.Show(b.Context(), "a")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.same("exchanges", story[0].Entry.Attempts[1].Outcome.Exchanges, exchanges)
+
+		if got, err = b.Finish(b.Context(), f); err != nil { // its caller didn't hear of it
+			b.Fatal(err)
+		}
+		b.same("written again, it is there once", len(got.Attempts), 2)
+		f.Look = look(active, now.Add(time.Minute))
+		if got, err = b.Finish(b.Context(), f); err != nil {
+			b.Fatal(err)
+		}
+		b.same("another one", len(got.Attempts), 3)
+		b.same("on disk, too", len(b.find("a").Attempts), 3)
+	})
+}
+
+// What a lookup showed is evidence whoever has the document by now; what follows from it is not, but for cancelled.
+func TestLookWithoutLease(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		e := b.finish(b.begin("a", true), bridge.Open, unknown, lookupAt(now.Add(time.Hour)), release)
+		seen := func(o bridge.Outcome, start time.Time) bridge.Entry {
+			got, err := b.Finish(b.Context(), bridge.Finish{Entry: e.ID, State: bridge.Final, Outcome: o, At: now, Look: look(o, start)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			return got
+		}
+		got := seen(notApplied, now)
+		b.same("kept", len(got.Attempts), 2)
+		b.same("no verdict", got.State, bridge.Open)
+		got = seen(cancelled, now.Add(time.Second))
+		b.same("but cancelled is one", got.Outcome, cancelled)
+		b.same("kept after the end", len(seen(notApplied, now.Add(time.Minute)).Attempts), 4)
 	})
 }
 
@@ -279,11 +336,11 @@ func TestAttemptIsRefused(t *testing.T) {
 		if _, err := b.Withdraw(b.Context(), e.ID, "ravi"); err != nil {
 			b.Fatal(err)
 		}
-		_, err := b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		_, err := b.Attempt(b.Context(), e, now)
 		b.is(err, bridge.ErrNotWaiting)
 
 		e = b.finish(b.begin("cancelled", true), bridge.Final, cancelled)
-		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		_, err = b.Attempt(b.Context(), e, now)
 		b.is(err, bridge.ErrNotWaiting)
 
 		e = b.begin("released", false)
@@ -291,7 +348,7 @@ func TestAttemptIsRefused(t *testing.T) {
 			b.Fatal(err)
 		}
 		b.is(b.MaySend(b.Context(), e), bridge.ErrLostLease)
-		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		_, err = b.Attempt(b.Context(), e, now)
 		b.is(err, bridge.ErrLostLease)
 		b.same("nothing is written", b.find("released"), e)
 	})

@@ -12,16 +12,21 @@ import (
 // leases are the documents that this instance may send for, and what it knows of their entries. With SQLite there is
 // one instance and this is all there is; with PostgreSQL each has a row behind it, see shared.
 type leases struct {
+	now     func() time.Time // wall clock
 	mu      sync.Mutex
 	byKey   map[bridge.Key]*lease
 	byEntry map[int64]*lease
 }
 
+// term is when a lease runs out, by both clocks: the monotonic one stands still while a machine sleeps, the wall clock
+// may be set back. Zero: not before it is given back.
+type term struct{ monotonic, wall time.Time }
+
 type lease struct {
 	key      bridge.Key
 	taxpayer string
-	until    time.Time // zero: until released
-	known    *record   // the entry as last written or read; nil when unknown
+	until    term
+	known    *record // the entry as last written or read; nil when unknown
 	freed    chan struct{}
 }
 
@@ -38,7 +43,7 @@ func (ls *leases) take(k bridge.Key, taxpayer string) (fresh, ok bool) {
 }
 
 // hold notes that a lease that was taken is good until then.
-func (ls *leases) hold(k bridge.Key, taxpayer string, until time.Time) {
+func (ls *leases) hold(k bridge.Key, taxpayer string, until term) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, ok := ls.byKey[k]; ok && l.taxpayer == taxpayer {
@@ -61,8 +66,7 @@ func (ls *leases) drop(k bridge.Key, taxpayer string) {
 	close(l.freed)
 }
 
-// valid tells whether the lease is held and has not run out, by both clocks: the monotonic one stands still while a
-// machine sleeps, the wall clock may be set back.
+// valid tells whether the lease is held and has not run out.
 func (ls *leases) valid(k bridge.Key, taxpayer string) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -70,8 +74,7 @@ func (ls *leases) valid(k bridge.Key, taxpayer string) bool {
 	if !ok || l.taxpayer != taxpayer {
 		return false
 	}
-	now := time.Now()
-	return l.until.IsZero() || now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
+	return l.until == term{} || time.Now().Before(l.until.monotonic) && ls.now().Round(0).Before(l.until.wall)
 }
 
 // held tells whether the lease is ours, run out or not.
@@ -102,6 +105,13 @@ func (ls *leases) recall(entry int64) *record {
 	return nil
 }
 
+// size is how many entries are recalled.
+func (ls *leases) size() int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.byEntry)
+}
+
 // document is the document of an entry that is recalled, or empty.
 func (ls *leases) document(entry int64) string {
 	if r := ls.recall(entry); r != nil {
@@ -128,36 +138,72 @@ func (j *Journal) MaySend(_ context.Context, e bridge.Entry) error {
 	return nil
 }
 
-// Release gives the document's lease back without evidence.
+// Release gives the document's lease back without evidence. Here it is given back at once, whatever the error.
 func (j *Journal) Release(ctx context.Context, e bridge.Entry) error {
-	defer j.leases.drop(e.Key, e.Taxpayer)
 	if j.shared == nil {
+		j.leases.drop(e.Key, e.Taxpayer)
 		return nil
 	}
 	err := j.write(ctx, e.Key.Document, func(t *tx) error {
 		j.shared.drop(t, e.Key, e.Taxpayer)
 		return nil
 	}, nil)
-	if err != nil { // the next beat finds the row without a lease in memory and tries again
+	j.letGo(e.Key, e.Taxpayer, err != nil)
+	if err != nil {
 		return fmt.Errorf("giving %s of %s back: %w", e.Key.Document, e.Taxpayer, err)
 	}
 	return nil
 }
 
+// take makes the lease ours in t; false while somebody else has it. One that is not fresh was ours once: it is no more.
+func (j *Journal) take(t *tx, k bridge.Key, taxpayer string, fresh bool) (term, bool) {
+	until, ok := j.shared.take(t, k, taxpayer)
+	if !ok && !fresh && t.err == nil {
+		j.leases.drop(k, taxpayer)
+	}
+	return until, ok
+}
+
+// keep renews a lease in t; false when it has passed to somebody else: then it isn't ours here any more either.
+func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (term, bool) {
+	until, ok := j.shared.keep(t, k, taxpayer)
+	if !ok && t.err == nil {
+		j.leases.drop(k, taxpayer)
+	}
+	return until, ok
+}
+
+// letGo ends a lease here, and, if there may be a row of it, in the database as soon as may be: nobody waits for that.
+func (j *Journal) letGo(k bridge.Key, taxpayer string, row bool) {
+	j.leases.drop(k, taxpayer)
+	if row && j.shared != nil {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			j.giveBack(ctx, k, taxpayer)
+		}()
+	}
+}
+
+// giveBack gives back a lease that is not held here (any more). When it can't, the next beat tries again.
+func (j *Journal) giveBack(ctx context.Context, k bridge.Key, taxpayer string) {
+	_ = j.write(ctx, k.Document, func(t *tx) error {
+		if !j.leases.held(k, taxpayer) {
+			j.shared.drop(t, k, taxpayer)
+		}
+		return nil
+	}, nil)
+}
+
 // renewed takes in what is left of this instance's leases: those that it holds run on, those that it has let go of
 // without being able to say so are given back now.
-func (j *Journal) renewed(ctx context.Context, rows map[bridge.Key]string, until time.Time) {
+func (j *Journal) renewed(ctx context.Context, rows map[bridge.Key]string, until term) {
 	for k, taxpayer := range rows {
 		if j.leases.held(k, taxpayer) {
 			j.leases.hold(k, taxpayer, until)
-			continue
+		} else {
+			j.giveBack(ctx, k, taxpayer)
 		}
-		_ = j.write(ctx, k.Document, func(t *tx) error { // on failure at the next beat
-			if !j.leases.held(k, taxpayer) {
-				j.shared.drop(t, k, taxpayer)
-			}
-			return nil
-		}, nil)
 	}
 }
 

@@ -3,6 +3,7 @@
 package journal_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // Whatever comes in, in whatever order and from whomever: once Cancelled is Cancelled for good, it is never missed,
 // and nothing but a send takes an ended entry up again.
 func TestMergeProperties(t *testing.T) {
+	ends := []bridge.Class{bridge.Cancelled, bridge.Refused, bridge.NotApplied, bridge.Misconfigured}
 	rapid.Check(t, func(t *rapid.T) {
 		e := bridge.Entry{State: bridge.Sending}
 		proven := false
@@ -22,7 +24,7 @@ func TestMergeProperties(t *testing.T) {
 			f := bridge.Finish{
 				State: rapid.SampledFrom([]bridge.State{bridge.Accepted, bridge.Sending, bridge.Open, bridge.Final}).Draw(t, "state"),
 				Outcome: bridge.Outcome{
-					Class: bridge.Class(rapid.IntRange(int(bridge.Cancelled), int(bridge.Misconfigured)).Draw(t, "class")),
+					Class: bridge.Class(rapid.IntRange(int(bridge.None), int(bridge.Unclear)).Draw(t, "class")),
 					Date:  rapid.SampledFrom([]string{"", "2026-11-22 10:00:00", "2026-11-23 10:00:00"}).Draw(t, "date"),
 				},
 				NextLookup: now.Add(time.Hour), At: now,
@@ -43,6 +45,8 @@ func TestMergeProperties(t *testing.T) {
 				t.Fatal("changed by somebody without the lease")
 			case before.State == bridge.Final && e.State != bridge.Final:
 				t.Fatalf("taken up again as %s without a send", e.State)
+			case e.State == bridge.Final && !slices.Contains(ends, e.Outcome.Class):
+				t.Fatalf("ended as %s", e.Outcome.Class)
 			case e.State == bridge.Open && e.Outcome.Class != bridge.Unknown:
 				t.Fatalf("open with outcome %s", e.Outcome.Class)
 			case (e.State == bridge.Accepted || e.State == bridge.Sending) && e.Outcome.Class != bridge.None:

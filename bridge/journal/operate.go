@@ -11,21 +11,45 @@ import (
 )
 
 // Resolve settles an entry by hand: what the operator found out outside is evidence like any other. o is Cancelled
-// (with the authority's date), Refused (with its text) or NotApplied; by and why are kept with it. A Cancelled entry
-// stays as it is.
-func (j *Journal) Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string) (bridge.Entry, error) {
-	switch {
-	case o.Class != bridge.Cancelled && o.Class != bridge.Refused && o.Class != bridge.NotApplied:
+// (with the authority's date), Refused (with its text) or NotApplied; by and why are kept with it, and wherever it is told
+// it is told as his word. What contradicts the record needs force; a Cancelled entry stays as it is all the same.
+func (j *Journal) Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string, force bool) (bridge.Entry, error) {
+	var cancelled time.Time
+	switch o.Class {
+	case bridge.Cancelled:
+		var err error
+		if cancelled, err = time.Parse(time.DateTime, o.Date); err != nil {
+			return bridge.Entry{}, fmt.Errorf("resolving entry %d: callers are told the cancel date, give it as the authority shows it, 2006-01-02 15:04:05", id)
+		}
+		o.DateSource = bridge.DateOperator
+	case bridge.Refused, bridge.NotApplied:
+	default:
 		return bridge.Entry{}, fmt.Errorf("resolving entry %d: %s is no end, use cancelled, refused or not_applied", id, o.Class)
-	case o.Class == bridge.Cancelled && o.Date == "":
-		return bridge.Entry{}, fmt.Errorf("resolving entry %d: callers are told the cancel date, give it as the authority shows it", id)
 	}
 	return j.byHand(ctx, id, o, by, why, func(e *bridge.Entry) error {
-		if e.Outcome.Class == bridge.Cancelled {
+		switch {
+		case e.Outcome.Class == bridge.Cancelled:
 			return errors.New("it is cancelled, which is final")
+		case force:
+			return nil
 		}
-		return nil
+		return contradiction(e, o, cancelled)
 	})
+}
+
+// contradiction is what speaks against an operator's word, and what he can do about it; nil when nothing does. cancelled
+// is the date that he gives, zero for none. Dates are in the authority's zone, which may be a day from ours.
+func contradiction(e *bridge.Entry, o bridge.Outcome, cancelled time.Time) error {
+	switch {
+	case e.State == bridge.Sending:
+		return fmt.Errorf("its cancel is on its way right now: see how that ends (journal show %d), or insist with --yes", e.ID)
+	case e.Outcome.Class == bridge.Refused && o.Class != bridge.Refused && e.ByHand() == nil:
+		return fmt.Errorf("the authority refused it (%s): look at the document there again, and insist with --yes if it shows otherwise", e.Outcome.Message)
+	case !cancelled.IsZero() && cancelled.Before(e.Created.Add(-24*time.Hour)):
+		return fmt.Errorf("%s lies before the request of %s: check the date, and insist with --yes if it was cancelled before anybody asked us",
+			o.Date, e.Created.Format(time.DateTime+" MST"))
+	}
+	return nil
 }
 
 // Withdraw takes an entry that waits its turn back: it will not be sent. ErrNotWaiting when it doesn't wait (any more).
@@ -42,26 +66,22 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 // byHand ends an entry with an operator's word, if allow lets it. The version that guards every change makes a flight
 // under way notice.
 func (j *Journal) byHand(ctx context.Context, id int64, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
-	now := time.Now()
-	if o.Class == bridge.Cancelled && o.DateSource == "" {
-		o.DateSource = bridge.DateUpstream
-	}
 	word := o
 	word.Alarm, word.Exchanges, o.Exchanges = why, nil, nil
 	var rec *record
 	err := j.write(ctx, "", func(t *tx) (err error) {
+		now := at(t.now())
 		rec, err = change(t, id, nil, updateOutcome, func(r *record) error {
 			if err := allow(&r.Entry); err != nil {
 				return err
 			}
-			r.State, r.Outcome, r.NextLookup, r.Updated = bridge.Final, o, time.Time{}, at(micros(now))
+			r.State, r.Outcome, r.NextLookup, r.Updated = bridge.Final, o, time.Time{}, now
 			return nil
 		})
 		if rec != nil {
-			a := bridge.Attempt{Kind: bridge.ResolveHand, Start: at(micros(now)), End: at(micros(now)), Outcome: word, By: by, Upstream: rec.Upstream}
-			a.ID, _ = t.insert(insertAttempt, id, string(a.Kind), micros(now), by, a.Upstream)
-			t.exec(endAttempt, a.ID, id, micros(now), word.Class.String(), encodeOutcome(word), nil)
-			rec.Attempts = append(rec.Attempts, a)
+			rec.Attempts = append(rec.Attempts, t.insertAttempt(id, bridge.Attempt{
+				Kind: bridge.ResolveHand, Start: now, End: now, Outcome: word, By: by, Upstream: rec.Upstream,
+			}, nil))
 		}
 		return err
 	}, nil)
@@ -85,7 +105,10 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	}
 	err := private(part)
 	if err == nil {
-		_, err = j.read.ExecContext(ctx, `VACUUM INTO $1`, part)
+		err = j.readers.within(ctx, func() error {
+			_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)
+			return err
+		})
 	}
 	if err == nil {
 		err = syncFile(part)

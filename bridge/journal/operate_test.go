@@ -16,7 +16,7 @@ import (
 
 // told is one caller's ask about an entry.
 func told(e bridge.Entry, ref, caller string, c bridge.Class) bridge.Ask {
-	a := bridge.Answer{Class: c, Ref: ref}
+	a := bridge.Answer{Class: c, Ref: ref, Why: "logins held back until 02:52: 4 in 15m are used up"}
 	switch c {
 	case bridge.Cancelled:
 		a.IRN, a.CancelDate = e.IRN, "2026-11-22 10:00:00"
@@ -105,6 +105,24 @@ func TestExport(t *testing.T) {
 			n++
 		}
 		b.same("limit", n, 700)
+	})
+}
+
+// Whoever walks through what was told otherwise misses none, however many there are.
+func TestExportToldOtherwise(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		b.fill(1300)
+		if err := b.Do(b.Context(), "UPDATE entries SET told = 2 WHERE id % 2 = 0"); err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		for _, err := range b.Export(b.Context(), bridge.Filter{ToldOtherwise: true}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		b.same("walked", n, 650)
 	})
 }
 
@@ -270,29 +288,100 @@ func TestResolve(t *testing.T) {
 			b.Fatal(err)
 		}
 		defer operator.Close()
-		for _, o := range []bridge.Outcome{{Class: bridge.Unknown}, {Class: bridge.Cancelled}} {
-			if _, err := operator.Resolve(b.Context(), e.ID, o, "ravi", "why"); err == nil {
+		for _, o := range []bridge.Outcome{{Class: bridge.Unknown}, {Class: bridge.Misconfigured}, {Class: bridge.Cancelled}, {Class: bridge.Cancelled, Date: "22.11.2026"}} {
+			if _, err := operator.Resolve(b.Context(), e.ID, o, "ravi", "why", true); err == nil {
 				b.Errorf("resolved as %+v", o)
 			}
 		}
-		got, err := operator.Resolve(b.Context(), e.ID, bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 10:00:00"}, "ravi", "seen in the portal")
+		before := time.Now()
+		got, err := operator.Resolve(b.Context(), e.ID, bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 10:00:00"}, "ravi", "seen in the portal", false)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.same("on disk", b.find("a"), got)
-		word := got.Attempts[1]
+		b.same("told as his word", got.Outcome, bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 10:00:00", DateSource: bridge.DateOperator})
+		word := got.ByHand()
+		if word == nil {
+			b.Fatal("rests on the authority's word")
+		}
 		b.same("who", word.By, "ravi")
 		b.same("why", word.Outcome.Alarm, "seen in the portal")
 		b.same("kind", word.Kind, bridge.ResolveHand)
+		if word.Start.Before(before.Add(-time.Minute)) || word.Start.After(time.Now().Add(time.Minute)) || !word.End.Equal(word.Start) {
+			b.Errorf("when: %s to %s", word.Start, word.End)
+		}
 
-		_, err = b.Attempt(b.Context(), e, bridge.SendCancel, now)
+		_, err = b.Attempt(b.Context(), e, now)
 		b.is(err, bridge.ErrNotWaiting)
 		b.same("the flight under way notices", b.finish(e, bridge.Open, unknown).Outcome.Class, bridge.Cancelled)
-		if _, err := operator.Resolve(b.Context(), e.ID, refused, "ravi", "oops"); err == nil {
+		if _, err := operator.Resolve(b.Context(), e.ID, refused, "ravi", "oops", true); err == nil {
 			b.Error("cancelled is final")
 		}
-		_, err = operator.Resolve(b.Context(), 4711, refused, "ravi", "")
+		_, err = operator.Resolve(b.Context(), 4711, refused, "ravi", "", false)
 		b.is(err, bridge.ErrNoEntry)
+	})
+}
+
+// What contradicts the record needs insisting, and the error says so.
+func TestResolveContradicts(t *testing.T) {
+	seen := bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 10:00:00"}
+	on := func(date string) bridge.Outcome { return bridge.Outcome{Class: bridge.Cancelled, Date: date} }
+	sending := func(b *bench, name string) bridge.Entry { return b.begin(name, true) }
+	accepted := func(b *bench, name string) bridge.Entry { return b.begin(name, false) }
+	ended := func(state bridge.State, o bridge.Outcome) func(*bench, string) bridge.Entry {
+		return func(b *bench, name string) bridge.Entry {
+			return b.finish(b.begin(name, true), state, o, lookupAt(now))
+		}
+	}
+	byHand := func(b *bench, name string) bridge.Entry {
+		e, err := b.Resolve(b.Context(), ended(bridge.Open, unknown)(b, name).ID, bridge.Outcome{Class: bridge.Refused, Message: "too late"}, "asha", "portal", false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return e
+	}
+	onBoth(t, func(b *bench) {
+		for _, c := range []struct {
+			name   string
+			record func(*bench, string) bridge.Entry
+			word   bridge.Outcome
+			says   string // empty: it needs no insisting
+		}{
+			{"a doubt, cancelled", ended(bridge.Open, unknown), seen, ""},
+			{"a doubt, refused", ended(bridge.Open, unknown), refused, ""},
+			{"a doubt, not applied", ended(bridge.Open, unknown), bridge.Outcome{Class: bridge.NotApplied}, ""},
+			{"one that waits, cancelled", accepted, seen, ""},
+			{"not applied, cancelled", ended(bridge.Final, notApplied), seen, ""},
+			{"refused, cancelled", ended(bridge.Final, refused), seen, "2270"},
+			{"refused, not applied", ended(bridge.Final, refused), notApplied, "the authority refused it"},
+			{"refused, in other words", ended(bridge.Final, refused), bridge.Outcome{Class: bridge.Refused, Message: "other"}, ""},
+			{"refused by hand, cancelled", byHand, seen, ""},
+			{"on its way, cancelled", sending, seen, "on its way right now"},
+			{"on its way, not applied", sending, notApplied, "on its way right now"},
+			{"an hour before the request, in a zone of its own", ended(bridge.Open, unknown), on("2026-11-22 03:30:00"), ""},
+			{"less than a day before the request", ended(bridge.Open, unknown), on("2026-11-21 04:31:00"), ""},
+			{"more than a day before the request", ended(bridge.Open, unknown), on("2026-11-21 04:29:00"), "before the request of 2026-11-22 04:30:00 UTC"},
+			{"a year before the request", ended(bridge.Open, unknown), on("2025-11-22 10:00:00"), "before the request"},
+		} {
+			e := c.record(b, c.name)
+			got, err := b.Resolve(b.Context(), e.ID, c.word, "ravi", "ticket 815", false)
+			if c.says != "" {
+				if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "--yes") {
+					b.Errorf("%s: got error %v, want one that says %q and what to do", c.name, err, c.says)
+				}
+				b.same(c.name+" changes nothing", b.find(c.name), e)
+				got, err = b.Resolve(b.Context(), e.ID, c.word, "ravi", "ticket 815", true)
+			}
+			if err != nil {
+				b.Errorf("%s: %v", c.name, err)
+				continue
+			}
+			b.same(c.name+": state", got.State, bridge.Final)
+			b.same(c.name+": class", got.Outcome.Class, c.word.Class)
+			b.same(c.name+": the doubt is closed", got.NextLookup, time.Time{})
+			b.same(c.name+": on whose word", got.ByHand().By, "ravi")
+			b.same(c.name+": nothing is lost", len(got.Attempts), len(e.Attempts)+1)
+		}
 	})
 }
 
@@ -439,7 +528,7 @@ func TestReader(t *testing.T) {
 		if _, err := reader.Withdraw(b.Context(), e.ID, "ravi"); err == nil {
 			b.Error("withdrew")
 		}
-		if _, err := reader.Take(b.Context(), bridge.Rate{Key: "k", Limit: 1, Per: time.Minute}); err == nil {
+		if _, _, err := reader.Take(b.Context(), bridge.Rate{Key: "k", Limit: 1, Per: time.Minute}, bridge.Last); err == nil {
 			b.Error("booked")
 		}
 

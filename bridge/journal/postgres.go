@@ -60,7 +60,7 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	}
 	j.read = j.pool(c, pgReaders)
 	j.shared = &shared{
-		db: j.read, config: c, owner: j.instance, lease: o.Lease, waiters: map[string]map[chan struct{}]bool{},
+		db: j.read, readers: &j.readers, config: c, owner: j.instance, lease: o.Lease, now: j.now, waiters: map[string]map[chan struct{}]bool{},
 	}
 	j.Settle(o.Settle)
 	if mode == "ro" {

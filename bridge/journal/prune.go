@@ -41,7 +41,7 @@ var (
 // Prune removes what is older than retain, and the exchanges and SOAP bodies older than retainBodies, in small writes
 // between everybody else's. What is not settled stays whole. It returns how many rows it removed or emptied.
 func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration) (n int, err error) {
-	now := time.Now()
+	now := j.now()
 	for _, p := range []struct {
 		sweeps []sweep
 		before time.Time

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 
 	"einvoice-bridge/bridge"
 )
@@ -50,39 +51,119 @@ type querier interface {
 	query(each func(scan func(...any) error) error, query string, args ...any)
 }
 
-// reading reads what is committed, without the writer. Its first failure sticks.
+// reading reads what is committed, without the writer. It ends with its context, whatever the disk does. Its first
+// failure sticks.
 type reading struct {
-	j    *Journal
-	ctx  context.Context
-	once bool // the text is made for this read: not worth keeping prepared
-	err  error
+	j     *Journal
+	ctx   context.Context
+	once  bool // the text is made for this read: not worth keeping prepared
+	point bool // it is a row or two
+	err   error
 }
 
-// point is a reading of a row or two. With SQLite it isn't interrupted by its context: watching that costs four times
-// what the read does.
-func (j *Journal) point(ctx context.Context) *reading {
-	if j.shared == nil {
-		ctx = context.WithoutCancel(ctx)
-	}
-	return &reading{j: j, ctx: ctx}
-}
+// point is a reading of a row or two.
+func (j *Journal) point(ctx context.Context) *reading { return &reading{j: j, ctx: ctx, point: true} }
 
-func (r *reading) query(each func(scan func(...any) error) error, query string, args ...any) {
+// query reads in a goroutine that is left alone when the context ends first: neither a locked file nor a frozen disk
+// can be interrupted.
+func (r *reading) query(each eachFunc, query string, args ...any) {
 	if r.err != nil {
 		return
 	}
+	var (
+		mu   sync.Mutex
+		left bool
+	)
+	err := r.j.readers.within(r.ctx, func() error {
+		return r.fetch(func(scan func(...any) error) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if left {
+				return context.Canceled
+			}
+			return each(scan)
+		}, query, args...)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	left, r.err = true, err
+}
+
+// fetch lets the driver watch the context only where the work is worth stopping: with SQLite, watching costs four times
+// what a point read does.
+func (r *reading) fetch(each eachFunc, query string, args ...any) error {
+	ctx := r.ctx
+	if r.point && r.j.shared == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if r.once {
-		rows, err := r.j.read.QueryContext(r.ctx, query, args...)
-		r.err = eachRow(rows, err, each)
-		return
+		rows, err := r.j.read.QueryContext(ctx, query, args...)
+		return eachRow(rows, err, each)
 	}
-	s, err := r.j.prepared(r.ctx, query)
+	s, err := r.j.prepared(ctx, query)
 	if err != nil {
-		r.err = err
-		return
+		return err
 	}
-	rows, err := s.QueryContext(r.ctx, args...)
-	r.err = eachRow(rows, err, each)
+	rows, err := s.QueryContext(ctx, args...)
+	return eachRow(rows, err, each)
+}
+
+// readers are goroutines that wait for the disk on behalf of those who may leave before it answers. Some stay when they
+// are idle: a new one has a small stack, and growing it to what SQLite needs costs half as much as a point read.
+type readers struct {
+	next chan func() // unbuffered: only one who waits takes it
+	idle atomic.Int32
+	quit chan struct{}
+}
+
+const idleReaders = 8
+
+// within runs f until it ends or ctx does.
+func (rs *readers) within(ctx context.Context, f func() error) error {
+	if ctx.Done() == nil {
+		return f()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	read := func() { ended <- f() }
+	select {
+	case rs.next <- read:
+	default:
+		go rs.run(read)
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (rs *readers) run(read func()) {
+	for {
+		read()
+		if rs.idle.Add(1) > idleReaders {
+			rs.idle.Add(-1)
+			return
+		}
+		select {
+		case read = <-rs.next:
+			rs.idle.Add(-1)
+		case <-rs.quit:
+			return
+		}
+	}
+}
+
+// now is the time that all who write to the database agree on, in microseconds.
+func (r *reading) now() (us int64) {
+	if r.j.shared == nil {
+		return r.j.now().UnixMicro()
+	}
+	r.query(func(scan func(...any) error) error { return scan(&us) }, `SELECT `+clock)
+	return us
 }
 
 // statements are the prepared reads, by their text. They live as long as the handle.

@@ -73,6 +73,9 @@ type outcomeJSON struct {
 	Unclassified bool              `json:"unclassified,omitempty"`
 	HTTPStatus   int               `json:"http_status,omitempty"`
 	UpstreamRef  string            `json:"upstream_ref,omitempty"`
+	ByState      bool              `json:"by_state,omitempty"`
+	Claimed      bool              `json:"claimed,omitempty"`
+	Proof        bool              `json:"proof,omitempty"`
 	Written      bool              `json:"written,omitempty"`
 }
 
@@ -80,7 +83,7 @@ type outcomeJSON struct {
 func encodeOutcome(o bridge.Outcome) string {
 	return encode(outcomeJSON{
 		o.Code, o.Message, o.Date, o.DateSource, o.RetryAfter, o.Alarm, o.Unclassified, o.HTTPStatus, o.UpstreamRef,
-		o.Written,
+		o.ByState, o.Claimed, o.Proof, o.Sent,
 	})
 }
 
@@ -98,8 +101,16 @@ func decodeOutcome(class, s string) (bridge.Outcome, error) {
 	return bridge.Outcome{
 		Class: c, Code: j.Code, Message: j.Message, Date: j.Date, DateSource: j.DateSource, RetryAfter: j.RetryAfter,
 		Alarm: j.Alarm, Unclassified: j.Unclassified, HTTPStatus: j.HTTPStatus, UpstreamRef: j.UpstreamRef,
-		Written: j.Written,
+		ByState: j.ByState, Claimed: j.Claimed, Proof: j.Proof, Sent: j.Written,
 	}, nil
+}
+
+// encodeExchanges gives NULL for none.
+func encodeExchanges(o bridge.Outcome) any {
+	if len(o.Exchanges) == 0 {
+		return nil
+	}
+	return encode(o.Exchanges)
 }
 
 // toldJSON is an Answer on disk, without its class (a column) and what repeats the call: its ref and its IRN.
@@ -110,11 +121,12 @@ type toldJSON struct {
 	Message    string        `json:"message,omitempty"`
 	Fault      string        `json:"fault,omitempty"`
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	Why        string        `json:"why,omitempty"`
 }
 
 func encodeAnswer(a bridge.Ask) string {
 	t := a.Told
-	j := toldJSON{IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter}
+	j := toldJSON{IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter, Why: t.Why}
 	if j.IRN != "" && j.IRN == a.IRN {
 		j.IRN, j.WithIRN = "", true
 	}
@@ -133,6 +145,7 @@ func decodeAnswer(a bridge.Ask, class, s string) (bridge.Answer, error) {
 	c, err := bridge.ParseClass(class)
 	return bridge.Answer{
 		Class: c, IRN: j.IRN, CancelDate: j.CancelDate, Message: j.Message, Fault: j.Fault, RetryAfter: j.RetryAfter, Ref: a.Ref,
+		Why: j.Why,
 	}, err
 }
 

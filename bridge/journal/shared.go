@@ -27,11 +27,16 @@ const (
 	keepLease = `UPDATE leases SET until = ` + clock + ` + $5
 		WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4`
 	dropLease = `DELETE FROM leases WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4 RETURNING waited`
-	// An instance's leases that are a third over, at once. Those that some commit is busy with are left out: it renews
-	// or drops them itself, and waiting for it could be waiting for each other.
+	// An instance's leases that are a third over, at once, and those that reach further ahead than a lease can: the
+	// server's clock was set back. Those that some commit is busy with are left out: it renews or drops them itself, and
+	// waiting for it could be waiting for each other.
 	renewLeases = `UPDATE leases SET until = ` + clock + ` + $2 WHERE (document, space) IN (
-		SELECT document, space FROM leases WHERE owner = $1 AND until < ` + clock + ` + $3 FOR UPDATE SKIP LOCKED)
+		SELECT document, space FROM leases WHERE owner = $1 AND (until < ` + clock + ` + $3 OR until > ` + clock + ` + $2)
+		FOR UPDATE SKIP LOCKED)
 		RETURNING space, document, taxpayer`
+	// Anybody's that reach so far ahead: their owners died before the clock was set back.
+	boundLeases = `UPDATE leases SET until = ` + clock + ` + $1 WHERE (document, space) IN (
+		SELECT document, space FROM leases WHERE until > ` + clock + ` + $1 FOR UPDATE SKIP LOCKED)`
 	endLeases  = `UPDATE leases SET until = LEAST(until, ` + clock + `) WHERE owner = $1`
 	awaitLease = `UPDATE leases SET waited = true WHERE document = $2 AND space = $1`
 
@@ -39,38 +44,49 @@ const (
 	notify  = `SELECT pg_notify('` + channel + `', $1)`
 )
 
-// releasePoll is how long a wait for a lease lasts without news: it may have run out, which nobody announces.
-const releasePoll = time.Second
+const (
+	// releasePoll is how long a wait for a lease lasts without news: it may have run out, which nobody announces.
+	releasePoll = time.Second
+	// leaseMost is further ahead than any lease reaches: Options.Lease must be shorter.
+	leaseMost = 5 * time.Minute
+)
 
 // shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
 // SQLite, where there is one instance and its memory is enough; every method takes that for an answer.
 type shared struct {
-	db     *sql.DB
-	config *pgx.ConnConfig
-	owner  string
-	lease  time.Duration
-	settle atomic.Int64 // a time.Duration
+	db      *sql.DB
+	readers *readers
+	config  *pgx.ConnConfig
+	owner   string
+	lease   time.Duration
+	now     func() time.Time // this process's wall clock
+	settle  atomic.Int64     // a time.Duration
 
 	mu      sync.Mutex
 	waiters map[string]map[chan struct{}]bool
 }
 
 // take makes the document's lease ours until the given time; ok is false while somebody else has it.
-func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok bool) {
+func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
 	if s == nil {
-		return time.Time{}, true
+		return term{}, true
 	}
-	until = time.Now().Add(s.lease)
+	until = s.term()
 	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), time.Duration(s.settle.Load()).Microseconds()) == 1
 }
 
 // keep renews a lease; false when it has passed to somebody else.
-func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until time.Time, ok bool) {
+func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
 	if s == nil {
-		return time.Time{}, true
+		return term{}, true
 	}
-	until = time.Now().Add(s.lease)
+	until = s.term()
 	return until, t.exec(keepLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()) == 1
+}
+
+// term is that of a lease that is taken or renewed by a statement which leaves after this.
+func (s *shared) term() term {
+	return term{time.Now().Add(s.lease), s.now().Round(0).Add(s.lease)}
 }
 
 // drop gives a lease back and tells whoever waits for it; false when it had passed to somebody else.
@@ -85,8 +101,9 @@ func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
 
 // renew prolongs the leases of this instance that have been held for a while, and returns those: what is not among
 // them was renewed just now, or has passed to somebody else.
-func (s *shared) renew(t *tx) (held map[bridge.Key]string, until time.Time) {
-	held, until = map[bridge.Key]string{}, time.Now().Add(s.lease)
+func (s *shared) renew(t *tx) (held map[bridge.Key]string, until term) {
+	held, until = map[bridge.Key]string{}, s.term()
+	t.exec(boundLeases, leaseMost.Microseconds())
 	t.query(func(scan func(...any) error) error {
 		var (
 			k        bridge.Key
@@ -107,10 +124,17 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	defer s.watch(name, news, false)
 	ctx, cancel := context.WithTimeout(ctx, releasePoll)
 	defer cancel()
-	if r, err := s.db.ExecContext(ctx, awaitLease, k.Space, k.Document); err == nil {
-		if n, _ := r.RowsAffected(); n == 0 {
-			return // nobody has it now
+	nobody := make(chan bool, 1)
+	err := s.readers.within(ctx, func() error {
+		r, err := s.db.ExecContext(ctx, awaitLease, k.Space, k.Document)
+		if err == nil {
+			n, _ := r.RowsAffected()
+			nobody <- n == 0
 		}
+		return err
+	})
+	if err == nil && <-nobody {
+		return
 	}
 	select {
 	case <-news:

@@ -158,6 +158,7 @@ func scanAsk(scan func(...any) error) (a bridge.Ask, err error) {
 // Stats counts what an operator should look at.
 func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 	r := &reading{j: j, ctx: ctx}
+	now, silent := r.now(), (3 * time.Minute).Microseconds()
 	var oldest, expiry int64
 	one := func(query string, dest ...any) {
 		r.query(func(scan func(...any) error) error { return scan(dest...) }, query)
@@ -177,7 +178,7 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 		i.Started, i.Seen = at(started), at(seen)
 		s.Instances = append(s.Instances, i)
 		return err
-	}, `SELECT id, started, seen FROM instances WHERE seen > $1 ORDER BY started, id`, time.Now().Add(-3*time.Minute).UnixMicro())
+	}, `SELECT id, started, seen FROM instances WHERE seen BETWEEN $1 AND $2 ORDER BY started, id`, now-silent, now+silent)
 	if r.err != nil {
 		return s, fmt.Errorf("counting: %w", j.explain(r.err))
 	}

@@ -64,7 +64,7 @@ func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error
 		return j.explain(err)
 	}
 	j.closers = append(j.closers, db.Close)
-	f := &file{db: db}
+	f := &file{db: db, now: j.now}
 	if mode == "rwc" {
 		if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
 			return j.explain(err)
@@ -142,7 +142,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 }
 
 // schemaVersion is that of the last file under migrations.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // versionError compares the tables' version with this program's.
 func versionError(is int64) error {

@@ -16,7 +16,8 @@ const (
 	insertToken  = `INSERT INTO tokens (` + tokenColumns + `) VALUES ($1, $2, $3, $4, $5, 0, 0)
 		ON CONFLICT (hash) DO NOTHING`
 	revokeToken = `UPDATE tokens SET revoked = $2 WHERE hash = $1 AND revoked = 0`
-	touchToken  = `UPDATE tokens SET used = $2 WHERE hash = $1 AND used < $2`
+	// A use far ahead was noted by a clock that was ahead.
+	touchToken = `UPDATE tokens SET used = $2 WHERE hash = $1 AND (used < $2 OR used > $2 + 3600000000)`
 )
 
 const (
@@ -54,15 +55,15 @@ func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
 
 // Token finds an issued token by hash, and notes that it was used.
 func (j *Journal) Token(ctx context.Context, hash string) (bridge.Token, error) {
-	now := time.Now()
-	if t, ok := j.tokens.get(hash, now); ok {
+	now, wall := time.Now(), j.now()
+	if t, ok := j.tokens.get(hash, now, wall); ok {
 		return t, nil
 	}
 	t, err := j.readToken(ctx, hash)
 	if err != nil {
 		return t, err
 	}
-	j.tokens.put(t, now)
+	j.tokens.put(t, now, wall)
 	return t, nil
 }
 
@@ -104,7 +105,7 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 func (j *Journal) Revoke(ctx context.Context, hash string) error {
 	found := false
 	err := j.write(ctx, "", func(t *tx) error {
-		found = t.exec(revokeToken, hash, time.Now().UnixMicro()) == 1
+		found = t.exec(revokeToken, hash, j.now().UnixMicro()) == 1
 		return nil
 	}, nil)
 	if err != nil {
@@ -132,32 +133,33 @@ func (j *Journal) flushTokens(ctx context.Context) error {
 }
 
 // get also notes the use: otherwise a busy token would seem unused while it is cached.
-func (c *tokenCache) get(hash string, now time.Time) (bridge.Token, bool) {
+func (c *tokenCache) get(hash string, now, wall time.Time) (bridge.Token, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t, ok := c.by[hash]
 	if !ok || now.Sub(t.read) >= tokenFresh || now.Before(t.read) {
 		return bridge.Token{}, false
 	}
-	c.touch(t.Token, now)
+	c.touch(t.Token, wall)
 	return t.Token, true
 }
 
 // put forgets everything when there are too many: tokens that live come back with their next use.
-func (c *tokenCache) put(t bridge.Token, now time.Time) {
+func (c *tokenCache) put(t bridge.Token, now, wall time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.by) >= tokenRoom || c.by == nil {
 		c.by = map[string]cachedToken{}
 	}
 	c.by[t.Hash] = cachedToken{t, now}
-	c.touch(t, now)
+	c.touch(t, wall)
 }
 
 // touch notes a use of a token that was good for it.
 func (c *tokenCache) touch(t bridge.Token, now time.Time) {
 	minute := now.Truncate(time.Minute)
-	if !t.Revoked.IsZero() || !t.Expires.IsZero() && !now.Before(t.Expires) || !minute.After(t.Used) {
+	ahead := t.Used.Sub(minute)
+	if !t.Revoked.IsZero() || !t.Expires.IsZero() && !now.Before(t.Expires) || ahead >= 0 && ahead <= time.Hour {
 		return
 	}
 	if c.used == nil {

@@ -15,7 +15,8 @@ type tx struct {
 	// do runs one statement, calls each for every row, if there may be any, and tells how many rows changed and the id
 	// of the last new one (SQLite only).
 	do     func(query string, args []any, each eachFunc) (n, id int64, err error)
-	shared bool // PostgreSQL, where others write too
+	shared bool             // PostgreSQL, where others write too
+	clock  func() time.Time // this process's, which counts where nobody else writes
 	err    error
 }
 
@@ -25,7 +26,7 @@ type eachFunc = func(scan func(...any) error) error
 // now is the time that all who write to the database agree on, in microseconds.
 func (t *tx) now() (us int64) {
 	if !t.shared {
-		return time.Now().UnixMicro()
+		return t.clock().UnixMicro()
 	}
 	t.one([]any{&us}, `SELECT `+clock)
 	return us
@@ -88,7 +89,8 @@ type file struct {
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	copier *copier // of the service; nil for a command
-	bytes  int     // of text and blobs in the transaction under way
+	now    func() time.Time
+	bytes  int // of text and blobs in the transaction under way
 }
 
 // transact runs the writes one after the other. Its connection is lost only when it could not be rolled back.
@@ -103,7 +105,7 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 		f.copyRest()
 	}
 	f.bytes = 0
-	t := &tx{do: f.do}
+	t := &tx{do: f.do, clock: f.now}
 	t.exec("BEGIN IMMEDIATE")
 	for _, o := range ops {
 		if t.err == nil {

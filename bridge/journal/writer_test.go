@@ -105,6 +105,31 @@ func TestGiveUpCommitting(t *testing.T) {
 	})
 }
 
+// Nor does a booking stand that nobody heard of.
+func TestGiveUpBooking(t *testing.T) {
+	b := newBench(t, sqliteDSN(t))
+	rate := bridge.Rate{Key: "k", Limit: 1, Per: time.Hour}
+	first := b.Hold()
+	second := b.HoldNext()
+	b.soon("queued", func() bool { return b.Queued() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, _, err := b.Take(ctx, rate, 1)
+		failed <- err
+	}()
+	b.soon("queued", func() bool { return b.Queued() == 2 })
+	first()
+	b.soon("taken into the commit", func() bool { return b.Queued() == 0 })
+	cancel()
+	b.is(<-failed, context.Canceled)
+	second()
+	b.soon("given back", func() bool {
+		_, wait, err := b.Take(t.Context(), rate, 1)
+		return err == nil && wait == 0
+	})
+}
+
 func TestWriteAfterClose(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		if err := b.Close(); err != nil {

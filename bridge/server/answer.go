@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/otel/trace"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
@@ -30,7 +29,7 @@ type inbound struct {
 	accept, agent string
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
-	span          trace.Span // nil: no traces
+	trace         context.Context // carries the call's span; nil: no traces
 }
 
 // certificate is what the connection showed and an authority vouches for.
@@ -56,15 +55,16 @@ type reply struct {
 
 // How long the questions around a call may take.
 const (
-	whoTime   = 10 * time.Second // who is calling
-	loginTime = 30 * time.Second // access_new_token, its turn among others included
+	whoTime    = 10 * time.Second // who is calling
+	loginTime  = 30 * time.Second // access_new_token, its turn among others included
+	recallTime = 3 * time.Second  // the record, for a call that is turned away
 )
 
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
 	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
 		s.inFlight.Add(-1)
-		return s.busy(in, voice{c: s.opt.Contract, version: soap.GuessVersion(in.header.ContentType), ref: in.ref}, 2*time.Second)
+		return s.turnAway(in)
 	}
 	defer s.inFlight.Add(-1)
 	req, fault := s.decode(in)
@@ -78,7 +78,7 @@ func (s *Desk) answer(in inbound) reply {
 	}
 	in.is(req.Operation)
 	if req.Operation != s.opt.Contract.Token.Name {
-		return s.cancel(in, req)
+		return s.cancel(in, req, (*Desk).carryOut)
 	}
 	if s.relay != nil && s.relay.Tokens {
 		return s.forwardLogin(in, req)
@@ -102,8 +102,8 @@ func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
 	return nil, fault
 }
 
-// cancel is eInvoiceCancel.
-func (s *Desk) cancel(in inbound, req *soap.Request) reply {
+// cancel is eInvoiceCancel: who calls, for whom; the rest is done by one of the functions in turned.go.
+func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) reply) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
 	caller, err := s.identify(in, req)
 	if err != nil {
@@ -120,18 +120,13 @@ func (s *Desk) cancel(in inbound, req *soap.Request) reply {
 		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("taxpayer", short(taxpayer)))
 		return v.denial(s.opt.Contract.Values.NotYours)
 	}
-	wait, ok := caller.Enter()
-	if !ok {
-		return s.busy(in, v, wait, slog.String("caller", caller.Name))
-	}
-	defer caller.Leave()
-	return v.reply(s.opt.Canceller.Cancel(bridge.Request{
+	return then(s, asked{in, &v, caller, bridge.Request{
 		Ref: in.ref, Caller: caller.Name, Taxpayer: taxpayer,
 		IRN: req.Text(soap.SlotIRN), Reason: req.Text(soap.SlotCancelReason), Remarks: req.Text(soap.SlotCancelRemarks),
-		Received: in.received, Within: caller.Within,
+		Received: in.received, Until: in.received.Add(caller.Within),
 		SOAPIn: req.Masked(s.opt.Decoder.Limits.TranscodedBytes), Render: v.render,
-		Span: in.span,
-	}))
+		Context: in.trace,
+	}})
 }
 
 // identify finds out who calls: by access token or, when there is none, by HTTP Basic or a WS-Security UsernameToken.

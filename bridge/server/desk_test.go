@@ -3,6 +3,7 @@ package server_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
@@ -33,7 +34,7 @@ func TestAnotherDeskOpens(t *testing.T) {
 	options.PublicURL = "https://elsewhere.example"
 	var err error
 	options.Access, err = access.New(access.Config{Callers: []access.CallerConfig{
-		{Name: "new", Tokens: []string{"sha256:" + access.HashToken("other")}, AllTaxpayers: true},
+		{Name: "new", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("other")}, AllTaxpayers: true},
 	}}, r.journal)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@
 //   - A body over the limit is answered with 413 and the connection is closed unread; a client that goes on sending may
 //     see only the reset.
 //   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
+//   - A call that is turned away as busy hears what is on record for it, if anything is. For that it must be read, so
+//     beyond in_flight a fourth of it on top is looked at, see turned.go; a flood is answered unread.
 //   - A client certificate is what the connection itself showed and the listener's client CA vouches for. No header
 //     stands for one, whoever sends it.
 //   - The WSDL tells the configured public address, never what a Host header says.

@@ -12,7 +12,8 @@ import (
 	"net/url"
 	"time"
 
-	"einvoice-bridge/bridge"
+	"go.opentelemetry.io/otel/propagation"
+
 	"einvoice-bridge/bridge/soap"
 )
 
@@ -109,7 +110,7 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 
 // send carries one request over. The body is copied: the transport may still read it after an answer or an error.
 func (r *relay) send(in inbound) (reply, error) {
-	ctx, span := bridge.Span(in.context(), "relay", outbound...)
+	ctx, span := in.beginSpan("relay")
 	defer span.End()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
 	if err != nil {
@@ -123,9 +124,8 @@ func (r *relay) send(in inbound) (reply, error) {
 			req.Header[name] = []string{value}
 		}
 	}
-	if parent := bridge.TraceParent(ctx); parent != "" {
-		req.Header["Traceparent"] = []string{parent}
-	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	req.Header.Del("Tracestate") // is between the caller and whoever traces him
 	res, err := r.client.Do(req)
 	if err != nil {
 		return reply{}, withoutURL(err)

@@ -74,7 +74,7 @@ var flavourFor = map[string]string{
 
 var faultTexts = []faultText{
 	{bridge.FaultWaiting, "It is written down and will be carried out. Ask again for the outcome."},
-	{bridge.FaultBusy, "Nothing was sent. Try again after the time in Retry-After."},
+	{bridge.FaultBusy, "What became of earlier calls for the document is another question. Ask again after the time in Retry-After."},
 	{bridge.FaultNotApplied, "The authority certainly did not carry it out."},
 	{bridge.FaultUnknown, "The bridge goes on finding out. Ask again for the outcome."},
 	{bridge.FaultMisconfigured, "Sending again won't help until the operator has acted."},

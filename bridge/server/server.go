@@ -19,9 +19,11 @@ import (
 	"einvoice-bridge/bridge/soap"
 )
 
-// Canceller carries one cancellation to its answer; bridge.Service does.
+// Canceller carries cancellations to their answers; flow.Service does.
 type Canceller interface {
 	Cancel(bridge.Request) bridge.Answer
+	// Recall is the answer that is on record for a call; ok is false when there is none. It takes no new work.
+	Recall(bridge.Request) (a bridge.Answer, ok bool)
 }
 
 // Paths that calls are posted to. The first is the provider's own, so that callers need only change a host name.
@@ -42,7 +44,8 @@ type Options struct {
 	SavedWSDL []byte
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
-	// InFlight bounds the calls that are being answered at a time; 0 stands for 2,000.
+	// InFlight bounds the calls that are being answered at a time; 0 stands for 2,000. A fourth of that on top is for
+	// calls that are turned away: all that is done for them is to ask the record.
 	InFlight int
 	// TrustedProxies are CIDRs or addresses whose X-Forwarded-For is believed.
 	TrustedProxies []string
@@ -66,6 +69,7 @@ type Server struct {
 // traffic is what all desks of a server count together.
 type traffic struct {
 	inFlight atomic.Int64
+	recalls  atomic.Int64 // turned away, and the record is being asked
 	draining atomic.Bool
 	lastTLS  tlsUses
 }

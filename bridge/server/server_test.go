@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
@@ -36,16 +37,16 @@ const (
 )
 
 var (
-	_ server.Canceller = (*bridge.Service)(nil)
 	_ server.Canceller = (*fake)(nil)
 )
 
-// fake cancels everything, unless it is told what to answer.
+// fake cancels everything, unless it is told what to answer. Nothing is on record, unless it is told what.
 type fake struct {
 	mu     sync.Mutex
 	calls  []bridge.Request
 	said   [][]byte // what Render made of each answer
 	answer func(bridge.Request) bridge.Answer
+	recall func(bridge.Request) (bridge.Answer, bool)
 }
 
 func (f *fake) Cancel(r bridge.Request) bridge.Answer {
@@ -58,6 +59,13 @@ func (f *fake) Cancel(r bridge.Request) bridge.Answer {
 	f.calls = append(f.calls, r)
 	f.said = append(f.said, r.Render(a))
 	return a
+}
+
+func (f *fake) Recall(r bridge.Request) (bridge.Answer, bool) {
+	if f.recall == nil {
+		return bridge.Answer{}, false
+	}
+	return f.recall(r)
 }
 
 func (f *fake) seen() []bridge.Request {
@@ -156,6 +164,10 @@ func start(t testing.TB, change ...func(*setup)) *rig {
 	}
 	for _, f := range change {
 		f(o)
+	}
+	for i := range o.Config.Callers {
+		c := &o.Config.Callers[i]
+		c.Within = cmp.Or(c.Within, time.Minute)
 	}
 	var err error
 	if o.Access, err = access.New(o.Config, r.journal); err != nil {

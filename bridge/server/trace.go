@@ -11,9 +11,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// outbound marks the spans of calls to the provider.
-var outbound = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
-
 // traced answers a call, in a span of its own when there are traces. It continues the caller's trace if his headers name
 // one (W3C Trace Context); headers that can't be read count as none.
 func (s *Desk) traced(c *fiber.Ctx, in inbound) reply {
@@ -23,36 +20,34 @@ func (s *Desk) traced(c *fiber.Ctx, in inbound) reply {
 	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{
 		"traceparent": strings.Clone(c.Get("traceparent")), "tracestate": strings.Clone(c.Get("tracestate")),
 	})
-	_, in.span = s.opt.Tracer.Start(ctx, "SOAP call", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(in.received),
+	var span trace.Span
+	in.trace, span = s.opt.Tracer.Start(ctx, "SOAP call", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(in.received),
 		trace.WithAttributes(attribute.String("einvoice.ref", in.ref), attribute.String("url.path", in.path),
 			attribute.String("http.request.method", "POST"), attribute.Int("http.request.body.size", len(in.body))))
-	defer in.span.End()
+	defer span.End()
 	r := s.answer(in)
-	in.span.SetAttributes(attribute.Int("http.response.status_code", r.status), attribute.Int("http.response.body.size", len(r.body)))
+	span.SetAttributes(attribute.Int("http.response.status_code", r.status), attribute.Int("http.response.body.size", len(r.body)))
 	if r.status >= 500 {
-		in.span.SetStatus(codes.Error, "")
+		span.SetStatus(codes.Error, "")
 	}
 	return r
 }
 
 // is names the call's span after its operation.
 func (in inbound) is(operation string) {
-	if in.span != nil {
-		in.span.SetName(operation)
-	}
+	trace.SpanFromContext(in.trace).SetName(operation) // of no context: one that does nothing
 }
 
 // note adds one of our own words to the call's span.
 func (in inbound) note(key, word string) {
-	if in.span != nil {
-		in.span.SetAttributes(attribute.String(key, word))
-	}
+	trace.SpanFromContext(in.trace).SetAttributes(attribute.String(key, word))
 }
 
-// context is that of what is done for the call.
-func (in inbound) context() context.Context {
-	if in.span == nil {
-		return context.Background()
+// beginSpan begins a span of a call to the provider below the call's own.
+func (in inbound) beginSpan(name string) (context.Context, trace.Span) {
+	above := trace.SpanFromContext(in.trace)
+	if in.trace == nil {
+		return context.Background(), above
 	}
-	return trace.ContextWithSpan(context.Background(), in.span)
+	return above.TracerProvider().Tracer("einvoice-bridge").Start(in.trace, name, trace.WithSpanKind(trace.SpanKindClient))
 }

@@ -56,7 +56,7 @@ func TestCallersTraceGoesOn(t *testing.T) {
 			}
 			call := trace.SpanFromContext(t.Context())
 			if seen := r.seen(); len(seen) > 0 {
-				call = seen[len(seen)-1].Span
+				call = trace.SpanFromContext(seen[len(seen)-1].Context)
 			}
 			if got := call.SpanContext().TraceID().String() == parentTrace; got != tc.continued {
 				t.Errorf("continued %v, want %v", got, tc.continued)

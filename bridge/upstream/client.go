@@ -33,12 +33,24 @@ type Client struct {
 // BaseURL is where the client calls, without a trailing slash.
 func (c *Client) BaseURL() string { return c.base }
 
+// Purpose is what a call is for.
+type Purpose string
+
+// The purposes. Only these two are known to change nothing at the authority: whatever else is sent needs a fence.
+const (
+	ForLogin  Purpose = "login"
+	ForLookup Purpose = "lookup"
+	ForCancel Purpose = "cancel"
+)
+
 // Request is one HTTP call.
 type Request struct {
-	Purpose string // "login", "cancel" or "lookup", for the Exchange
-	Method  string
-	Path    string // appended to the base URL: starts with "/", escaped, with the query
-	Route   string // the path for traces, with {names} instead of ids; empty: Path holds none outside its query
+	Purpose Purpose
+	// Fence is asked before a cancel connects and again right before its first byte. A cancel without one is not sent.
+	Fence  bridge.Fence
+	Method string
+	Path   string // appended to the base URL: starts with "/", escaped, with the query
+	Route  string // the path for traces, with {names} instead of ids; empty: Path holds none outside its query
 	// Header is written with the names as they are spelt in the map, so that "client_id" stays what it is.
 	Header  http.Header
 	Body    []byte
@@ -49,7 +61,7 @@ type Request struct {
 type Reply struct {
 	Status int // 0: no reply came
 	Header http.Header
-	Body   []byte
+	Body   []byte // without a byte order mark
 	// Written tells whether a byte of the request may have left this machine. False is proof that none did.
 	Written bool
 	// Err is set when there is no complete reply: Status is 0, or the body broke off or was too long.
@@ -60,12 +72,14 @@ type Reply struct {
 	purpose, method, url string
 }
 
-// Do makes the call once. A cancel leaves only if bridge.SendCheck allows it, asked before it connects and again right
-// before the first byte. It follows no redirect and repeats nothing that may have changed state: net/http sends a
+// errNoFence answers a cancel that nobody has allowed: a fault of our own.
+var errNoFence = errors.New("not sent: nobody has said that this cancel may leave")
+
+// Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have changed state: net/http sends a
 // request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
-	r = Reply{Start: time.Now(), purpose: q.Purpose, method: q.Method, url: c.base + q.Path}
-	ctx, span := bridge.Span(ctx, q.Purpose, outbound...)
+	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
+	ctx, span := beginSpan(ctx, string(q.Purpose), outbound...)
 	defer func() {
 		r.Took = time.Since(r.Start)
 		c.endSpan(span, &q, &r)
@@ -76,8 +90,13 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 		defer cancel()
 	}
 	var sent written
-	if q.Purpose == "cancel" {
-		sent.check = func() error { return bridge.SendCheck(ctx) }
+	if q.Purpose != ForLogin && q.Purpose != ForLookup {
+		sent.check = func() error {
+			if q.Fence == nil {
+				return errNoFence
+			}
+			return q.Fence(ctx)
+		}
 	}
 	req, err := c.request(sent.trace(ctx), q)
 	if err == nil {
@@ -101,8 +120,12 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	if r.Body, err = readCapped(res.Body, res.ContentLength); err != nil {
 		r.Err = fmt.Errorf("read reply: %w", err)
 	}
+	r.Body = bytes.TrimPrefix(r.Body, byteOrderMark)
 	return r
 }
+
+// byteOrderMark is what some .NET and Windows servers put before their JSON, against RFC 8259 §8.1.
+var byteOrderMark = []byte("\ufeff")
 
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. A login that the authority rations
 // asks this first, so that an unreachable host uses up nothing. It is no proof that a call will get through.
@@ -146,7 +169,7 @@ func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) 
 		}
 	}
 	header["User-Agent"] = []string{"einvoice-bridge"}
-	if tp := bridge.TraceParent(ctx); tp != "" {
+	if tp := traceParent(ctx); tp != "" {
 		header["Traceparent"] = []string{tp}
 	}
 	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}

@@ -17,13 +17,13 @@
 //		if err != nil {
 //			return upstream.NotSent(err)
 //		}
-//		reply := a.client.Do(ctx, upstream.Request{…})
+//		reply := a.client.Do(ctx, upstream.Request{Purpose: upstream.ForCancel, Fence: fence, …})
 //		o := a.classify(reply)
 //		o.Exchanges = append(trail, reply.Exchange(a.mask, plainRequest, plainReply))
 //		return o // and, once, after a token refusal: a.session.Drop(s) and again
 //	})
 //
-// What the carriers of India's IRNs have in common is here too: the error codes of the Invoice Registration Portal
-// ([IRPErrors]) and its rules ([IRPRules]). Beyond that the package knows no authority's protocol and no configuration
+// What the carriers of India's IRNs have in common is here too: the errors of the Invoice Registration Portal and of the
+// gateways before it ([IRPErrors]), and its rules ([IRPRules]). Beyond that the package knows no authority's protocol and no configuration
 // file, and it keeps nothing on disk.
 package upstream

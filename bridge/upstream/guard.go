@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type Guard struct {
 
 	mu      sync.Mutex
 	reopens time.Time // when an open breaker lets a call through
+	why     string    // the last failure that the breaker counted
 	trips   int
 	shut    time.Time // until when this Guard has shut the gate, to spare the Budget repeats
 }
@@ -69,12 +71,13 @@ func newGuard(budget bridge.Budget, log *slog.Logger, credential string, hold ti
 func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
 	done, err := g.breaker.Allow()
 	if err != nil {
-		return bridge.Outcome{Class: bridge.NotApplied, Message: "breaker open: the authority can't be reached", RetryAfter: g.reopensIn()}
+		text, wait := g.open()
+		return bridge.Outcome{Class: bridge.NotApplied, Message: text, RetryAfter: wait}
 	}
 	health := errNothingSent
 	defer func() { done(health) }()
 	o := call(ctx)
-	health = healthOf(o)
+	health = g.healthOf(o)
 	g.shutFor(ctx, o)
 	return o
 }
@@ -83,15 +86,25 @@ func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Ou
 func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
 	done, err := g.breaker.Allow()
 	if err != nil {
-		return bridge.DocumentState{}, fmt.Errorf("breaker open: %w", bridge.ErrUnavailable)
+		text, _ := g.open()
+		return bridge.DocumentState{}, fmt.Errorf("%s: %w", text, bridge.ErrUnavailable)
 	}
 	health := errNothingSent
 	defer func() { done(health) }()
 	state, err := call(ctx)
 	if health = nil; err != nil {
-		health = healthOf(NotSent(err))
+		health = g.healthOf(NotSent(err))
 	}
 	return state, err
+}
+
+// open says until when the breaker stays open and why.
+func (g *Guard) open() (text string, wait time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// One call is let through to see how things are; while it is under way, the others hear of the next second.
+	wait = max(time.Until(g.reopens), time.Second)
+	return "breaker open until " + clock(time.Now().Add(wait)) + " after failures in a row, the last: " + g.why, wait
 }
 
 // Admit asks, before a login, for an open gate and for room in the login rates, shortest first. The error is a
@@ -99,25 +112,26 @@ func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.D
 func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 	gate, shut, err := g.budget.Gate(ctx, g.credential)
 	if err != nil {
-		return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "gates can't be read", Alarm: "read gate: " + err.Error()}}
+		return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "gates can't be read: " + err.Error(), Alarm: "read gate: " + err.Error()}}
 	}
 	if shut {
 		return &Failure{bridge.Outcome{
 			Class:      gate.Class,
-			Message:    "login held back until " + gate.Until.UTC().Format(time.RFC3339) + ": " + gate.Text,
+			Message:    "calls held back until " + clock(gate.Until) + ": " + gate.Text,
 			RetryAfter: time.Until(gate.Until),
 		}}
 	}
 	for _, rate := range logins {
-		wait, err := g.budget.Take(ctx, rate)
+		_, wait, err := g.budget.Take(ctx, rate, bridge.Last)
 		if err != nil {
-			return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "login budget can't be read", Alarm: "take login: " + err.Error()}}
+			return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "login budget can't be read: " + err.Error(), Alarm: "take login: " + err.Error()}}
 		}
 		if wait > 0 {
 			return &Failure{bridge.Outcome{
 				Class:      bridge.NotApplied,
-				Message:    fmt.Sprintf("login held back: %d in %s are used up", rate.Limit, rate.Per),
 				RetryAfter: wait,
+				Message: fmt.Sprintf("logins held back until %s: %d in %s are used up",
+					clock(time.Now().Add(wait)), rate.Limit, brief(rate.Per)),
 			}}
 		}
 	}
@@ -149,8 +163,12 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: text})
 }
 
-// Shut closes the gate for a reason that no outcome carries.
+// Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,
+// and a mistake must not.
 func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
+	if last := time.Now().Add(maxWait); gate.Until.After(last) {
+		gate.Until = last
+	}
 	g.mu.Lock()
 	known := gate.Until.Before(g.shut.Add(time.Second))
 	g.mu.Unlock()
@@ -164,12 +182,6 @@ func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
 	g.mu.Lock()
 	g.shut = gate.Until
 	g.mu.Unlock()
-}
-
-func (g *Guard) reopensIn() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return max(time.Until(g.reopens), time.Second)
 }
 
 func (g *Guard) info() GuardInfo {
@@ -186,16 +198,41 @@ var (
 
 // healthOf says what an outcome tells of the authority's availability. An outcome without exchanges was decided on
 // this side and tells nothing.
-func healthOf(o bridge.Outcome) error {
+func (g *Guard) healthOf(o bridge.Outcome) error {
 	switch {
 	case len(o.Exchanges) == 0:
 		return errNothingSent
 	case o.Class != bridge.Unknown && o.Class != bridge.NotApplied:
 		return nil
 	case o.HTTPStatus == 0 || o.HTTPStatus == 408 || o.HTTPStatus >= 500:
+		g.mu.Lock()
+		g.why = o.Message
+		g.mu.Unlock()
 		return errDown
 	}
 	return nil
+}
+
+// clock is a time as operators read it: to the minute, or to the second when it is less than a minute away. It is never
+// before t.
+func clock(t time.Time) string {
+	unit, layout := time.Minute, "15:04"
+	if time.Until(t) < time.Minute {
+		unit, layout = time.Second, "15:04:05"
+	}
+	return t.Add(unit-1).Truncate(unit).UTC().Format(layout) + " UTC"
+}
+
+// brief is a duration without its zero parts: 15m, not 15m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // Failure is the outcome of a step that comes before the cancel, as an error: NotApplied or Misconfigured. One that

@@ -73,17 +73,23 @@ func TestOpenBreakerAnswersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guardWith(&upstreamtest.Budget{})
 		for range tripAfter {
-			cancelWith(g, sent(bridge.Unknown, 503))
+			down := sent(bridge.Unknown, 503)
+			down.Message = "HTTP 503 without an answer that can be read"
+			cancelWith(g, down)
 		}
 		time.Sleep(5 * time.Second)
+		why := "breaker open until 00:00:15 UTC after failures in a row, the last: HTTP 503 without an answer that can be read"
 		o := g.Cancel(t.Context(), func(context.Context) bridge.Outcome {
 			t.Error("called")
 			return bridge.Outcome{}
 		})
-		if o.Class != bridge.NotApplied || o.RetryAfter != 10*time.Second || o.Written || len(o.Exchanges) != 0 {
+		if o.Class != bridge.NotApplied || o.RetryAfter != 10*time.Second || o.Sent || len(o.Exchanges) != 0 {
 			t.Errorf("outcome %+v", o)
 		}
-		if err := lookupWith(g, nil); !errors.Is(err, bridge.ErrUnavailable) {
+		if o.Message != why {
+			t.Errorf("message %q, want %q", o.Message, why)
+		}
+		if err := lookupWith(g, nil); !errors.Is(err, bridge.ErrUnavailable) || !strings.HasPrefix(err.Error(), why) {
 			t.Errorf("lookup: %v", err)
 		}
 	})
@@ -173,14 +179,39 @@ func TestGateShuts(t *testing.T) {
 	}
 }
 
+// What holds a call back says until when and why: to the minute when that is some way off, never too early.
+func TestHeldBackSaysUntilWhenAndWhy(t *testing.T) {
+	for _, tt := range []struct {
+		away time.Duration
+		want string
+	}{
+		{7 * time.Second, "calls held back until 00:00:37 UTC: HTTP 429"},
+		{4 * time.Minute, "calls held back until 00:05 UTC: HTTP 429"}, // 00:04:30
+		{24 * time.Hour, "calls held back until 01:01 UTC: HTTP 429"},  // an hour is the most that a gate stays shut
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			budget := &upstreamtest.Budget{}
+			g := guardWith(budget)
+			time.Sleep(30 * time.Second)
+			g.Shut(t.Context(), bridge.Gate{Class: bridge.NotApplied, Until: time.Now().Add(tt.away), Text: "HTTP 429"})
+			if gate, _, _ := budget.Gate(t.Context(), "c"); time.Until(gate.Until) != min(tt.away, time.Hour) {
+				t.Errorf("shut until %v", gate.Until)
+			}
+			if o := upstream.NotSent(g.Admit(t.Context())); o.Message != tt.want || o.Sent {
+				t.Errorf("message %q, want %q", o.Message, tt.want)
+			}
+		})
+	}
+}
+
 func TestFailShutsTheGateOfALogin(t *testing.T) {
 	budget := &upstreamtest.Budget{}
 	err := guardWith(budget).Fail(t.Context(), sent(bridge.Misconfigured, 400))
 	if _, shut, _ := budget.Gate(t.Context(), "c"); !shut || upstream.NotSent(err).Class != bridge.Misconfigured {
 		t.Errorf("shut %v, err %v", shut, err)
 	}
-	err = guardWith(budget).Fail(t.Context(), bridge.Outcome{Class: bridge.Unknown, Written: true})
-	if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.Written {
+	err = guardWith(budget).Fail(t.Context(), bridge.Outcome{Class: bridge.Unknown, Sent: true})
+	if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.Sent {
 		t.Errorf("a doubtful login is %+v for the cancel", o)
 	}
 }
@@ -196,7 +227,8 @@ func TestAdmitKeepsTheLoginRate(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		err := g.Admit(t.Context(), rate)
-		if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.RetryAfter != 40*time.Second {
+		want := "logins held back until 00:01:00 UTC: 2 in 1m are used up"
+		if o := upstream.NotSent(err); o.Class != bridge.NotApplied || o.RetryAfter != 40*time.Second || o.Message != want {
 			t.Errorf("third login: %+v", o)
 		}
 		time.Sleep(40 * time.Second)

@@ -1,7 +1,8 @@
 package upstream
 
 // irpCodes are NIC's published error lists ("VITAL" for authentication and the gate, "INV" for invoices) with the
-// class that each has on a cancel. Codes whose class hangs on their text (5002, 9999) are sorted in IRPError.class.
+// class that each has on a cancel. Codes whose class hangs on their text (5002, 9999) are sorted in IRPError.class. Those
+// of generating an invoice (2150, 2278, 2295) are no answer to a cancel.
 var irpCodes = map[string]struct {
 	class IRPClass
 	text  string
@@ -70,24 +71,23 @@ var irpCodes = map[string]struct {
 	"2142": {IRPPayload, "Incomplete request parameters"},
 	"2143": {IRPBusiness, "Invoice does not belongs to the user GSTIN"},
 	"2145": {IRPPayload, "IRN is not valid"},
-	"2146": {IRPBusiness, "Unable to create IRN, Pls. try after some time"},
-	"2147": {IRPBusiness, "Unable to sign invoice, Pls. try after some time"},
+	"2146": {IRPTemporary, "Unable to create IRN, Pls. try after some time"},
+	"2147": {IRPTemporary, "Unable to sign invoice, Pls. try after some time"},
 	"2148": {IRPBusiness, "Requested IRN data is not available"},
-	"2150": {IRPBusiness, "Duplicate IRN"},
+	"2150": {IRPUnlisted, "Duplicate IRN"},
 	"2154": {IRPBusiness, "IRN details are not found"},
 	"2226": {IRPBusiness, "You are not authorised to get IRN data"},
 	"2230": {IRPBusiness, "This IRN cannot be cancelled because e-way bill has been generated , you can cancel e-way bill and then try cancelling IRN"},
 	"2255": {IRPConfig, "Requested Payload is empty"}, // the body was lost on the way
 	"2257": {IRPBusiness, "Invalid Credentials for respective IRN"},
 	"2270": {IRPBusiness, "The allowed cancellation time limit is crossed, you cannot cancel the IRN"},
-	"2278": {IRPBusiness, "IRN is already generated and is cancelled for this Document number. The duplicate IRN cannot be generated for the same number."},
+	"2278": {IRPUnlisted, "IRN is already generated and is cancelled for this Document number. The duplicate IRN cannot be generated for the same number."},
 	"2283": {IRPBusiness, "IRN details cannot be provided as it is generated more than {0} days prior"},
-	"2295": {IRPBusiness, "IRN is already generated and registered with GSTN Lookup Portal by other IRP"},
+	"2295": {IRPUnlisted, "IRN is already generated and registered with GSTN Lookup Portal by other IRP"},
 	"2302": {IRPAlready, "Status of the IRN is not active"},
 	"5001": {IRPTemporary, "Application Error, Please Contact the help desk"},
 	"5002": {IRPTemporary, "Application error"},
 	"5003": {IRPConfig, "Data cannot be null or empty"}, // the body was lost on the way
-	"9999": {IRPBusiness, "Invoice is not active"},
 
 	// The e-way-bill side, which some gateways let through.
 	"4000": {IRPAlready, "Status of the IRN is not active"},

@@ -33,7 +33,7 @@ func (r Reply) Verdict() bridge.Outcome {
 
 // Outcome is an outcome that this reply decided, with all that the reply says about itself filled in.
 func (r Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
-	o := bridge.Outcome{Class: class, Message: message, HTTPStatus: r.Status, Written: r.Written}
+	o := bridge.Outcome{Class: class, Message: message, HTTPStatus: r.Status, Sent: r.Written}
 	if r.Header.Get("Retry-After") != "" {
 		o.RetryAfter = RetryAfter(r.Header, r.Date())
 	}
@@ -43,8 +43,8 @@ func (r Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
 // BeforeCancel turns the outcome of a call that comes before the cancel (a login, a search for the document's id)
 // into what it means for the cancel: nothing of the cancel was written, so doubt becomes NotApplied.
 func BeforeCancel(o bridge.Outcome) bridge.Outcome {
-	o.Written = false
-	if o.Class == bridge.Unknown {
+	o.Sent, o.Claimed = false, false
+	if o.Class == bridge.Unknown || o.Class == bridge.Unclear {
 		o.Class = bridge.NotApplied
 	}
 	return o

@@ -37,17 +37,25 @@ func TestVerdict(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := tt.reply.Verdict()
-			if o.Class != tt.want || o.HTTPStatus != tt.reply.Status || o.Written != tt.reply.Written {
+			if o.Class != tt.want || o.HTTPStatus != tt.reply.Status || o.Sent != tt.reply.Written {
 				t.Errorf("Verdict = %+v, want class %v", o, tt.want)
 			}
 			if (o.Class == bridge.None) != (o.Message == "") {
 				t.Errorf("message %q for class %v", o.Message, o.Class)
 			}
 			before := BeforeCancel(o)
-			if before.Written || before.Class == bridge.Unknown {
+			if before.Sent || before.Class == bridge.Unknown {
 				t.Errorf("BeforeCancel = %+v: doubt about a login is no doubt about the cancel", before)
 			}
 		})
+	}
+}
+
+func TestBeforeCancelLeavesNoDoubt(t *testing.T) {
+	for _, class := range []bridge.Class{bridge.Unknown, bridge.Unclear} {
+		if o := BeforeCancel(bridge.Outcome{Class: class, Sent: true, Claimed: true}); o.Class != bridge.NotApplied || o.Sent || o.Claimed {
+			t.Errorf("%s before the cancel is %+v", class, o)
+		}
 	}
 }
 

@@ -61,7 +61,6 @@ type holder[T any] struct {
 	generation uint64 // counts leases; 0: never logged in
 	valid      bool   // the lease was not dropped
 	rejected   bool   // the last lease was dropped, so the next login is for Rejected
-	renewing   bool
 	failed     int
 	lastErr    error
 }
@@ -82,7 +81,7 @@ func (s *Session[T]) Get(ctx context.Context) (Held[T], []bridge.Exchange, error
 		return h, nil, nil
 	}
 	// A span for everybody who waits for it; its calls stand below one of them.
-	traced, span := bridge.Span(ctx, "login")
+	traced, span := beginSpan(ctx, "login")
 	defer span.End()
 	for {
 		if h, ok := s.current(); ok {
@@ -141,9 +140,8 @@ func (s *Session[T]) current() (Held[T], bool) {
 	if !s.valid || !now.Before(s.lease.Until) {
 		return Held[T]{}, false
 	}
-	if !s.renewing && !s.lease.Renew.IsZero() && !now.Before(s.lease.Renew) {
-		s.renewing = true
-		s.flight.DoChan("", func() (any, error) { return s.renew(), nil })
+	if !s.lease.Renew.IsZero() && !now.Before(s.lease.Renew) {
+		s.flight.DoChan("", func() (any, error) { return s.renew(), nil }) // joins a flight that is under way
 	}
 	return Held[T]{s.lease.Token, s.generation}, true
 }
@@ -174,7 +172,6 @@ func (s *Session[T]) renew() landed[T] {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.renewing = false
 	if err != nil {
 		s.log.Warn("session was not renewed", "credential", short(s.credential), "err", err)
 		if s.generation == generation {

@@ -147,6 +147,22 @@ func TestSessionRenewsInTheBackground(t *testing.T) {
 	})
 }
 
+// A renewal that falls due while a login is in flight waits for that one, and is not forgotten after it.
+func TestSessionRenewsAfterALoginWasInItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &teller{lives: time.Hour, renew: 10 * time.Minute}
+		s := a.session()
+		get(t, s, 1)
+		time.Sleep(51 * time.Minute)
+		// Somebody who saw no token starts a login when another one has landed: it finds the token, and the renewal due.
+		<-s.flight.DoChan("", func() (any, error) { return s.logIn(t.Context()), nil })
+		synctest.Wait()
+		get(t, s, 1)
+		synctest.Wait()
+		get(t, s, 2)
+	})
+}
+
 func TestSessionStopsRenewingWhenItBringsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &teller{lives: time.Hour, renew: 10 * time.Minute}

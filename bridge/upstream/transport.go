@@ -17,6 +17,8 @@ import (
 // Settings are the way to one base URL.
 type Settings struct {
 	BaseURL string // scheme, host, and a path that comes before every request's; required
+	// Environment is the operator's label ("sandbox", "production"); empty: see Environment.
+	Environment string
 	// Proxy is "http://[user:password@]host:port"; empty: none. The environment is never asked.
 	Proxy string
 	CA    []byte // PEM; replaces the system's roots when set
@@ -54,6 +56,10 @@ func validHeader(name, value string) bool {
 	return name != "" && strings.Trim(name, token) == "" && strings.IndexFunc(value, control) < 0
 }
 
+// connectWithin bounds finding and reaching a host, and then the TLS handshake. It is less than the 10 s of a login, so
+// that an operator reads which of them it was.
+const connectWithin = 9 * time.Second
+
 // newTransport makes a pool of HTTP/1.1 connections. HTTP/2 is left out on purpose: there a request can be repeated
 // by the library, and one broken connection would make many cancels doubtful at once.
 func newTransport(s Settings) (*http.Transport, error) {
@@ -61,7 +67,7 @@ func newTransport(s Settings) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dialer := &net.Dialer{Timeout: connectWithin}
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, addr)
@@ -71,7 +77,7 @@ func newTransport(s Settings) (*http.Transport, error) {
 			return &countingConn{Conn: c}, nil
 		},
 		TLSClientConfig:     config,
-		TLSHandshakeTimeout: 10 * time.Second,
+		TLSHandshakeTimeout: connectWithin,
 		MaxIdleConns:        512,
 		MaxIdleConnsPerHost: 128,
 		// Shorter than the idle time of usual load balancers (60 s): a connection that the other side has closed

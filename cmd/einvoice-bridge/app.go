@@ -18,6 +18,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
+	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/upstream"
@@ -29,14 +30,15 @@ type app struct {
 	log      *slog.Logger
 	hashed   atomic.Bool // document ids in log lines
 	journal  *journal.Journal
-	service  *bridge.Service
+	service  *flow.Service
 	server   *server.Server
 	console  *http.Server
 	consoleL net.Listener // nil: no console
 	metrics  *console.Metrics
 	observe  bridge.Observer
 	ended    chan error
-	quit     chan struct{} // closed when stop begins
+	working  context.Context // over when stop begins
+	halt     context.CancelFunc
 	webhook  *webhook
 	traces   *traces // nil: none
 	upkeep   sync.WaitGroup
@@ -48,7 +50,8 @@ type app struct {
 
 // newApp wires a bridge together and binds its addresses. Nothing is answered before run.
 func newApp(ctx context.Context, f *config.File, log *slog.Logger) (*app, error) {
-	a := &app{log: log, ended: make(chan error, 2), quit: make(chan struct{}), hangups: make(chan os.Signal, 1)}
+	a := &app{log: log, ended: make(chan error, 2), hangups: make(chan os.Signal, 1)}
+	a.working, a.halt = context.WithCancel(context.Background())
 	signal.Notify(a.hangups, syscall.SIGHUP)
 	if err := a.wire(ctx, f); err != nil {
 		a.release()
@@ -79,9 +82,8 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 		observe = append(observe, spanNotes{lines})
 	}
 	a.observe = observe
-	a.service = bridge.NewService(p.terms.Config, a.traces.journalFor(a.journal), a.journal, p.terms.Route, a.observe)
+	a.service = flow.New(a.journal, a.journal, a.observe, p.terms)
 	a.equip(p)
-	a.service.Change(p.terms)
 	if a.server, err = server.New(p.options); err != nil {
 		return err
 	}
@@ -95,9 +97,23 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 // equip gives a plan what it needs of the bridge that is to work by it.
 func (a *app) equip(p *plan) {
 	p.terms.Tracer = a.traces.tracer()
-	p.options.Canceller = bridge.Under{Service: a.service, Terms: p.terms}
+	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.log, p.terms.Tracer
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
+}
+
+// canceller is the flow under one configuration's terms.
+type canceller struct {
+	service *flow.Service
+	terms   *flow.Terms
+}
+
+// Cancel implements server.Canceller.
+func (c canceller) Cancel(r bridge.Request) bridge.Answer { return c.service.Cancel(c.terms, r) }
+
+// Recall implements server.Canceller.
+func (c canceller) Recall(r bridge.Request) (bridge.Answer, bool) {
+	return c.service.Recall(c.terms, r)
 }
 
 func (a *app) bindConsole(c config.Console) error {
@@ -162,7 +178,7 @@ func (a *app) wait(ctx context.Context) error {
 func (a *app) stop() error {
 	a.server.Drain()
 	a.reloading.Lock()
-	close(a.quit)
+	a.halt()
 	a.reloading.Unlock()
 	a.upkeep.Wait()
 	f := a.plan.Load().file
@@ -191,6 +207,7 @@ func (a *app) pause(drain time.Duration) {
 // release closes what wire has opened.
 func (a *app) release() {
 	signal.Stop(a.hangups)
+	a.halt()
 	if a.console != nil {
 		a.console.Close()
 	} else if a.consoleL != nil {

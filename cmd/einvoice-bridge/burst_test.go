@@ -14,6 +14,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/sandbox"
@@ -52,14 +53,18 @@ func TestBurstAtMyInvois(t *testing.T) {
 		shared := upstream.NewShared(j, slog.New(slog.DiscardHandler))
 		shared.RoundTripper = wireless{sim}
 		up, err := buildUpstream("myinvois", myinvois.DemoTIN, config.Upstream{
-			Kind: "myinvois", BaseURL: "https://myinvois.example", OnBehalfOf: myinvois.DemoTIN,
+			Kind: "myinvois", Environment: "sandbox", BaseURL: "https://myinvois.example", OnBehalfOf: myinvois.DemoTIN,
 			ClientID: myinvois.DemoIntermediaryID, ClientSecret: myinvois.DemoIntermediarySecret,
 		}, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := bridge.NewService(bridge.DefaultConfig(), j, j, func(string) (bridge.Upstream, bool) { return up, true }, silent{})
-		if err := s.Start(); err != nil {
+		terms := &flow.Terms{
+			CarryOutWithin: 30 * time.Minute, RepeatRefusalsAfter: time.Minute, AlreadyCancelled: flow.AlreadyByJournal,
+			Route: func(string) (bridge.Upstream, bool) { return up, true },
+		}
+		s := canceller{flow.New(j, j, silent{}, terms), terms}
+		if err := s.service.Start(); err != nil {
 			t.Fatal(err)
 		}
 		told := burst(t, s)
@@ -70,7 +75,7 @@ func TestBurstAtMyInvois(t *testing.T) {
 				t.Errorf("document %d, asked again: %+v", n, a)
 			}
 		}
-		if err := s.Close(t.Context()); err != nil {
+		if err := s.service.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if err := j.Close(); err != nil {
@@ -80,7 +85,7 @@ func TestBurstAtMyInvois(t *testing.T) {
 }
 
 // burst sends 200 calls in 20 s and counts what their callers were told.
-func burst(t *testing.T, s *bridge.Service) map[string]int {
+func burst(t *testing.T, s canceller) map[string]int {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	told := map[string]int{}
@@ -101,10 +106,11 @@ func burst(t *testing.T, s *bridge.Service) map[string]int {
 	return told
 }
 
-func askMyInvois(s *bridge.Service, n int) bridge.Answer {
+func askMyInvois(s canceller, n int) bridge.Answer {
+	now := time.Now()
 	return s.Cancel(bridge.Request{
 		Ref: fmt.Sprintf("r%d", n), Caller: "erp", Taxpayer: myinvois.DemoTIN, IRN: documentID("myinvois", n),
-		Reason: "1", Remarks: "Wrong entry", Received: time.Now(),
+		Reason: "1", Remarks: "Wrong entry", Received: now, Until: now.Add(50 * time.Second),
 	})
 }
 

@@ -73,7 +73,12 @@ func probe(ctx context.Context, w io.Writer, ups map[string]bridge.Upstream) boo
 type noBudget struct{}
 
 // Take implements bridge.Budget.
-func (noBudget) Take(context.Context, bridge.Rate) (time.Duration, error) { return 0, nil }
+func (noBudget) Take(context.Context, bridge.Rate, int64) (time.Time, time.Duration, error) {
+	return time.Time{}, 0, nil
+}
+
+// Return implements bridge.Budget.
+func (noBudget) Return(context.Context, bridge.Rate, time.Time) error { return nil }
 
 // Shut implements bridge.Budget.
 func (noBudget) Shut(context.Context, string, bridge.Gate) error { return nil }

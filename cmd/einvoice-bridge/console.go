@@ -39,7 +39,7 @@ func signIn(c config.Console) (console.SignIn, error) {
 		return nil, nil
 	}
 	door, err := access.New(access.Config{Callers: []access.CallerConfig{{
-		Name: "console", AllTaxpayers: true, WSSE: access.WSSECheck,
+		Name: "console", Within: time.Minute, AllTaxpayers: true, WSSE: access.WSSECheck,
 		Login: &access.LoginConfig{Username: c.Username, Password: c.Password.Reveal(), ClientID: "console", ClientSecret: c.Password.Reveal()},
 	}}}, nil)
 	if err != nil {

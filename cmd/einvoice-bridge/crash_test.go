@@ -72,6 +72,7 @@ reply_within: 2s
 grace: 5s
 upstreams:
   u:
+    environment: sandbox
 %s
 taxpayers:
   %s:
@@ -359,7 +360,7 @@ func (r *crashRig) verifyJournal(documents int, late []string) {
 	defer j.Close()
 	for n := 1; n <= documents; n++ {
 		irn := fmt.Sprintf("%064x", n)
-		e, err := j.Find(r.Context(), bridge.Key{Space: "irp", Document: irn}, r.taxpayer)
+		e, err := j.Find(r.Context(), bridge.Key{Space: "irp/sandbox", Document: irn}, r.taxpayer)
 		want := bridge.Cancelled
 		if refused(irn) {
 			want = bridge.Refused

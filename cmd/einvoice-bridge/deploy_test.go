@@ -133,7 +133,7 @@ func scrapeNames(t *testing.T) (names []string) {
 			t.Fatal(err)
 		}
 	}
-	waits := bridge.Entry{Key: bridge.Key{Space: "irp", Document: "waits"}, Taxpayer: sims[0].taxpayer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+	waits := bridge.Entry{Key: bridge.Key{Space: "irp/sandbox", Document: "waits"}, Taxpayer: sims[0].taxpayer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
 	if _, _, err := a.journal.Begin(t.Context(), bridge.Begin{Entry: waits}); err != nil {
 		t.Fatal(err)
 	}

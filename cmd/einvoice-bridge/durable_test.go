@@ -57,7 +57,7 @@ func TestKilledInAnAttempt(t *testing.T) {
 	s.log.Release()
 
 	dsn := "sqlite:" + filepath.Join(filepath.Dir(path), "bridge.db")
-	key := bridge.Key{Space: "irp", Document: s.success}
+	key := bridge.Key{Space: "irp/sandbox", Document: s.success}
 	e := findEntry(t, dsn, key, s.taxpayer)
 	if e.State != bridge.Sending || len(e.Attempts) != 1 || !e.Attempts[0].End.IsZero() || e.Attempts[0].Outcome.Class != bridge.None {
 		t.Errorf("after the kill the journal says %s, %+v", e.State, e.Attempts)

@@ -45,7 +45,7 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.outcome, "outcome", "", "cancelled, refused, not_applied, unknown or misconfigured")
 	f.StringVar(&s.since, "since", "", "written down from then on: 2006-01-02 15:04, or 2h or 3d ago")
 	f.StringVar(&s.until, "until", "", "written down before then")
-	f.BoolVar(&s.open, "open", false, "only those whose outcome is not known yet")
+	f.BoolVar(&s.open, "open", false, "only those whose outcome is not known yet: the operator's list")
 	f.BoolVar(&s.waiting, "waiting", false, "only those that wait their turn")
 	f.BoolVar(&s.toldOtherwise, "told-otherwise", false, "only those whose truth differs from what a caller was told")
 	outcomes := []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"}
@@ -136,18 +136,21 @@ func listRows(entries []bridge.Entry) (rows [][]string) {
 	for _, e := range entries {
 		rows = append(rows, []string{
 			strconv.FormatInt(e.ID, 10), local(e.Created, ""), cut(e.Key.Document, 30), e.Taxpayer, e.Caller, e.Upstream,
-			outcomeWord(e), cut(cmp.Or(e.Outcome.Message, e.Outcome.Date), 60),
+			outcomeWord(e), cut(cmp.Or(console.Remark(e), e.Outcome.Date), 60),
 		})
 	}
 	return rows
 }
 
-// outcomeWord is how the entry ended, or where it stands.
+// outcomeWord is how the entry ended, and by whose word if not the authority's, or where it stands.
 func outcomeWord(e bridge.Entry) string {
-	if e.State == bridge.Final {
-		return e.Outcome.Class.String()
+	switch {
+	case e.State != bridge.Final:
+		return string(e.State)
+	case e.ByHand() != nil:
+		return e.Outcome.Class.String() + " (operator's word)"
 	}
-	return string(e.State)
+	return e.Outcome.Class.String()
 }
 
 func cut(s string, n int) string {

@@ -38,11 +38,13 @@ func (r *record) each(cmd *cobra.Command, args []string, do func(*journal.Journa
 
 func (r *record) resolveCommand() *cobra.Command {
 	var as, date, message, why, by string
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "resolve ENTRY",
 		Short: "Record what the authority's portal shows for a document",
 		Long: `Resolve ends an entry with what an operator saw outside of the bridge. Callers who ask again are told it, so
-look twice: nothing turns a recorded "cancelled" into something else.`,
+look twice: nothing turns a recorded "cancelled" into something else. Every list and page shows it as that operator's
+word. What contradicts a refusal on record, and a date before the request, needs --yes.`,
 		Example: `  einvoice-bridge journal resolve 42 --as cancelled --date "2026-11-22 14:03:00" --why "NIC portal, ticket 815"
   einvoice-bridge journal resolve 42 --as not_applied --why "the portal shows the IRN as active"`,
 		Args: cobra.ExactArgs(1),
@@ -52,9 +54,9 @@ look twice: nothing turns a recorded "cancelled" into something else.`,
 				return err
 			}
 			return r.each(cmd, args, func(j *journal.Journal, id int64) error {
-				e, err := j.Resolve(cmd.Context(), id, o, by, why)
+				e, err := j.Resolve(cmd.Context(), id, o, by, why, yes)
 				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "entry %d, %s: %s\n", id, e.Key.Document, e.Outcome.Class)
+					fmt.Fprintf(cmd.OutOrStdout(), "entry %d, %s: %s, by the word of %s\n", id, e.Key.Document, e.Outcome.Class, by)
 				}
 				return err
 			})
@@ -66,6 +68,7 @@ look twice: nothing turns a recorded "cancelled" into something else.`,
 	f.StringVar(&message, "message", "", "the authority's words, with --as refused")
 	f.StringVar(&why, "why", "", "where it was seen, and by whom")
 	f.StringVar(&by, "by", operator(), "who says so")
+	f.BoolVar(&yes, "yes", false, "record it even if it contradicts a refusal on record, or the date lies before the request")
 	cobra.CheckErr(errors.Join(cmd.MarkFlagRequired("as"), cmd.MarkFlagRequired("why")))
 	ends := []string{"cancelled", "not_applied", "refused"}
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(ends, cobra.ShellCompDirectiveNoFileComp)))

@@ -122,6 +122,7 @@ type attemptJSON struct {
 	By        string            `json:"by"`
 	Start     time.Time         `json:"start"`
 	End       *time.Time        `json:"end,omitempty"`
+	Sent      *bool             `json:"sent,omitempty"` // of a cancel: whether it may have left
 	Outcome   string            `json:"outcome"`
 	Message   string            `json:"message,omitempty"`
 	Note      string            `json:"note,omitempty"` // for operators; by hand: where it was seen
@@ -142,6 +143,7 @@ type askJSON struct {
 	Outcome  string    `json:"outcome"`
 	Message  string    `json:"message,omitempty"`
 	Fault    string    `json:"fault,omitempty"`
+	Why      string    `json:"why,omitempty"` // what was in the way; no caller hears it
 	SOAPIn   string    `json:"soap_in,omitempty"`
 	SOAPOut  string    `json:"soap_out,omitempty"`
 }
@@ -155,12 +157,15 @@ func newStoryJSON(s bridge.Story) storyJSON {
 		if !a.End.IsZero() {
 			x.End = &a.End
 		}
+		if a.Kind == bridge.SendCancel {
+			x.Sent = new(console.Sent(a))
+		}
 		v.Attempts = append(v.Attempts, x)
 	}
 	for _, a := range s.Asks {
 		v.Asks = append(v.Asks, askJSON{
 			Ref: a.Ref, Caller: a.Caller, IRN: a.IRN, Reason: a.Reason, Remarks: a.Remarks, Received: a.Received, ToldAt: a.ToldAt,
-			How: string(a.How), Code: a.Told.Code(), Outcome: a.Told.Class.String(), Message: a.Told.Message, Fault: a.Told.Fault,
+			How: string(a.How), Code: a.Told.Code(), Outcome: a.Told.Class.String(), Message: a.Told.Message, Fault: a.Told.Fault, Why: a.Told.Why,
 			SOAPIn: string(a.SOAPIn), SOAPOut: string(a.SOAPOut),
 		})
 	}

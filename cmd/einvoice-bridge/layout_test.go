@@ -19,11 +19,13 @@ const module = "einvoice-bridge/"
 var may = map[string][]string{
 	"cmd/einvoice-bridge":          {"bridge", "bridge/", "wsdl", "schemas", "fixtures/"},
 	"bridge":                       {},
+	"bridge/flow":                  {"bridge"},
 	"bridge/config":                {"bridge"},
 	"bridge/soap":                  {"bridge"},
 	"bridge/server":                {"bridge", "bridge/soap", "bridge/access", "wsdl"},
 	"bridge/access":                {"bridge"},
 	"bridge/journal":               {"bridge"},
+	"bridge/journal/journaltest":   {"bridge"},
 	"bridge/upstream":              {"bridge"},
 	"bridge/upstream/":             {"bridge", "bridge/upstream"},
 	"bridge/upstream/upstreamtest": {"bridge", "bridge/upstream", "schemas"},
@@ -111,6 +113,22 @@ func TestOneHomeForFiberAndEtree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Package bridge is vocabulary and contracts: it takes nothing but the standard library.
+func TestBridgeTakesTheStandardLibraryAlone(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.ImportPath != module+"bridge" {
+			continue
+		}
+		for _, i := range p.Imports {
+			if host, _, _ := strings.Cut(i, "/"); strings.Contains(host, ".") || i == "C" {
+				t.Errorf("bridge imports %s", i)
+			}
+		}
+		return
+	}
+	t.Error("there is no package bridge")
 }
 
 // The top level is fixed.

@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
@@ -58,7 +61,8 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{h.text.WithGroup(name), h.json.WithGroup(name), h.level, h.asJSON}
 }
 
-// callLog writes one line per answered call: who, what, how it ended, how long. No body, no remarks, no secret.
+// callLog writes one line per answered call: who, what, how it ended, how long; of one that ended in trouble, why. No
+// body, no remarks, no secret.
 type callLog struct {
 	log    *slog.Logger
 	hashed *atomic.Bool // document ids as digests
@@ -71,17 +75,22 @@ func (l callLog) Answered(r bridge.CallReport) {
 		level = slog.LevelWarn
 	}
 	log := l.log
-	if r.Span != nil {
-		log = log.With("trace_id", r.Span.SpanContext().TraceID().String())
+	if id := trace.SpanContextFromContext(r.Context).TraceID(); id.IsValid() {
+		log = log.With("trace_id", id.String())
 	}
-	log.LogAttrs(context.Background(), level, "call",
+	attrs := []slog.Attr{
 		slog.String("ref", r.Ref), slog.String("caller", r.Caller), slog.String("taxpayer", r.Taxpayer),
 		slog.String("upstream", r.Upstream), slog.String("document", l.document(r.Key.Document)),
 		slog.String("outcome", r.Answer.Class.String()), slog.Int("code", r.Answer.Code()), slog.String("upstream_code", r.Code),
 		slog.String("how", string(r.How)), slog.Int("sends", r.Sends), slog.Int("lookups", r.Lookups),
 		slog.String("date_source", string(r.DateSource)), slog.String("upstream_ref", r.UpstreamRef),
 		slog.Bool("unclassified_code", r.Unclassified),
-		slog.Duration("took", r.Took), slog.Duration("journal", r.Journal), slog.Duration("wire", r.Wire), slog.Duration("queue", r.Queue))
+		slog.Duration("took", r.Took), slog.Duration("journal", r.Journal), slog.Duration("wire", r.Wire), slog.Duration("queue", r.Queue),
+	}
+	if r.Answer.Fault != "" {
+		attrs = append(attrs, slog.String("why", l.hiding(r.Answer.Why, r.Key.Document)))
+	}
+	log.LogAttrs(context.Background(), level, "call", attrs...)
 }
 
 // Attempted is silent: attempts stand in the journal, and the call's line counts them.
@@ -89,7 +98,7 @@ func (l callLog) Attempted(bridge.AttemptReport) {}
 
 // Alarm writes what an operator must look at.
 func (l callLog) Alarm(a bridge.Alarm) {
-	l.log.LogAttrs(context.Background(), slog.LevelError, a.Text, slog.String("alarm", string(a.Kind)),
+	l.log.LogAttrs(context.Background(), slog.LevelError, l.hiding(a.Text, a.Key.Document), slog.String("alarm", string(a.Kind)),
 		slog.String("upstream", a.Upstream), slog.String("taxpayer", a.Taxpayer),
 		slog.String("document", l.document(a.Key.Document)), slog.String("ref", a.Ref))
 }
@@ -100,6 +109,14 @@ func (l callLog) document(id string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return "sha256:" + hex.EncodeToString(sum[:8])
+}
+
+// hiding is a text that may name a document, fit for a line.
+func (l callLog) hiding(text, id string) string {
+	if id == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, id, l.document(id))
 }
 
 // observers passes everything on to all of them.

@@ -221,9 +221,13 @@ func TestResolveCommand(t *testing.T) {
 			t.Errorf("%v passes:\n%s", wrong, out)
 		}
 	}
-	w.wants(w.run("journal", "resolve", id, "--as", "cancelled", "--date", "2026-11-22 14:03:00", "--why", "NIC portal, ticket 815", "--by", "asha"), "cancelled")
-	w.wants(w.call(w.doubtful, "1"), "<code>200</code>", "2026-11-22 14:03:00")
-	w.wants(w.run("journal", "show", id), "asha recorded: cancelled", "NIC portal, ticket 815")
+	word := []string{"--as", "cancelled", "--date", "2021-11-22 14:03:00", "--why", "NIC portal, ticket 815", "--by", "asha"}
+	if out, err := runCommand(t, append([]string{"journal", "resolve", id, "-c", w.path}, word...)...); err == nil {
+		t.Errorf("a date before the request passes without --yes:\n%s", out)
+	}
+	w.wants(w.run(append([]string{"journal", "resolve", id, "--yes"}, word...)...), "cancelled, by the word of asha")
+	w.wants(w.call(w.doubtful, "1"), "<code>200</code>", "2021-11-22 14:03:00")
+	w.tellsWhoseWordItIs(id)
 	if _, err := runCommand(t, "journal", "resolve", id, "-c", w.path, "--as", "not_applied", "--why", "x"); err == nil {
 		t.Error("a cancelled document becomes active again")
 	}
@@ -232,6 +236,69 @@ func TestResolveCommand(t *testing.T) {
 	}
 	if _, err := runCommand(t, "journal", "resolve", "999", "-c", w.path, "--as", "not_applied", "--why", "x"); err == nil || !strings.Contains(err.Error(), "no entry 999") {
 		t.Errorf("an entry that isn't: %v", err)
+	}
+}
+
+// tellsWhoseWordItIs wants every command to tell an entry as asha's word, and none as the authority's.
+func (w worked) tellsWhoseWordItIs(id string) {
+	w.Helper()
+	shown := w.run("journal", "show", id)
+	w.wants(shown, "It is recorded as cancelled, dated 2021-11-22 14:03:00.", "That is an operator's word, not the authority's: asha on ",
+		"asha recorded: cancelled", "NIC portal, ticket 815")
+	if strings.Contains(shown, "its own date") {
+		w.Errorf("it is told as the authority's:\n%s", shown)
+	}
+	w.wants(w.run("journal", "list", "--document", w.doubtful), "cancelled (operator's word)", "asha: NIC portal, ticket 815")
+	for _, args := range [][]string{
+		{"journal", "show", id, "--json"}, {"journal", "list", "--json", "--document", w.doubtful}, {"journal", "export", "--format", "jsonl", "--document", w.doubtful},
+	} {
+		w.wants(w.run(args...), `"date_source":"operator"`, `"why":"NIC portal, ticket 815","resolved_by":"asha","resolved_at":"20`)
+	}
+	w.wants(w.run("journal", "export", "--document", w.doubtful), ",operator,", `,"NIC portal, ticket 815",asha,20`)
+}
+
+// What the authority refused, an operator contradicts only on purpose.
+func TestResolveAgainstARefusal(t *testing.T) {
+	w := atWork(t)
+	var s storyJSON
+	if err := json.Unmarshal([]byte(w.run("journal", "show", w.sim.refusal, "--json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	word := []string{"journal", "resolve", fmt.Sprint(s.ID), "--as", "cancelled", "--date", time.Now().AddDate(0, 0, 1).Format(time.DateTime), "--why", "portal"}
+	if out, err := runCommand(t, append(word, "-c", w.path)...); err == nil {
+		t.Errorf("passes without --yes:\n%s", out)
+	}
+	w.wants(w.run(append(word, "--yes")...), "cancelled")
+	w.wants(w.call(w.sim.refusal, "1"), "<code>200</code>")
+}
+
+// A call that never left says why, and that it was not sent: in the log, in the record and to the operator, not to the
+// caller.
+func TestNotSentIsToldAsNotSent(t *testing.T) {
+	sims, path, url, ready := served(t)
+	s := sims[0]
+	if err := s.log.Arm(sandbox.Fault{Name: "http503_html", Operation: sandbox.Auth}); err != nil {
+		t.Fatal(err)
+	}
+	p := spawn(t, "serve", "-c", path)
+	p.await(ready)
+	body, err := post(url, envelope(s.taxpayer, s.success))
+	if err != nil || !strings.Contains(string(body), ":Fault>") {
+		t.Fatalf("got %s, %v", body, err)
+	}
+	w := worked{T: t, path: path}
+	var shown storyJSON
+	if err := json.Unmarshal([]byte(w.run("journal", "show", s.success, "--json")), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if len(shown.Attempts) == 0 || shown.Attempts[0].Sent == nil || *shown.Attempts[0].Sent || shown.Sends != 0 || shown.Why == "" || shown.Asks[0].Why == "" {
+		t.Errorf("the record says %+v", shown)
+	}
+	w.wants(w.run("journal", "show", s.success), "not sent to nic: not carried out", "It is not cancelled: "+strings.TrimRight(shown.Why, ". "))
+	p.terminate()
+	w.wants(p.err.String(), `sends=0`, `why="`)
+	if strings.Contains(p.err.String(), `why=""`) || strings.Contains(string(body), shown.Why) {
+		t.Errorf("the caller: %s\nthe log: %s", body, p.err.String())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/upstream"
 )
@@ -22,7 +23,7 @@ type plan struct {
 	read    time.Time
 	shared  *upstream.Shared
 	ups     map[string]bridge.Upstream // by taxpayer
-	terms   *bridge.Terms
+	terms   *flow.Terms
 	callers *access.Access
 	options server.Options // of the SOAP side, but for what only the wiring has
 	// warnings are about what works and had better be changed; those about listeners are logged where they are bound.
@@ -39,10 +40,11 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	var broken config.Problems
 	p.listening, broken = checkListeners(f, p.read)
 	problems = append(problems, broken...)
-	p.terms = &bridge.Terms{Config: serviceConfig(f), Route: func(taxpayer string) (bridge.Upstream, bool) {
+	p.terms = flowTerms(f)
+	p.terms.Route = func(taxpayer string) (bridge.Upstream, bool) {
 		up, ok := p.ups[taxpayer]
 		return up, ok
-	}}
+	}
 	var err error
 	if p.callers, err = before.Next(accessConfig(f)); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("callers"), Text: err.Error()})
@@ -50,7 +52,7 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	if p.options, err = serverOptions(f); err != nil {
 		return p, append(problems, config.Problem{Line: f.Line("contract"), Text: err.Error()})
 	}
-	p.options.Access, p.options.Canceller = p.callers, bridge.Under{Terms: p.terms}
+	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
 	if _, err = server.New(p.options); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("wsdl"), Text: err.Error()})
 	}

@@ -132,7 +132,7 @@ func (a *app) settings(context.Context) console.Settings {
 func (a *app) obey(hangups <-chan os.Signal) {
 	for {
 		select {
-		case <-a.quit:
+		case <-a.working.Done():
 			return
 		case <-hangups:
 			a.reload("SIGHUP")
@@ -140,11 +140,4 @@ func (a *app) obey(hangups <-chan os.Signal) {
 	}
 }
 
-func (a *app) stopping() bool {
-	select {
-	case <-a.quit:
-		return true
-	default:
-		return false
-	}
-}
+func (a *app) stopping() bool { return a.working.Err() != nil }

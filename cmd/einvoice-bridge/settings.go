@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"time"
 
-	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 )
 
 // What follows hands the configuration file to the packages, each in its own words.
 
-func serviceConfig(f *config.File) bridge.Config {
-	return bridge.Config{
-		ReplyWithin: f.ReplyWithin.D(), CarryOutWithin: f.CarryOutWithin.D(), RepeatRefusalsAfter: f.RepeatRefusalsAfter.D(),
-		AlreadyCancelled: bridge.AlreadyPolicy(f.AlreadyCancelled), AlreadyMessage: f.AlreadyMessage,
+// flowTerms are the flow's, but for what only the wiring has.
+func flowTerms(f *config.File) *flow.Terms {
+	return &flow.Terms{
+		CarryOutWithin: f.CarryOutWithin.D(), RepeatRefusalsAfter: f.RepeatRefusalsAfter.D(),
+		AlreadyCancelled: flow.AlreadyPolicy(f.AlreadyCancelled), AlreadyMessage: f.AlreadyMessage,
 	}
 }
 
@@ -40,7 +41,7 @@ func accessConfig(f *config.File) access.Config {
 	for name, c := range f.Callers {
 		caller := access.CallerConfig{
 			Name: name, Tokens: c.Tokens, Taxpayers: c.Taxpayers.List, AllTaxpayers: c.Taxpayers.All,
-			Within: c.ReplyWithin.D(), TroubleAs: access.TroubleAs(c.TroubleAs), Addresses: c.Addresses,
+			Within: cmp.Or(c.ReplyWithin, f.ReplyWithin).D(), TroubleAs: access.TroubleAs(c.TroubleAs), Addresses: c.Addresses,
 			Certificates: c.Certificates, InFlight: c.InFlight, PerMinute: c.PerMinute, WSSE: access.WSSE(c.WSSE),
 		}
 		if g := c.Login; g != nil {

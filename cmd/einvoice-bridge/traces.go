@@ -144,14 +144,18 @@ type spanNotes struct{ callLog }
 
 // Answered implements bridge.Observer.
 func (n spanNotes) Answered(r bridge.CallReport) {
-	if r.Span == nil || !r.Span.IsRecording() {
+	span := trace.SpanFromContext(r.Context)
+	if !span.IsRecording() {
 		return
 	}
-	r.Span.SetAttributes(
+	span.SetAttributes(
 		attribute.String("einvoice.caller", r.Caller), attribute.String("einvoice.taxpayer", r.Taxpayer),
 		attribute.String("einvoice.upstream", r.Upstream), attribute.String("einvoice.document", n.document(r.Key.Document)),
 		attribute.String("einvoice.outcome", r.Answer.Class.String()), attribute.Int("einvoice.code", r.Answer.Code()),
 		attribute.String("einvoice.upstream_code", r.Code), attribute.String("einvoice.how", string(r.How)))
+	if r.Answer.Fault != "" {
+		span.SetAttributes(attribute.String("einvoice.why", n.hiding(r.Answer.Why, r.Key.Document)))
+	}
 }
 
 // Alarm implements bridge.Observer.

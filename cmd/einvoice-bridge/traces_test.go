@@ -313,7 +313,7 @@ func TestTracesTellNoSecret(t *testing.T) {
 	for _, route := range []string{
 		"POST /eivital/v1.04/auth", "GET /eicore/v1.03/Invoice/irn/{irn}", "PUT /api/v1.0/documents/state/{uuid}/state",
 		"GET /api/v1.0/documents/{uuid}/details", "GET /invx/apis/v1/orgs/", "GET /einv/v1/govt/api/Invoice/irn/{irn}",
-		"GET /getEinvoiceData", "PUT /einvoice/v1/documents/{id}/state", "access_new_token", "journal attempt",
+		"GET /getEinvoiceData", "PUT /einvoice/v1/documents/{id}/state", "access_new_token", "journal finish",
 	} {
 		if !strings.Contains(shown, route) {
 			t.Errorf("no span %s: was it called?", route)

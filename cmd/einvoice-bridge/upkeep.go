@@ -2,60 +2,87 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"einvoice-bridge/bridge"
 )
 
 // keepUp looks after the journal while serving: every minute for callers who were told something that turned out
-// otherwise, every hour for what is older than it may be kept.
+// otherwise, every hour for what is older than it may be kept. Nothing of it outlasts the beginning of a stop.
 func (a *app) keepUp() {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	known := map[int64]bool{}
 	for minute := 1; ; minute++ {
 		select {
-		case <-a.quit:
+		case <-a.working.Done():
 			return
 		case <-tick.C:
 		}
-		a.alarmToldOtherwise(known)
+		known = a.alarmToldOtherwise(a.journal, known)
 		if minute%60 == 0 {
-			a.prune()
+			a.prune(a.journal)
 		}
 	}
+}
+
+// exporter reads all entries that a filter lets through; the journal does.
+type exporter interface {
+	Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error]
 }
 
 // alarmToldOtherwise raises one alarm for each entry whose truth differs from what a caller was told last. known are
-// those that had theirs; a restart tells them once more.
-func (a *app) alarmToldOtherwise(known map[int64]bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+// those that had theirs, and it returns those that have now; a restart tells them once more.
+func (a *app) alarmToldOtherwise(j exporter, known map[int64]bool) map[int64]bool {
+	ctx, cancel := context.WithTimeout(a.working, 5*time.Minute)
 	defer cancel()
-	entries, err := a.journal.List(ctx, bridge.Filter{ToldOtherwise: true, Limit: 100})
-	if err != nil {
-		a.log.Error("can't look for callers who were told otherwise: " + err.Error())
-		return
-	}
-	for _, e := range entries {
-		if known[e.ID] {
+	now := map[int64]bool{}
+	for e, err := range j.Export(ctx, bridge.Filter{ToldOtherwise: true}) {
+		if err != nil {
+			if !a.stopping() {
+				a.log.Error("can't look for callers who were told otherwise: " + err.Error())
+			}
+			for id := range known { // the rest of them were not seen
+				now[id] = true
+			}
+			break
+		}
+		if now[e.ID] = true; known[e.ID] {
 			continue
 		}
-		known[e.ID] = true
 		a.observe.Alarm(bridge.Alarm{
 			Kind: bridge.AlarmToldOtherwise, Upstream: e.Upstream, Taxpayer: e.Taxpayer, Key: e.Key, Ref: e.Ref,
-			Text: fmt.Sprintf("the document is %s, but a caller was last told otherwise: tell its owner (journal show %d)", e.Outcome.Class, e.ID),
+			Text: fmt.Sprintf("the document is %s%s, but a caller was last told otherwise: tell its owner (journal show %d)",
+				e.Outcome.Class, bySomebody(e), e.ID),
 		})
 	}
+	return now
 }
 
-// prune removes what is older than it may be kept.
-func (a *app) prune() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+// bySomebody says whose word an entry's outcome is, where it isn't the authority's.
+func bySomebody(e bridge.Entry) string {
+	if hand := e.ByHand(); hand != nil {
+		return ", as " + hand.By + " recorded"
+	}
+	return ""
+}
+
+// pruner removes what is older than it may be kept; the journal does, in small steps.
+type pruner interface {
+	Prune(ctx context.Context, retain, retainBodies time.Duration) (rows int, err error)
+}
+
+// prune has removed what is older than it may be kept. A stop doesn't wait for it: the next run goes on.
+func (a *app) prune(j pruner) {
+	ctx, cancel := context.WithTimeout(a.working, 10*time.Minute)
 	defer cancel()
 	f := a.plan.Load().file
-	n, err := a.journal.Prune(ctx, f.Retain.D(), f.RetainExchanges.D())
+	n, err := j.Prune(ctx, f.Retain.D(), f.RetainExchanges.D())
 	switch {
+	case errors.Is(err, context.Canceled):
 	case err != nil:
 		a.log.Error("the journal can't be pruned: " + err.Error())
 	case n > 0:

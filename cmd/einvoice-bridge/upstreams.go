@@ -54,25 +54,25 @@ func buildUpstreams(f *config.File, shared *upstream.Shared) (ups map[string]bri
 
 func buildUpstream(name, taxpayer string, c config.Upstream, shared *upstream.Shared) (bridge.Upstream, error) {
 	return builders[c.Kind](name, taxpayer, c, upstream.Settings{
-		BaseURL: c.BaseURL, Headers: c.Headers, Proxy: c.Proxy,
+		Environment: c.Environment, BaseURL: c.BaseURL, Headers: c.Headers, Proxy: c.Proxy,
 		CA: []byte(c.CA), Certificate: []byte(c.ClientCertificate), Key: []byte(c.ClientKey.Reveal()),
 	}, shared.For(name))
 }
 
 func buildNIC(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return nic.New(nic.Config{
-		Name: name, Environment: c.Environment, Settings: s,
+		Name: name, Settings: s,
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), GSTIN: taxpayer,
 		Username: c.Username, Password: c.Password.Reveal(), PublicKey: []byte(c.PublicKey),
 		HeaderStyle: c.HeaderStyle, AuthVersion: c.AuthVersion, IRP: c.IRP, SupGSTIN: c.SupGSTIN,
 		RemarksTooLong: c.RemarksTooLong, AuthPath: c.AuthPath, CancelPath: c.CancelPath, GetPath: c.LookupPath,
-		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
+		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)
 }
 
 func buildMyInvois(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return myinvois.New(myinvois.Config{
-		Name: name, Environment: c.Environment, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
+		Name: name, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
 		ClientSecret: c.ClientSecret.Reveal(), SpareSecret: c.SpareSecret.Reveal(), OnBehalfOf: c.OnBehalfOf,
 		IRNMap: c.IRNMap, FetchCancelDate: c.FetchCancelDate, CancelsPerMinute: c.CancelsPerMinute,
 		LoginsPerMinute: c.LoginsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
@@ -82,7 +82,7 @@ func buildMyInvois(name, taxpayer string, c config.Upstream, s upstream.Settings
 
 func buildClearTaxMalaysia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return cleartax.NewMalaysia(cleartax.MalaysiaConfig{
-		Name: name, Environment: c.Environment, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
+		Name: name, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
 		TIN: cmp.Or(c.TIN, taxpayer), Branch: c.Branch, InvoiceType: c.InvoiceType, Account: c.Account,
 		CancelsPerMinute: c.CancelsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
 		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
@@ -91,7 +91,7 @@ func buildClearTaxMalaysia(name, taxpayer string, c config.Upstream, s upstream.
 
 func buildClearTaxIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return cleartax.NewIndia(cleartax.IndiaConfig{
-		Name: name, Environment: c.Environment, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
+		Name: name, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
 		GSTIN: taxpayer, Branch: c.Branch, Route: c.Route, RemarksTooLong: c.RemarksTooLong,
 		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/bridge/upstream"
 )
 
 // warnings are about what the configuration may say and hardly can mean, or what will not work for long.
@@ -22,9 +24,43 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 				"(tls: {client_ca: …}): it will never be let in", name))
 		}
 	}
+	all = append(all, environments(f)...)
 	for path, text := range clientCertificates(f) {
 		for _, w := range server.NearEnd("client_certificate", parsePEM(text), now) {
 			warn(path, w)
+		}
+	}
+	return all
+}
+
+// environments finds upstreams that don't say in which environment they are, or say something odd. Each environment's
+// documents have records of their own, so it had better be right.
+func environments(f *config.File) (all config.Problems) {
+	look := func(path, who string, u config.Upstream) {
+		label, host := strings.ToLower(strings.TrimSpace(u.Environment)), upstream.Environment("", u.BaseURL)
+		text := ""
+		switch {
+		case label == "":
+			text = fmt.Sprintf("%s has no environment; by its host's name it is taken for %s. Say so, or what it is "+
+				"(environment: %s): each environment's documents have records of their own", who, host, host)
+		case label == upstream.Production && host != label:
+			text = fmt.Sprintf("%s is labelled production, and its host's name says %s: what is tried there would stand in production's records", who, host)
+		case slices.Contains([]string{"prod", "prd", "live"}, label):
+			text = fmt.Sprintf("%s is labelled %s, which is not production: its documents have records apart from production's", who, label)
+		default:
+			return
+		}
+		all = append(all, config.Problem{Line: f.Line(path), Text: text})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
+		if u := f.Upstreams[name]; u.BaseURL != "" {
+			look("upstreams."+name+".environment", "upstream "+name, u)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
+		u, of := f.Taxpayers[name].Settings, f.Upstreams[f.Taxpayers[name].Upstream]
+		if u.BaseURL != of.BaseURL || u.Environment != of.Environment {
+			look("taxpayers."+name+".environment", "taxpayer "+name, u)
 		}
 	}
 	return all

@@ -59,14 +59,14 @@ func TestIndianConfigurationErrorsNameTheSetting(t *testing.T) {
 func TestProfiles(t *testing.T) {
 	s := sharing(&vendor{})
 	my := malaysia(t, s, malaysiaConfig()).Profile()
-	if my.Name != "my" || my.Kind != "cleartax-my" || my.Space != "cleartax-my/C25845632020" || my.Zone.String() != "MYT" {
+	if my.Name != "my" || my.Kind != "cleartax-my" || my.Space != "cleartax-my/C25845632020/sandbox" || my.Zone.String() != "MYT" {
 		t.Errorf("%+v", my)
 	}
 	if my.Cancels.Limit != 1000 || my.Cancels.Per != 62*time.Second || my.CallTimeout != 30*time.Second || my.LookupTimeout != 10*time.Second {
 		t.Errorf("%+v", my)
 	}
 	in := india(t, s, indiaConfig("")).Profile()
-	if in.Name != "in" || in.Kind != "cleartax-in" || in.Space != "irp" || in.Zone.String() != "IST" || in.Cancels.Limit != 0 || in.Rules.Document != "irn" {
+	if in.Name != "in" || in.Kind != "cleartax-in" || in.Space != "irp/sandbox" || in.Zone.String() != "IST" || in.Cancels.Limit != 0 || in.Rules.Document != "irn" {
 		t.Errorf("%+v", in)
 	}
 	noSecret(t, *my)
@@ -93,7 +93,8 @@ func TestWhatSharesCredentialRateAndSpace(t *testing.T) {
 		{"another taxpayer of the same account", func(c *config) { c.TIN, c.Account = "C99990000010", "C25845632020" }, false, true, true},
 		{"a new token", func(c *config) { c.Token = "another-token" }, false, false, true},
 		{"another branch", func(c *config) { c.Branch = "Ipoh" }, false, true, true},
-		{"production", func(c *config) { c.Settings.BaseURL = "https://api.example" }, false, false, true},
+		{"production", func(c *config) { c.Settings.BaseURL = "https://api.example" }, false, false, false},
+		{"the sandbox by its label", func(c *config) { c.Settings.BaseURL, c.Settings.Environment = "https://api.example", "sandbox" }, false, false, true},
 	} {
 		cfg := malaysiaConfig()
 		c.change(&cfg)
@@ -130,7 +131,7 @@ func TestWarnings(t *testing.T) {
 		{"http://127.0.0.1:9000", "", ""},
 	} {
 		cfg := malaysiaConfig()
-		cfg.Settings.BaseURL, cfg.Environment = c.base, c.environment
+		cfg.Settings.BaseURL, cfg.Settings.Environment = c.base, c.environment
 		got := strings.Join(malaysia(t, sharing(&vendor{}), cfg).Warnings(), "\n")
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s, %s: %q", c.base, c.environment, got)

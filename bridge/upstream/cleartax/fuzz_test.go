@@ -35,11 +35,11 @@ func seeds(f *testing.F, pattern string) {
 func sound(t *testing.T, o bridge.Outcome, status int, body []byte) {
 	t.Helper()
 	switch {
-	case o.Class == bridge.None || o.Class > bridge.Misconfigured:
+	case o.Class == bridge.None || o.Class > bridge.Unclear:
 		t.Fatalf("class %s", o.Class)
 	case o.Class == bridge.Cancelled && (status >= 300 || len(o.Date) != 19):
 		t.Fatalf("HTTP %d became cancelled on %q: %s", status, o.Date, body)
-	case (o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled) && (o.Message == "" || status >= 500):
+	case (o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear) && (o.Message == "" || status >= 500):
 		t.Fatalf("HTTP %d is %s without a reason: %s", status, o.Class, body)
 	case o.Class == bridge.Misconfigured && o.Alarm == "":
 		t.Fatalf("nobody is called: %s", body)
@@ -56,7 +56,15 @@ func FuzzMalaysianCancelReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		r := reply(status, body)
-		sound(t, classifyMY(r, verdict(r), "MZQRKQKTXF6F4HJ7HW307B3J10"), status, body)
+		o := classifyMY(r, verdict(r), named{id: "e4a1c07b-95d2-4c3e-8f60-2b7d9a518c36", uuid: "MZQRKQKTXF6F4HJ7HW307B3J10"})
+		sound(t, o, status, body)
+		if text := strings.ToLower(string(body)); o.Class == bridge.Cancelled && !strings.Contains(text, `\`) &&
+			!strings.Contains(text, "mzqrkqktxf6f4hj7hw307b3j10") && !strings.Contains(text, "e4a1c07b") {
+			t.Fatalf("HTTP %d cancels another document: %s", status, body)
+		}
+		if o.Class != bridge.Cancelled && o.Message == "" || o.ByState && o.Class != bridge.Refused {
+			t.Fatalf("%s, %q, by state %v: %s", o.Class, o.Message, o.ByState, body)
+		}
 	})
 }
 
@@ -66,11 +74,14 @@ func FuzzMalaysianLookupReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		r := reply(status, body)
 		for _, name := range []string{"uuid", "document-id"} {
-			found, o := readLookupMY(r, verdict(r), name, "MZQRKQKTXF6F4HJ7HW307B3J10")
+			found, o := readLookupMY(r, verdict(r), question{name: name, value: "MZQRKQKTXF6F4HJ7HW307B3J10"})
 			if found.id != "" && (!documentID.MatchString(found.id) || o.Class != bridge.None) {
 				t.Fatalf("document id %q with %s", found.id, o.Class)
 			}
-			if s := found.state(); s.Status != bridge.StatusUnknown && (found.id == "" || status >= 300) {
+			if found.uuid != "" && !lhdnUUID.MatchString(found.uuid) {
+				t.Fatalf("UUID %q", found.uuid)
+			}
+			if s := found.state(); s.Status != bridge.StatusUnknown && (found.named == named{} || status >= 300) {
 				t.Fatalf("HTTP %d tells %v: %s", status, s.Status, body)
 			}
 		}

@@ -43,9 +43,9 @@ func (g *gateway) Profile() *bridge.Profile { return &g.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (g *gateway) Warnings() []string { return g.warnings }
 
-// cancel makes the one call that cancels. The outcome is what its status alone decides.
+// cancel makes the one call that cancels, if q's fence lets it. The outcome is what its status alone decides.
 func (g *gateway) cancel(ctx context.Context, q upstream.Request) (upstream.Reply, bridge.Outcome) {
-	q.Purpose, q.Timeout = "cancel", g.profile.CallTimeout
+	q.Purpose, q.Timeout = upstream.ForCancel, g.profile.CallTimeout
 	r, id := g.do(ctx, q)
 	o := verdict(r)
 	o.UpstreamRef = id
@@ -70,13 +70,18 @@ func verdict(r upstream.Reply) bridge.Outcome {
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		o := r.Outcome(bridge.Misconfigured, "HTTP 401: the token was refused")
-		o.Alarm = "ClearTax refuses the token (HTTP 401): it was revoked, has expired or belongs to another environment; " +
-			"generate one in the console, once for all who use it"
+		o.Alarm = tokenAlarm("HTTP 401")
 		return o
 	case redirect, r.Status == http.StatusMethodNotAllowed, r.Status == http.StatusUnsupportedMediaType, r.Status == http.StatusNotImplemented:
 		return misplaced(r)
 	}
 	return r.Verdict()
+}
+
+// tokenAlarm is for a token that ClearTax refuses. It is static: nothing but a person can get another one.
+func tokenAlarm(how string) string {
+	return "ClearTax refuses the token (" + how + "): it was revoked, has expired or belongs to another environment; " +
+		"generate one in the console, once for all who use it"
 }
 
 func misplaced(r upstream.Reply) bridge.Outcome {

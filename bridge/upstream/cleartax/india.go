@@ -17,9 +17,8 @@ import (
 
 // IndiaConfig is one taxpayer's way to ClearTax in India.
 type IndiaConfig struct {
-	Name        string // in the configuration, for logs and metrics
-	Environment string // a label such as "sandbox" or "production"
-	Settings    upstream.Settings
+	Name     string // in the configuration, for logs and metrics
+	Settings upstream.Settings
 
 	Token       string
 	TokenHeader string // default x-cleartax-auth-token
@@ -69,7 +68,7 @@ func (c IndiaConfig) check() error {
 }
 
 func (c IndiaConfig) access() access {
-	return access{c.Name, c.Environment, c.Settings, c.Token, c.TokenHeader}
+	return access{c.Name, c.Settings.Environment, c.Settings, c.Token, c.TokenHeader}
 }
 
 // maxRemarks is the longest CnlRem, in characters (ClearTax E-Invoicing API, Cancel IRN).
@@ -99,7 +98,7 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	if c.RemarksTooLong == Truncate {
 		remarks = ""
 	}
-	g.profile.Space = upstream.IRPSpace
+	g.profile.Space = upstream.IRPSpace(c.Settings)
 	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
 		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute, 0)
@@ -119,12 +118,14 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 }
 
 // Cancel implements bridge.Upstream (ClearTax E-Invoicing API, Cancel IRN).
-func (in *India) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return in.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
 		remarks := []rune(upstream.IRPRemarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
-		r, o := in.cancel(ctx, upstream.Request{Method: in.route.method, Path: in.route.cancelPath, Body: body})
-		o = classifyIN(r, o, in.route, c.Document)
+		r, o := in.cancel(ctx, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
+		ref := o.UpstreamRef
+		o = in.words(classifyIN(r, o, in.route, c.Document))
+		o.UpstreamRef = ref
 		o.Exchanges = []bridge.Exchange{r.Exchange(in.mask, body, r.Body)}
 		return o
 	})
@@ -141,10 +142,11 @@ func (in *India) ask(ctx context.Context, irn string) (bridge.DocumentState, err
 		return bridge.DocumentState{}, err
 	}
 	r, id := in.do(ctx, upstream.Request{
-		Purpose: "lookup", Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
 		Route: in.route.getPath + "{irn}",
 	})
 	state, o := readLookupIN(r, in.route, irn)
+	state.Text, o = in.mask.Text(state.Text), in.words(o)
 	state.Exchanges = []bridge.Exchange{r.Exchange(in.mask, nil, r.Body)}
 	if o.Class == bridge.None {
 		return state, nil
@@ -157,4 +159,10 @@ func (in *India) ask(ctx context.Context, irn string) (bridge.DocumentState, err
 func (in *India) Probe(ctx context.Context) error {
 	_, err := in.ask(ctx, strings.Repeat("0", 64))
 	return err
+}
+
+// words hides in an outcome's texts what the vendor may have quoted.
+func (in *India) words(o bridge.Outcome) bridge.Outcome {
+	o.Message, o.Alarm = in.mask.Text(o.Message), in.mask.Text(o.Alarm)
+	return o
 }

@@ -2,6 +2,7 @@ package cleartax_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,7 +34,15 @@ func failure(route string, errs ...string) string {
 	return body
 }
 
-// TestIndianErrorsHaveTheirMeaning walks the error codes, on both routes and with 200 and 400 alike.
+// unlisted is a code or text that is in no list.
+func unlisted(code, message string) verdict {
+	return verdict{Class: bridge.Unclear, Code: code, Message: message, Unclassified: true}
+}
+
+const noReason = "The cancellation was refused, reason not given"
+
+// TestIndianErrorsHaveTheirMeaning walks the error codes, on both routes and with 200, 400 and 403 alike: codes that are
+// listed decide whatever the status.
 func TestIndianErrorsHaveTheirMeaning(t *testing.T) {
 	with := func(class bridge.Class, code, message string) verdict {
 		return verdict{Class: class, Code: code, Message: message, Alarm: class == bridge.Misconfigured}
@@ -51,8 +60,20 @@ func TestIndianErrorsHaveTheirMeaning(t *testing.T) {
 		{"the portal's crash", []string{"GOVT 2141 Error while cancelling invoice"}, with(bridge.Unknown, "2141", "2141: Error while cancelling invoice")},
 		{"the gateway's session at the portal", []string{"GOVT 1005 Invalid Token"}, with(bridge.NotApplied, "1005", "1005: Invalid Token")},
 		{"credentials at the portal", []string{"GOVT 1010 Invalid Client-ID"}, with(bridge.Misconfigured, "1010", "1010: Invalid Client-ID")},
-		{"payload", []string{"GOVT 2145 IRN is not valid"}, refused("2145", "2145: IRN is not valid")},
-		{"a code of tomorrow", []string{"GOVT 7777 whatever"}, refusedUnlisted("7777", "7777: whatever")},
+		{"payload", []string{"GOVT 2145 IRN is not valid"}, verdict{Class: bridge.Refused, Code: "2145", Message: "2145: IRN is not valid", Alarm: true}},
+		// NIC, seen in production, 2026-11.
+		{"already cancelled, in other words", []string{"GOVT 9999 IRN is already cancelled"}, with(bridge.AlreadyCancelled, "9999", "9999: IRN is already cancelled")},
+		// Gateways of GSPs and GSTN, seen in production, 2026-11.
+		{"gateway's account used up", []string{"GOVT GEN5005 GSP account limit exceeded"}, with(bridge.Misconfigured, "GEN5005", "GEN5005: GSP account limit exceeded")},
+		{"GSTN's trouble", []string{"GOVT GEN5008 GSTN Server Error"}, with(bridge.Unknown, "GEN5008", "GEN5008: GSTN Server Error")},
+		{"GSTN down", []string{"CLEARTAX GSPERR300 GSPGSTDOWN"}, with(bridge.Unknown, "GSPERR300", "GSPERR300: GSPGSTDOWN")},
+		{"114", []string{"GOVT 114 Odd"}, with(bridge.Unknown, "114", "114: Odd")},
+		{"to be called again later", []string{"GOVT 118 try after 5 minutes"},
+			verdict{Class: bridge.NotApplied, Code: "118", Message: "118: try after 5 minutes", RetryAfter: 5 * time.Minute}},
+		// ClearTax India, seen in production, 2026-11.
+		{"ClearTax stumbles", []string{"CLEARTAX 500 Please contact support with the error id"}, with(bridge.Unknown, "500", "500: Please contact support with the error id")},
+		{"ClearTax refuses the token", []string{"CLEARTAX 105 Invalid Token"}, with(bridge.Misconfigured, "105", "105: Invalid Token")},
+		{"trouble in words", []string{"CLEARTAX 999 Connection reset"}, with(bridge.Unknown, "999", "999: Connection reset")},
 
 		{"same transaction id", []string{"CLEARTAX 101 same"}, with(bridge.Unknown, "101", "101: same")},
 		{"credentials missing", []string{"CLEARTAX 201 missing"}, with(bridge.Misconfigured, "201", "201: missing")},
@@ -60,7 +81,6 @@ func TestIndianErrorsHaveTheirMeaning(t *testing.T) {
 		{"try again", []string{"CLEARTAX 301 later"}, with(bridge.Unknown, "301", "301: later")},
 		{"portal not responding", []string{"CLEARTAX 302 later"}, with(bridge.Unknown, "302", "302: later")},
 		{"application error", []string{"CLEARTAX 5002 The field is wrong"}, with(bridge.Unknown, "5002", "5002: The field is wrong")},
-		{"another code of ClearTax", []string{"CLEARTAX 2145 their own"}, refusedUnlisted("2145", "2145: their own")},
 		{"a source left out", []string{"- 301 later"}, with(bridge.Unknown, "301", "301: later")},
 		{"a source left out, portal's code", []string{"- 9999 Invoice is not active"}, with(bridge.AlreadyCancelled, "9999", "9999: Invoice is not active")},
 
@@ -69,14 +89,14 @@ func TestIndianErrorsHaveTheirMeaning(t *testing.T) {
 			with(bridge.Unknown, "9999,2270", "9999: Invoice is not active; 2270: late")},
 		{"already beside the gateway's own: doubt", []string{"GOVT 9999 Invoice is not active", "CLEARTAX 301 later"},
 			with(bridge.Unknown, "9999,301", "9999: Invoice is not active; 301: later")},
-		{"a refusal beside the gateway's doubt", []string{"CLEARTAX 302 later", "GOVT 2270 late"}, refused("302,2270", "302: later; 2270: late")},
+		{"a refusal beside the gateway's doubt", []string{"CLEARTAX 302 later", "GOVT 2270 late"}, with(bridge.Unknown, "302,2270", "302: later; 2270: late")},
 		{"rights before a refusal", []string{"GOVT 2270 late", "CLEARTAX 502 no access"}, with(bridge.Misconfigured, "2270,502", "2270: late; 502: no access")},
-		{"a session before rights", []string{"CLEARTAX 502 no access", "GOVT 1005 Invalid Token"}, with(bridge.NotApplied, "502,1005", "502: no access; 1005: Invalid Token")},
+		{"rights before a session", []string{"CLEARTAX 502 no access", "GOVT 1005 Invalid Token"}, with(bridge.Misconfigured, "502,1005", "502: no access; 1005: Invalid Token")},
 	} {
 		for _, route := range []string{cleartax.Govt, cleartax.V2} {
 			for _, status := range []int{200, 400, 403} {
 				v := &vendor{cancel: always(status, failure(route, c.errs...))}
-				o := india(t, sharing(v), indiaConfig(route)).Cancel(ctx, cancellation(irn))
+				o := india(t, sharing(v), indiaConfig(route)).Cancel(ctx, cancellation(irn), upstreamtest.Free)
 				if d := cmp.Diff(c.want, verdictOf(o)); d != "" {
 					t.Errorf("%s, %s, HTTP %d: %s", c.name, route, status, d)
 				}
@@ -86,10 +106,87 @@ func TestIndianErrorsHaveTheirMeaning(t *testing.T) {
 	}
 }
 
+// TestUnlistedIsNotRefused: what no list has is unclear, and around a 403 the status is what counts.
+func TestUnlistedIsNotRefused(t *testing.T) {
+	for _, c := range []struct{ said, code, message string }{
+		{"GOVT 7777 whatever", "7777", "7777: whatever"},
+		{"GOVT 9999 A rule of next year", "9999", "9999: A rule of next year"},
+		{"CLEARTAX 2145 their own", "2145", "2145: their own"}, // not the portal's number
+		{"CLEARTAX INVALID_REQUEST no such field", "INVALID_REQUEST", "INVALID_REQUEST: no such field"},
+	} {
+		for _, route := range []string{cleartax.Govt, cleartax.V2} {
+			for status, want := range map[int]verdict{200: unlisted(c.code, c.message), 400: unlisted(c.code, c.message), 403: misconfigured("HTTP 403")} {
+				v := &vendor{cancel: always(status, failure(route, c.said))}
+				o := india(t, sharing(v), indiaConfig(route)).Cancel(ctx, cancellation(irn), upstreamtest.Free)
+				if d := cmp.Diff(want, verdictOf(o)); d != "" {
+					t.Errorf("%s, %s, HTTP %d: %s", c.said, route, status, d)
+				}
+			}
+		}
+	}
+}
+
+// TestIndianTokenIsAPersonsBusiness: it is static, so nobody logs in; whoever refuses it, one alarm says what to do.
+func TestIndianTokenIsAPersonsBusiness(t *testing.T) {
+	for name, r := range map[string]struct {
+		status int
+		body   string
+	}{
+		"HTTP 401":    {401, ``},
+		"code 105":    {200, failure("govt", "CLEARTAX 105 Invalid Token")},
+		"code 106":    {400, failure("govt", "GOVT 106 Invalid Token")},
+		"a gateway's": {453, `{"status_cd":"0","error":{"error_cd":"105","message":"Invalid Token"}}`},
+	} {
+		v := &vendor{cancel: always(r.status, r.body)}
+		o := india(t, sharing(v), indiaConfig("govt")).Cancel(ctx, cancellation(irn), upstreamtest.Free)
+		if o.Class != bridge.Misconfigured || !strings.Contains(o.Alarm, "refuses the token") || len(v.requests) != 1 || !o.Sent {
+			t.Errorf("%s: %+v after %d calls", name, o, len(v.requests))
+		}
+	}
+}
+
+func TestNothingOfIndiaLeavesAfterTheLeaseIsLost(t *testing.T) {
+	for name, fence := range map[string]bridge.Fence{"lost": upstreamtest.Lost, "missing": nil} {
+		v := &vendor{cancel: always(200, "")}
+		o := india(t, sharing(v), indiaConfig("govt")).Cancel(ctx, cancellation(irn), fence)
+		if o.Class != bridge.NotApplied || o.Sent || len(v.requests) != 0 {
+			t.Errorf("%s: %+v after %d calls", name, o, len(v.requests))
+		}
+	}
+}
+
+// Whatever the vendor quotes, the token shows nowhere.
+func TestIndianErrorsThatQuoteTheToken(t *testing.T) {
+	quoting := failure("govt", "CLEARTAX 105 Invalid Token "+token, "GOVT 2270 "+token)
+	v := &vendor{cancel: always(200, quoting), lookup: func(*http.Request) *http.Response { return upstreamtest.Respond(200, quoting) }}
+	in := india(t, sharing(v), indiaConfig("govt"))
+	_, err := in.Lookup(ctx, cancellation(irn))
+	noSecret(t, fmt.Sprint(err))
+	o := india(t, sharing(v), indiaConfig("govt")).Cancel(ctx, cancellation(irn), upstreamtest.Free)
+	noSecret(t, o)
+	if !strings.Contains(o.Message, "***") {
+		t.Errorf("%q", o.Message)
+	}
+}
+
+func TestIndianSpace(t *testing.T) {
+	for want, change := range map[string]func(*cleartax.IndiaConfig){
+		"irp":         func(c *cleartax.IndiaConfig) { c.Settings.BaseURL = "https://api.clear.in" },
+		"irp/sandbox": func(*cleartax.IndiaConfig) {},
+		"irp/pilot":   func(c *cleartax.IndiaConfig) { c.Settings.Environment = "pilot" },
+	} {
+		cfg := indiaConfig("")
+		change(&cfg)
+		if got := india(t, sharing(&vendor{}), cfg).Profile().Space; got != want {
+			t.Errorf("space %s, want %s", got, want)
+		}
+	}
+}
+
 // TestEveryIndianReplyHasItsMeaning walks what is left: successes, shapes and statuses.
 func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 	cancelled := verdict{Class: bridge.Cancelled}
-	other := unknown("the reply names another document")
+	other := unknown("the reply names another document, or none")
 	govt := func(fields string) string { return `{` + fields + `}` }
 	v2 := func(status, fields string) string {
 		return `[{"document_status":"` + status + `","errors":null,"error_response":null,"govt_response":{` + fields + `}}]`
@@ -109,8 +206,16 @@ func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 		{"success without an IRN", "govt", 200, govt(`"Success":"Y"`), other},
 		{"success for another IRN", "govt", 200, govt(`"Success":"Y","Irn":"` + strings.Repeat("f", 64) + `"`), other},
 		{"success and an error", "govt", 200, govt(`"Success":"Y","Irn":"` + irn + `","ErrorDetails":[{"error_code":"1","error_message":"m"}]`),
-			verdict{Class: bridge.Unknown, Code: "1", Message: "1: m"}},
-		{"failure without a reason", "govt", 200, govt(`"Success":"N","ErrorDetails":null`), unknown("ClearTax reported failure without a reason")},
+			verdict{Class: bridge.Unknown, Code: "1", Message: "success and errors in one: 1: m"}},
+		{"success of an active document", "govt", 200, govt(`"Success":"Y","Irn":"` + irn + `","Status":"ACT"`),
+			unknown("the reply says success, but the document's status is ACT")},
+		{"failure without a reason", "govt", 200, govt(`"Success":"N","ErrorDetails":null`), unlisted("", noReason)},
+		{"a gateway's trouble (gateways, seen in production, 2026-11)", "govt", 453, `{"status_cd":"0","error":{"error_cd":"GEN5008","message":"GSTN Server Error"}}`,
+			verdict{Class: bridge.Unknown, Code: "GEN5008", Message: "GEN5008: GSTN Server Error"}},
+		{"a gateway's quota (gateways, seen in production, 2026-11)", "v2", 200, `{"status_cd":"0","error":{"error_cd":"GEN5005","message":"GSP account limit exceeded"}}`,
+			verdict{Class: bridge.Misconfigured, Code: "GEN5005", Message: "GEN5005: GSP account limit exceeded", Alarm: true}},
+		{"a gateway's unlisted code", "govt", 200, `{"status_cd":"0","error":{"error_cd":"RET1","message":"Odd"}}`,
+			verdict{Class: bridge.Unknown, Code: "RET1", Message: "RET1: Odd", Unclassified: true}},
 		{"neither", "govt", 200, govt(`"ewbStatus":"FAILED"`), unknown("HTTP 200" + fault)},
 		{"an array where an object belongs", "govt", 200, "in-v2-cancel-success.json", unknown("HTTP 200" + fault)},
 		{"page", "govt", 200, page, unknown("HTTP 200" + fault)},
@@ -120,7 +225,8 @@ func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 			"2230: This IRN cannot be cancelled because e-way bill has been generated , you can cancel e-way bill and then try cancelling IRN")},
 		{"errors of ClearTax in their own place", "v2", 200, "in-v2-cancel-gateway-error.json", verdict{Class: bridge.Misconfigured, Code: "201",
 			Message: "201: NIC Credentials are not Present In Database", Alarm: true}},
-		{"an error response", "v2", 400, `[{"document_status":"DOCUMENT_VALIDATION","error_response":{"error_code":"X","error_message":"m","error_source":"CLEARTAX"}}]`, refusedUnlisted("X", "X: m")},
+		{"an error response", "v2", 400, `[{"document_status":"DOCUMENT_VALIDATION","error_response":{"error_code":"X","error_message":"m","error_source":"CLEARTAX"}}]`, unlisted("X", "X: m")},
+		{"cancelled, Status CNL (ClearTax v2, seen in production, 2026-11)", "v2", 200, "in-v2-cancel-success-dated.json", cancelled},
 		{"success, but the document is not cancelled", "v2", 200, v2("IRN_GENERATED", `"Success":"Y","Irn":"`+irn+`"`),
 			unknown("the reply says success, but the document's status is IRN_GENERATED")},
 		{"success for another IRN", "v2", 200, v2("IRN_CANCELLED", `"Success":"Y","Irn":"`+strings.Repeat("f", 64)+`"`), other},
@@ -129,7 +235,7 @@ func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 		{"no portal reply", "v2", 200, `[{"document_status":"IRN_CANCELLED","govt_response":null}]`, unknown("HTTP 200" + fault)},
 		{"an object where an array belongs", "v2", 200, "in-govt-cancel-success-documented.json", unknown("HTTP 200" + fault)},
 
-		{"400 without a body", "govt", 400, ``, refused("", "invalid request")},
+		{"400 without a body", "govt", 400, ``, unlisted("", noReason)},
 		{"401", "govt", 401, `{"message":"User is not authenticated"}`, misconfigured("HTTP 401: the token was refused")},
 		{"401 with a code", "v2", 401, "in-v2-cancel-refused.json", misconfigured("HTTP 401: the token was refused")},
 		{"403 without a code", "govt", 403, page, misconfigured("HTTP 403")},
@@ -139,16 +245,17 @@ func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 		{"429", "v2", 429, ``, wait(0)},
 		{"408", "govt", 408, ``, unknown("HTTP 408" + fault)},
 		{"500", "v2", 500, ``, unknown("HTTP 500" + fault)},
-		{"502 with a refusal in it", "govt", 502, "in-govt-cancel-refused.json", unknown("HTTP 502" + fault)},
+		{"502 with a refusal in it", "govt", 502, "in-govt-cancel-refused.json", verdict{Class: bridge.Unknown, Code: "2270",
+			Message: "HTTP 502" + fault + ": 2270: The allowed cancellation time limit is crossed, you cannot cancel the IRN"}},
 	} {
 		t.Run(c.route+" "+c.name, func(t *testing.T) {
 			v := &vendor{cancel: always(c.status, fixture(t, c.body))}
-			o := india(t, sharing(v), indiaConfig(c.route)).Cancel(ctx, cancellation(irn))
+			o := india(t, sharing(v), indiaConfig(c.route)).Cancel(ctx, cancellation(irn), upstreamtest.Free)
 			if d := cmp.Diff(c.want, verdictOf(o)); d != "" {
 				t.Error(d)
 			}
-			if !o.Written || o.HTTPStatus != c.status || purposes(o.Exchanges) != "cancel" || len(v.requests) != 1 {
-				t.Errorf("written %v, status %d, exchanges %s", o.Written, o.HTTPStatus, purposes(o.Exchanges))
+			if !o.Sent || o.HTTPStatus != c.status || purposes(o.Exchanges) != "cancel" || len(v.requests) != 1 {
+				t.Errorf("written %v, status %d, exchanges %s", o.Sent, o.HTTPStatus, purposes(o.Exchanges))
 			}
 			noSecret(t, o, "eyJhbGciOiJSUzI1NiJ9")
 		})
@@ -158,7 +265,7 @@ func TestEveryIndianReplyHasItsMeaning(t *testing.T) {
 func TestIndianTransportDecidesWithoutAReply(t *testing.T) {
 	for want, err := range map[bridge.Class]error{bridge.NotApplied: refusedConnection, bridge.Unknown: errors.New("reset")} {
 		v := &vendor{cancel: func(*http.Request) (*http.Response, error) { return nil, err }}
-		if o := india(t, sharing(v), indiaConfig("")).Cancel(ctx, cancellation(irn)); o.Class != want {
+		if o := india(t, sharing(v), indiaConfig("")).Cancel(ctx, cancellation(irn), upstreamtest.Free); o.Class != want {
 			t.Errorf("%v: %s, want %s", err, o.Class, want)
 		}
 	}
@@ -179,7 +286,7 @@ func TestTheIndianRequests(t *testing.T) {
 		v := &vendor{cancel: always(500, "")}
 		cfg := indiaConfig(c.route)
 		cfg.Branch = c.branch
-		india(t, sharing(v), cfg).Cancel(ctx, cancellation(irn))
+		india(t, sharing(v), cfg).Cancel(ctx, cancellation(irn), upstreamtest.Free)
 		r := v.requests[0]
 		if got := r.Method + " " + r.URL.String(); got != c.request {
 			t.Error(got)
@@ -212,7 +319,7 @@ func TestIndianRemarks(t *testing.T) {
 		can := cancellation(irn)
 		can.Remarks = c.remarks
 		in := india(t, sharing(v), cfg)
-		in.Cancel(ctx, can)
+		in.Cancel(ctx, can, upstreamtest.Free)
 		want := `{"irn":"` + irn + `","CnlRsn":"2","CnlRem":"` + c.want + `"}`
 		if d := cmp.Diff(want, v.requests[0].body); d != "" {
 			t.Error(d)
@@ -234,10 +341,11 @@ func TestIndianCancelDate(t *testing.T) {
 		source            bridge.DateSource
 	}{
 		{"the government-compatible route names it", "govt", "in-govt-cancel-success-documented.json", "2019-12-05 14:26:00", bridge.DateUpstream},
+		{"v2 names it at times (seen in production, 2026-11)", "v2", "in-v2-cancel-success-dated.json", "2023-10-26 15:01:00", bridge.DateUpstream},
 		{"v2 has none: AckDt is the invoice's", "v2", "in-v2-cancel-success.json", "2021-03-01 22:00:05", bridge.DateReply},
 	} {
 		v := &vendor{cancel: always(200, fixture(t, c.body), date)}
-		o := india(t, sharing(v), indiaConfig(c.route)).Cancel(ctx, cancellation(irn))
+		o := india(t, sharing(v), indiaConfig(c.route)).Cancel(ctx, cancellation(irn), upstreamtest.Free)
 		if o.Class != bridge.Cancelled || o.Date != c.want || o.DateSource != c.source {
 			t.Errorf("%s: %s %q %s", c.name, o.Class, o.Date, o.DateSource)
 		}
@@ -264,6 +372,9 @@ func TestIndianLookup(t *testing.T) {
 		{"not shown: no proof", "govt", 200, failure("govt", "GOVT 2148 not here"), bridge.DocumentState{}, "2148: not here", 0},
 		{"too old: no proof", "v2", 400, failure("v2", "GOVT 2283 too old"), bridge.DocumentState{}, "2283: too old", 0},
 		{"another IRN", "govt", 200, `{"Success":"Y","Irn":"` + strings.Repeat("f", 64) + `","Status":"CNL"}`, bridge.DocumentState{}, "", bridge.NotApplied},
+		{"a code of tomorrow: no proof", "govt", 200, failure("govt", "GOVT 7777 new"), bridge.DocumentState{}, "7777: new", 0},
+		{"a gateway's trouble", "v2", 453, `{"status_cd":"0","error":{"error_cd":"GEN5008","message":"x"}}`, bridge.DocumentState{}, "", bridge.NotApplied},
+		{"an answer with errors", "govt", 200, `{"Success":"Y","Irn":"` + irn + `","Status":"CNL","ErrorDetails":[{"error_code":"5002","error_message":"x"}]}`, bridge.DocumentState{}, "", bridge.NotApplied},
 		{"the gateway's trouble", "govt", 200, failure("govt", "CLEARTAX 302 later"), bridge.DocumentState{}, "", bridge.NotApplied},
 		{"no access", "v2", 200, failure("v2", "CLEARTAX 502 no access"), bridge.DocumentState{}, "", bridge.Misconfigured},
 		{"empty array", "v2", 200, `[]`, bridge.DocumentState{}, "", bridge.NotApplied},
@@ -309,7 +420,7 @@ func TestMissingRightsRestAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{cancel: always(200, failure("govt", "CLEARTAX 502 no access")), lookup: func(*http.Request) *http.Response { return upstreamtest.Respond(503, "") }}
 		in := india(t, sharing(v), indiaConfig("govt"))
-		in.Cancel(ctx, cancellation(irn))
+		in.Cancel(ctx, cancellation(irn), upstreamtest.Free)
 		if _, err := in.Lookup(ctx, cancellation(irn)); !errors.Is(err, bridge.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}

@@ -116,15 +116,19 @@ func readV2(b []byte) (replyIN, bool) {
 	return r, true
 }
 
-// gatewayCodes are ClearTax's own codes that are no plain refusal (ClearTax E-Invoicing API, Error Codes). Those that
-// ask to try again leave open whether the portal has carried the cancel out.
-var gatewayCodes = map[string]bridge.Class{
-	"101":  bridge.Unknown,       // same transaction id
-	"201":  bridge.Misconfigured, // NIC credentials missing
-	"301":  bridge.Unknown,       // unable to process, try again
-	"302":  bridge.Unknown,       // NIC servers are not responding
-	"502":  bridge.Misconfigured, // no access to this GSTIN
-	"5002": bridge.Unknown,       // application error
+// whoIN says no in alarms: the words are often those of the portal.
+const whoIN = "ClearTax, or the portal behind it,"
+
+// gatewayCodes are ClearTax's own codes that are listed (ClearTax E-Invoicing API, Error Codes). Those that ask to try
+// again leave open whether the portal has carried the cancel out.
+var gatewayCodes = map[string]upstream.IRPClass{
+	"101":  upstream.IRPTemporary, // same transaction id
+	"201":  upstream.IRPConfig,    // NIC credentials missing
+	"301":  upstream.IRPTemporary, // unable to process, try again
+	"302":  upstream.IRPTemporary, // NIC servers are not responding
+	"500":  upstream.IRPTemporary, // contact support with the error id (seen in production, 2026-11)
+	"502":  upstream.IRPConfig,    // no access to this GSTIN
+	"5002": upstream.IRPTemporary, // application error
 }
 
 // own tells whether the error is ClearTax's, not the portal's.
@@ -136,36 +140,32 @@ func (e errorIN) own() bool {
 	return known || strings.EqualFold(string(e.Source), "CLEARTAX")
 }
 
-// weigh is what all errors of one reply mean together. A refused session of the gateway at NIC comes before wrong
-// credentials, these before refusals, these before doubt. "Already cancelled" beside another error is doubt.
-func (l errorsIN) weigh() (class bridge.Class, unclassified bool) {
-	var portal upstream.IRPErrors
-	seen := map[bridge.Class]bool{}
+// class of one error. ClearTax numbers by itself: where its codes are those of no list, four digits are not the portal's.
+func (e errorIN) class() (class upstream.IRPClass, unlisted bool) {
+	one := upstream.IRPError{Code: string(e.Code), Text: string(e.Text)}
+	if e.own() {
+		if class, known := gatewayCodes[one.Code]; known {
+			return class, false
+		}
+		if len(one.Code) == 4 {
+			one.Code = ""
+		}
+	}
+	return upstream.IRPErrors{one}.Class()
+}
+
+// weigh is what all errors of one reply mean together. token is set when ClearTax refuses our own token in it (105, seen
+// in production, 2026-11): it is static, so no login helps. The portal's "Invalid Token" is about ClearTax's session there.
+func (l errorsIN) weigh() (class upstream.IRPClass, unlisted, token bool) {
+	var classes []upstream.IRPClass
 	for _, e := range l {
-		if !e.own() {
-			portal = append(portal, upstream.IRPError{Code: string(e.Code), Text: string(e.Text)})
-			continue
+		c, none := e.class()
+		if c == upstream.IRPToken && (e.own() || e.Code == "105" || e.Code == "106") {
+			c, token = upstream.IRPConfig, true
 		}
-		own, known := gatewayCodes[string(e.Code)]
-		if !known {
-			own, unclassified = bridge.Refused, true
-		}
-		seen[own] = true
+		classes, unlisted = append(classes, c), unlisted || none
 	}
-	if len(portal) > 0 {
-		class, unlisted := portal.Class()
-		seen[class.Gateway()] = true
-		unclassified = unclassified || unlisted
-	}
-	if seen[bridge.AlreadyCancelled] && len(seen) > 1 {
-		return bridge.Unknown, unclassified
-	}
-	for _, c := range [...]bridge.Class{bridge.NotApplied, bridge.Misconfigured, bridge.Refused, bridge.AlreadyCancelled} {
-		if seen[c] {
-			return c, unclassified
-		}
-	}
-	return bridge.Unknown, unclassified
+	return upstream.Weigh(classes...), unlisted, token
 }
 
 // list is the errors for the shared code that words them.
@@ -179,39 +179,46 @@ func (l errorsIN) list() upstream.IRPErrors {
 
 // classifyIN tells what the reply to a cancel means. o is what its status decides.
 func classifyIN(r upstream.Reply, o bridge.Outcome, way route, irn string) bridge.Outcome {
+	body, readable := way.read(r.Body)
+	said := body.ErrorDetails.list()
+	if o.Class == bridge.Unknown && len(said) > 0 {
+		o.Code, o.Message = said.Codes(), o.Message+": "+said.Message()
+	}
 	if o.Class != bridge.None {
 		return o
 	}
-	body, readable := way.read(r.Body)
 	yes, no := yesOrNo(body.Success)
-	o.Code, o.Message = body.ErrorDetails.list().Codes(), body.ErrorDetails.list().Message()
 	switch {
 	case readable && yes && r.Status < 300:
 		return succeeded(o, r, way, body, irn)
-	case readable && len(body.ErrorDetails) > 0 && !yes:
-		return refusedIN(o, body.ErrorDetails)
+	case readable && !yes && body.ErrorDetails.decide(r.Status):
+		return refusedIN(r, body.ErrorDetails)
+	}
+	if before, ok := envelopeIN(r); ok {
+		return before
+	}
+	switch {
 	case r.Status == http.StatusForbidden:
 		return forbidden(o)
 	case r.Status == http.StatusNotFound:
 		return misplaced(r)
-	case r.Status == http.StatusBadRequest && !yes:
-		o.Class, o.Message = bridge.Refused, "invalid request"
-		return o
-	case no:
-		o.Class, o.Message = bridge.Unknown, "ClearTax reported failure without a reason"
-		return o
+	case no, r.Status == http.StatusBadRequest && !yes:
+		return refusedIN(r, nil)
 	}
 	return unread(o)
 }
 
 func succeeded(o bridge.Outcome, r upstream.Reply, way route, body replyIN, irn string) bridge.Outcome {
+	done := map[string]bool{way.done: true, "CNL": true}
 	switch {
-	case len(body.ErrorDetails) > 0: // says yes and no
-		o.Class = bridge.Unknown
+	case len(body.ErrorDetails) > 0:
+		said := body.ErrorDetails.list()
+		o.Class, o.Code, o.Message = bridge.Unknown, said.Codes(), "success and errors in one: "+said.Message()
 	case !strings.EqualFold(string(body.Irn), irn):
-		o.Class, o.Message = bridge.Unknown, "the reply names another document"
-	case way.done != "" && body.document != way.done:
-		o.Class, o.Message = bridge.Unknown, "the reply says success, but the document's status is "+bridge.OneLine(body.document, 100)
+		o.Class, o.Message = bridge.Unknown, "the reply names another document, or none"
+	case !done[body.document], body.Status != "" && !done[strings.ToUpper(string(body.Status))]:
+		o.Class = bridge.Unknown
+		o.Message = "the reply says success, but the document's status is " + bridge.OneLine(body.document+" "+string(body.Status), 100)
 	default:
 		o.Class = bridge.Cancelled
 		return dated(o, r, body.CancelDate, upstream.IST)
@@ -219,12 +226,34 @@ func succeeded(o bridge.Outcome, r upstream.Reply, way route, body replyIN, irn 
 	return o
 }
 
-func refusedIN(o bridge.Outcome, errs errorsIN) bridge.Outcome {
-	o.Class, o.Unclassified = errs.weigh()
-	if o.Class == bridge.Misconfigured {
-		o.Alarm = "ClearTax or the portal refuses this GSTIN's credentials or rights: " + bridge.OneLine(o.Message, 300)
+// decide tells whether the errors are an answer, whatever the status.
+func (l errorsIN) decide(status int) bool {
+	class, _, _ := l.weigh()
+	return len(l) > 0 && class.Decides(status)
+}
+
+// refusedIN is for a failure, with its reasons or without any.
+func refusedIN(r upstream.Reply, errs errorsIN) bridge.Outcome {
+	class, unlisted, token := errs.weigh()
+	o := errs.list().As(class, r, whoIN)
+	o.Unclassified = o.Unclassified || unlisted
+	if token && o.Class == bridge.Misconfigured {
+		o.Alarm = tokenAlarm(o.Message)
 	}
 	return o
+}
+
+// envelopeIN reads the reply of a gateway before ClearTax.
+func envelopeIN(r upstream.Reply) (bridge.Outcome, bool) {
+	errs, ok := upstream.GSPErrors(r.Body)
+	if !ok {
+		return bridge.Outcome{}, false
+	}
+	o := errs.GSPOutcome(r, whoIN)
+	if class, _ := errs.Class(); class == upstream.IRPToken {
+		o.Class, o.Alarm = bridge.Misconfigured, tokenAlarm(o.Message)
+	}
+	return o, true
 }
 
 func forbidden(o bridge.Outcome) bridge.Outcome {
@@ -242,18 +271,21 @@ func readLookupIN(r upstream.Reply, way route, irn string) (bridge.DocumentState
 	}
 	body, readable := way.read(r.Body)
 	yes, _ := yesOrNo(body.Success)
+	before, enveloped := envelopeIN(r)
 	switch {
-	case readable && len(body.ErrorDetails) > 0:
-		o.Code, o.Message = body.ErrorDetails.list().Codes(), body.ErrorDetails.list().Message()
-		if o = refusedIN(o, body.ErrorDetails); o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled {
+	case readable && body.ErrorDetails.decide(r.Status):
+		o = refusedIN(r, body.ErrorDetails)
+		if o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear {
 			return bridge.DocumentState{Text: bridge.OneLine(o.Message, 300)}, bridge.Outcome{}
 		}
 		return bridge.DocumentState{}, o
+	case enveloped:
+		return bridge.DocumentState{}, before
 	case r.Status == http.StatusForbidden:
 		return bridge.DocumentState{}, forbidden(o)
 	case r.Status == http.StatusNotFound:
 		return bridge.DocumentState{}, misplaced(r)
-	case !readable || !yes || r.Status >= 300 || !strings.EqualFold(string(body.Irn), irn):
+	case !readable || !yes || len(body.ErrorDetails) > 0 || r.Status >= 300 || !strings.EqualFold(string(body.Irn), irn):
 		return bridge.DocumentState{}, unread(o)
 	}
 	status := string(body.Status)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,13 +13,19 @@ import (
 	"github.com/google/uuid"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream/cleartax"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
-// TestEveryMalaysianReplyHasItsMeaning walks the classification table.
+// TestEveryMalaysianReplyHasItsMeaning walks the classification table. Where the vendor's page Cancel E-Invoice isn't the
+// source, the row names it.
 func TestEveryMalaysianReplyHasItsMeaning(t *testing.T) {
 	cancelled := verdict{Class: bridge.Cancelled}
 	already := verdict{Class: bridge.AlreadyCancelled, Code: "2272", Message: "2272: EInvoice is already Cancelled"}
+	another := func(names string) verdict {
+		return verdict{Class: bridge.Unknown, Message: "the reply names another document: " + names, Alarm: true}
+	}
+	no := func(errors string) string { return `{"Uuid":null,"Success":"false","ErrorDetails":[` + errors + `]}` }
 	for _, c := range []struct {
 		name    string
 		status  int
@@ -29,38 +34,71 @@ func TestEveryMalaysianReplyHasItsMeaning(t *testing.T) {
 		want    verdict
 	}{
 		{"cancelled", 200, "my-cancel-success-documented.json", nil, cancelled},
-		{"Success as a Boolean", 200, "my-cancel-success-bool.json", nil, cancelled},
-		{"Success as Y", 200, `{"Uuid":null,"Success":"Y"}`, nil, cancelled},
-		{"Success in capitals", 200, `{"success":"TRUE"}`, nil, cancelled},
+		{"Success as a Boolean (its schema)", 200, "my-cancel-success-bool.json", nil, cancelled},
+		{"Success as Y", 200, `{"Uuid":"` + docUUID + `","Success":"Y"}`, nil, cancelled},
+		{"Success in capitals, UUID in small letters", 200, `{"uuid":"` + strings.ToLower(docUUID) + `","success":"TRUE"}`, nil, cancelled},
+		{"success by its document id", 200, `{"Uuid":null,"DocumentId":"` + docID + `","Success":true}`, nil, cancelled},
+		{"success for another UUID (project rule: one document)", 200, `{"Uuid":"ANOTHER0000000000000000000","Success":true}`, nil, another("ANOTHER0000000000000000000")},
+		{"success for another document id", 200, `{"Uuid":null,"DocumentId":"another","Success":true}`, nil, another("another")},
+		{"success for this UUID and another document id", 200, `{"Uuid":"` + docUUID + `","DocumentId":"another","Success":true}`, nil, another("another " + docUUID)},
+		{"success for no document", 200, `{"Uuid":null,"Success":"Y"}`, nil, unknown("the reply says success and names no document")},
+		{"success and an error: contradicts itself", 200, `{"Uuid":"` + docUUID + `","Success":"true","ErrorDetails":[{"ErrorCode":"1","ErrorMessage":"m"}]}`, nil,
+			verdict{Class: bridge.Unknown, Code: "1", Message: "the reply says success and reports an error: 1: m"}},
+		{"success and already cancelled", 200, `{"Uuid":"` + docUUID + `","Success":"true","ErrorDetails":[{"ErrorCode":"2272"}]}`, nil,
+			verdict{Class: bridge.Unknown, Code: "2272", Message: "the reply says success and reports an error: 2272"}},
+
 		{"already cancelled", 200, "my-cancel-already-documented.json", nil, already},
-		{"already cancelled, by its text", 200, `{"Success":false,"ErrorDetails":[{"ErrorCode":"9","ErrorMessage":"Document is ALREADY CANCELLED"}]}`, nil,
+		{"already cancelled, by its text", 200, no(`{"ErrorCode":"9","ErrorMessage":"Document is ALREADY CANCELLED"}`), nil,
 			verdict{Class: bridge.AlreadyCancelled, Code: "9", Message: "9: Document is ALREADY CANCELLED"}},
 		{"already cancelled, with a 400", 400, "my-cancel-already-documented.json", nil, already},
-		{"refused by LHDN", 200, "my-cancel-refused-lhdn.json", nil, refusedUnlisted("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
-		{"two errors", 200, "my-cancel-two-errors.json", nil, refusedUnlisted("A1,A2", "A1: First; A2: Second")},
-		{"one error without a list", 200, `{"Success":"N","ErrorDetails":{"ErrorCode":7,"ErrorMessage":"m"}}`, nil, refusedUnlisted("7", "7: m")},
-		{"an error without a code", 200, `{"Success":"N","ErrorDetails":[{"ErrorMessage":"m"}]}`, nil, refusedUnlisted("", "m")},
+		{"already cancelled and something else", 200, no(`{"ErrorCode":"2272","ErrorMessage":"m"},{"ErrorCode":"OperationPeriodOver","ErrorMessage":"late"}`), nil,
+			verdict{Class: bridge.Unclear, Code: "2272,OperationPeriodOver", Message: "2272: m; OperationPeriodOver: late"}}, // each is listed
+		{"LHDN's window is over (MyInvois SDK)", 200, "my-cancel-refused-lhdn.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
+		{"LHDN's references (MyInvois SDK)", 200, no(`{"ErrorCode":"ActiveReferencingDocuments","ErrorMessage":"m"}`), nil, refused("ActiveReferencingDocuments", "ActiveReferencingDocuments: m")},
+		{"LHDN's incorrect state (MyInvois SDK)", 200, no(`{"ErrorCode":"IncorrectState","ErrorMessage":"m"}`), nil,
+			verdict{Class: bridge.Refused, Code: "IncorrectState", Message: "IncorrectState: m", ByState: true}},
+		{"LHDN's status not valid (seen by clients)", 200, no(`{"ErrorCode":"DocumentStatusNotValid","ErrorMessage":"m"}`), nil,
+			verdict{Class: bridge.Refused, Code: "DocumentStatusNotValid", Message: "DocumentStatusNotValid: m", ByState: true}},
+		{"LHDN's outer text (seen by clients)", 200, no(`{"ErrorCode":"8","ErrorMessage":"The document cannot be cancelled or requested for rejection"}`), nil,
+			verdict{Class: bridge.Refused, Code: "8", Message: "8: The document cannot be cancelled or requested for rejection", ByState: true}},
+		{"no such document (API Validations 1)", 200, no(`{"ErrorCode":"7","ErrorMessage":"Document not found"}`), nil, refused("7", "7: Document not found")},
+		{"too old (API Validations 2)", 200, no(`{"ErrorCode":"7","ErrorMessage":"Generated more than 72 hours ago"}`), nil, refused("7", "7: Generated more than 72 hours ago")},
+		{"not the generator (API Validations 3)", 200, no(`{"ErrorCode":"7","ErrorMessage":"The TIN is not the generator"}`), nil, refused("7", "7: The TIN is not the generator")},
+		{"two errors that no page lists", 200, "my-cancel-two-errors.json", nil, unclear("A1,A2", "A1: First; A2: Second")},
+		{"a listed error and one that isn't", 200, no(`{"ErrorCode":"OperationPeriodOver","ErrorMessage":"late"},{"ErrorCode":"N","ErrorMessage":"m"}`), nil,
+			unclear("OperationPeriodOver,N", "OperationPeriodOver: late; N: m")},
+		{"one error without a list", 200, `{"Success":"N","ErrorDetails":{"ErrorCode":7,"ErrorMessage":"m"}}`, nil, unclear("7", "7: m")},
+		{"an error without a code", 200, `{"Success":"N","ErrorDetails":[{"ErrorMessage":"m"}]}`, nil, unclear("", "m")},
+		{"trouble of a gateway in a business envelope (project rule)", 200, no(`{"ErrorCode":"500","ErrorMessage":"Connection reset by peer"}`), nil,
+			verdict{Class: bridge.Unknown, Code: "500", Message: "the reply reports trouble: 500: Connection reset by peer", Unclassified: true}},
 		{"failure without a reason", 200, `{"Success":"false","ErrorDetails":null}`, nil, unknown("ClearTax reported failure without a reason")},
-		{"success and an error: contradicts itself", 200, `{"Success":"true","ErrorDetails":[{"ErrorCode":"1","ErrorMessage":"m"}]}`, nil,
-			verdict{Class: bridge.Unknown, Code: "1", Message: "1: m"}},
 		{"neither true nor false", 200, `{"Success":"maybe"}`, nil, unknown("the reply says neither success nor failure")},
 		{"empty", 200, ``, nil, unknown("HTTP 200" + fault)},
 		{"page", 200, page, nil, unknown("HTTP 200" + fault)},
 		{"cut off", 200, `{"Success":"true"`, nil, unknown("HTTP 200" + fault)},
 
-		{"400 with a text", 400, `{"Success":"false","ErrorDetails":[{"ErrorCode":"X","ErrorMessage":"m"}]}`, nil, refusedUnlisted("X", "X: m")},
+		{"400 with a text: an invalid request", 400, no(`{"ErrorCode":"X","ErrorMessage":"m"}`), nil,
+			verdict{Class: bridge.Refused, Code: "X", Message: "X: m", Unclassified: true}},
+		{"400 with trouble in it", 400, no(`{"ErrorCode":"X","ErrorMessage":"Gateway Time-out"}`), nil,
+			verdict{Class: bridge.Unknown, Code: "X", Message: "the reply reports trouble: X: Gateway Time-out", Unclassified: true}},
 		{"400 without", 400, ``, nil, refused("", "invalid request")},
+		{"400 page", 400, page, nil, unknown("HTTP 400" + fault)},
 		{"400 that says success", 400, `{"Success":"true"}`, nil, unknown("HTTP 400" + fault)},
 		{"401", 401, `{"message":"User is not authenticated"}`, nil, misconfigured("HTTP 401: the token was refused")},
-		{"403", 403, `{"message":"User is not authorized"}`, nil, misconfigured("HTTP 403")},
+		{"403", 403, `{"message":"User is not authorized"}`, nil, misconfigured("HTTP 403: the right to act for this TIN is refused")},
 		{"403 with a code is no refusal of LHDN", 403, "my-cancel-refused-lhdn.json", nil,
-			verdict{Class: bridge.Misconfigured, Code: "OperationPeriodOver", Message: "HTTP 403 OperationPeriodOver: The time limit of cancellation has already run out", Alarm: true}},
+			verdict{Class: bridge.Misconfigured, Code: "OperationPeriodOver", Alarm: true,
+				Message: "HTTP 403: the right to act for this TIN is refused OperationPeriodOver: The time limit of cancellation has already run out"}},
 		{"404 of ClearTax", 404, `{"message":"no such document"}`, nil, refused("", "unknown document")},
+		{"404 with an error that no page lists", 404, no(`{"ErrorCode":"X","ErrorMessage":"m"}`), nil, unclear("X", "X: m")},
+		{"404 of a gateway in front of it", 404, `{"message":"no Route matched with those values"}`, nil, unclear("", "HTTP 404 no Route matched with those values")},
+		{"404 without a text", 404, `{}`, nil, unclear("", "HTTP 404")},
 		{"404 page", 404, page, nil, misplaced("404")},
 		{"405", 405, ``, nil, misplaced("405")},
 		{"redirect, never followed", 302, ``, []string{"Location: https://elsewhere.example"}, misplaced("302")},
 		{"501", 501, ``, nil, misplaced("501")},
 		{"409 page", 409, page, nil, unknown("HTTP 409" + fault)},
+		{"409 with a text", 409, no(`{"ErrorCode":"X","ErrorMessage":"m"}`), nil, unclear("X", "X: m")},
 		{"429", 429, `{"message":"Too many requests"}`, nil, wait(0)},
 		{"429 with seconds", 429, ``, []string{"Retry-After: 3"}, wait(3 * time.Second)},
 		{"429 with a date", 429, ``, []string{"Date: Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After: Sat, 01 Jan 2000 00:00:40 GMT"}, wait(40 * time.Second)},
@@ -69,17 +107,22 @@ func TestEveryMalaysianReplyHasItsMeaning(t *testing.T) {
 		{"503 page", 503, page, nil, unknown("HTTP 503" + fault)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := &vendor{cancel: always(c.status, fixture(t, c.body), c.headers...)}
-			o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, cancellation(docID))
+			v := &vendor{cancel: always(c.status, fixture(t, c.body), c.headers...), lookup: shelf(t, "my-lookup-valid.json", "")}
+			o := cancelMY(malaysia(t, sharing(v), malaysiaConfig()))
 			if d := cmp.Diff(c.want, verdictOf(o)); d != "" {
 				t.Error(d)
 			}
-			if !o.Written || o.HTTPStatus != c.status || purposes(o.Exchanges) != "cancel" {
-				t.Errorf("written %v, status %d, exchanges %s", o.Written, o.HTTPStatus, purposes(o.Exchanges))
+			if !o.Sent || o.HTTPStatus != c.status || purposes(o.Exchanges) != "lookup cancel" {
+				t.Errorf("sent %v, status %d, exchanges %s", o.Sent, o.HTTPStatus, purposes(o.Exchanges))
 			}
 			noSecret(t, o)
 		})
 	}
+}
+
+// cancelMY cancels the document of the vendor's sample.
+func cancelMY(m *cleartax.Malaysia) bridge.Outcome {
+	return m.Cancel(ctx, cancellation(docUUID), upstreamtest.Free)
 }
 
 func TestMalaysianTransportDecidesWithoutAReply(t *testing.T) {
@@ -92,9 +135,9 @@ func TestMalaysianTransportDecidesWithoutAReply(t *testing.T) {
 			"the connection broke after the request":    {func(*http.Request) (*http.Response, error) { return nil, errors.New("reset") }, bridge.Unknown},
 			"no reply within the time of a call (30 s)": {func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }, bridge.Unknown},
 		} {
-			o := malaysia(t, sharing(&vendor{cancel: c.cancel}), malaysiaConfig()).Cancel(ctx, cancellation(docID))
-			if o.Class != c.want {
-				t.Errorf("%s: %s, want %s", name, o.Class, c.want)
+			o := cancelMY(malaysia(t, sharing(&vendor{cancel: c.cancel, lookup: shelf(t, "my-lookup-valid.json", "")}), malaysiaConfig()))
+			if o.Class != c.want || o.Sent != (c.want == bridge.Unknown) || o.Message == "" {
+				t.Errorf("%s: %s %q, sent %v; want %s", name, o.Class, o.Message, o.Sent, c.want)
 			}
 		}
 	})
@@ -104,14 +147,14 @@ func TestTheMalaysianRequest(t *testing.T) {
 	for _, c := range []struct{ branch, kind, wantType string }{
 		{"", "", "SALES"}, {"Kuala Lumpur", "PURCHASE", "PURCHASE"}, {"", "SALES_B2C", "SALES_B2C"},
 	} {
-		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json"))}
+		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json")), lookup: shelf(t, "my-lookup-valid.json", "")}
 		cfg := malaysiaConfig()
 		cfg.Branch, cfg.InvoiceType = c.branch, c.kind
 		m := malaysia(t, sharing(v), cfg)
-		can := cancellation(docID)
+		can := cancellation(docUUID)
 		can.Remarks = "Wrong buyer details"
-		o := m.Cancel(ctx, can)
-		put := v.requests[0]
+		o := m.Cancel(ctx, can, upstreamtest.Free)
+		put := v.requests[1]
 		if got := put.Method + " " + put.URL.String(); got != "PUT https://api-sandbox.my.cleartax.com/einvoice/v1/documents/"+docID+"/state?einvoice-type="+c.wantType {
 			t.Error(got)
 		}
@@ -129,20 +172,22 @@ func TestTheMalaysianRequest(t *testing.T) {
 		if _, err := uuid.Parse(id); err != nil || o.UpstreamRef != id {
 			t.Errorf("request id %q, kept as %q", id, o.UpstreamRef)
 		}
-		m.Cancel(ctx, can)
-		if again := v.requests[1].sent("x-request-id"); again == id {
+		m.Cancel(ctx, can, upstreamtest.Free)
+		if again := v.requests[2].sent("x-request-id"); again == id {
 			t.Error("two requests have one id")
 		}
 	}
 }
 
 func TestMalaysianTokenHeaderIsConfigurable(t *testing.T) {
-	v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json"))}
+	v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json")), lookup: shelf(t, "my-lookup-valid.json", "")}
 	cfg := malaysiaConfig()
 	cfg.TokenHeader = "x-clear-auth-token"
-	malaysia(t, sharing(v), cfg).Cancel(ctx, cancellation(docID))
-	if r := v.requests[0]; r.sent("x-cleartax-auth-token") != "" || r.sent("x-clear-auth-token") != token {
-		t.Error(r.Header)
+	cancelMY(malaysia(t, sharing(v), cfg))
+	for _, r := range v.requests {
+		if r.sent("x-cleartax-auth-token") != "" || r.sent("x-clear-auth-token") != token {
+			t.Error(r.Header)
+		}
 	}
 }
 
@@ -156,11 +201,11 @@ func TestMalaysianReasonIsLabelAndRemarksInOneLine(t *testing.T) {
 		{`<"ü" & \ 😀>`, `{"Reason":"Data entry mistake: <\"ü\" & \\ 😀>","Action":"CANCEL"}`},
 		{strings.Repeat("ü", 400), `{"Reason":"Data entry mistake: ` + strings.Repeat("ü", 280) + `","Action":"CANCEL"}`},
 	} {
-		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json"))}
-		can := cancellation(docID)
+		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json")), lookup: shelf(t, "my-lookup-valid.json", "")}
+		can := cancellation(docUUID)
 		can.Remarks = c.remarks
-		malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, can)
-		if d := cmp.Diff(c.want, v.requests[0].body); d != "" {
+		malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, can, upstreamtest.Free)
+		if d := cmp.Diff(c.want, v.requests[1].body); d != "" {
 			t.Error(d)
 		}
 	}
@@ -173,170 +218,32 @@ func TestMalaysianCancelDate(t *testing.T) {
 		source     bridge.DateSource
 	}{
 		{"as ClearTax writes it", "my-cancel-success-documented.json", "2024-07-21 19:07:07", bridge.DateUpstream},
-		{"in another form of the same length", `{"Success":true,"CancelDate":"21/07/2024 19:07:07"}`, "21/07/2024 19:07:07", bridge.DateUpstream},
-		{"none: the time of the reply", `{"Success":true,"CancelDate":null}`, "2021-03-02 00:30:05", bridge.DateReply},
-		{"rubbish: the time of the reply", `{"Success":true,"CancelDate":"today"}`, "2021-03-02 00:30:05", bridge.DateReply},
+		{"in another form of the same length", `{"Success":true,"Uuid":"` + docUUID + `","CancelDate":"21/07/2024 19:07:07"}`, "21/07/2024 19:07:07", bridge.DateUpstream},
+		{"none: the time of the reply", `{"Success":true,"Uuid":"` + docUUID + `","CancelDate":null}`, "2021-03-02 00:30:05", bridge.DateReply},
+		{"rubbish: the time of the reply", `{"Success":true,"Uuid":"` + docUUID + `","CancelDate":"today"}`, "2021-03-02 00:30:05", bridge.DateReply},
 	} {
-		v := &vendor{cancel: always(200, fixture(t, c.body), "Date: Mon, 01 Mar 2021 16:30:05 GMT")}
-		o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, cancellation(docID))
+		v := &vendor{cancel: always(200, fixture(t, c.body), "Date: Mon, 01 Mar 2021 16:30:05 GMT"), lookup: shelf(t, "my-lookup-valid.json", "")}
+		o := cancelMY(malaysia(t, sharing(v), malaysiaConfig()))
 		if o.Class != bridge.Cancelled || o.Date != c.want || o.DateSource != c.source {
 			t.Errorf("%s: %s %q %s", c.name, o.Class, o.Date, o.DateSource)
 		}
 	}
 }
 
-// shelf answers lookups: by uuid and by document-id, a fixture each; empty: nothing found.
-func shelf(t *testing.T, byUUID, byID string) func(*http.Request) *http.Response {
-	return func(r *http.Request) *http.Response {
-		name := byID
-		if r.URL.Query().Has("uuid") {
-			name = byUUID
-		}
-		switch name {
-		case "":
-			return upstreamtest.Respond(200, fixture(t, "my-lookup-none.json"))
-		case "404":
-			return upstreamtest.Respond(404, `{"message":"not found"}`)
-		case "503":
-			return upstreamtest.Respond(503, page)
-		}
-		return upstreamtest.Respond(200, fixture(t, name))
-	}
-}
-
-func queries(v *vendor) string {
-	var all []string
-	for _, r := range v.requests {
-		if r.Method != http.MethodGet {
-			all = append(all, "cancel "+strings.Split(r.URL.Path, "/")[4])
-			continue
-		}
-		q, _ := url.ParseQuery(r.URL.RawQuery)
-		q.Del("einvoice-type")
-		all = append(all, q.Encode())
-	}
-	return strings.Join(all, ", ")
-}
-
-func TestLHDNUUIDsAreLookedUpFirst(t *testing.T) {
-	const none = "DOCUMENT_NOT_FOUND: No such document"
-	own := `{"Success":true,"DocumentId":"` + docUUID + `","Status":"VALID"}`
-	for _, c := range []struct {
-		name         string
-		document     string
-		byUUID, byID string
-		reply        string
-		want         bridge.Class
-		message      string
-		calls        string
-	}{
-		{"a document id is cancelled as it is", docID, "", "", "my-cancel-success-documented.json", bridge.Cancelled, "", "cancel " + docID},
-		{"a UUID leads to the document id", docUUID, "my-lookup-valid.json", "", "my-cancel-success-documented.json", bridge.Cancelled, "",
-			"uuid=" + docUUID + ", cancel " + docID},
-		{"the reply must name that UUID", docUUID, "my-lookup-valid.json", "", `{"Uuid":"ANOTHER0000000000000000000","Success":true}`, bridge.Unknown,
-			"the reply names another document", "uuid=" + docUUID + ", cancel " + docID},
-		{"a reply that names none is fine", docUUID, "my-lookup-valid.json", "", `{"Uuid":null,"Success":true}`, bridge.Cancelled, "", "uuid=" + docUUID + ", cancel " + docID},
-		{"a document id in the form of a UUID", docUUID, "", own, "my-cancel-success-documented.json", bridge.Cancelled, "",
-			"uuid=" + docUUID + ", document-id=" + docUUID + ", cancel " + docUUID},
-		{"neither: refused before anything was sent", docUUID, "", "", "", bridge.Refused, none, "uuid=" + docUUID + ", document-id=" + docUUID},
-		{"neither, as 404", docUUID, "404", "404", "", bridge.Refused, "NotFound: unknown document", "uuid=" + docUUID + ", document-id=" + docUUID},
-		{"the lookup fails: nothing was sent", docUUID, "503", "", "", bridge.NotApplied, "HTTP 503" + fault, "uuid=" + docUUID},
-		{"a lookup without a document id", docUUID, `{"Success":true,"Status":"VALID"}`, "", "", bridge.NotApplied, "HTTP 200" + fault, "uuid=" + docUUID},
-		{"a lookup that answers with a path", docUUID, `{"Success":true,"DocumentId":"../x","Status":"VALID"}`, "", "", bridge.NotApplied, "HTTP 200" + fault, "uuid=" + docUUID},
-		{"other letters are no UUID", strings.ToLower(docUUID), "", "", "my-cancel-success-documented.json", bridge.Cancelled, "", "cancel " + strings.ToLower(docUUID)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			v := &vendor{cancel: always(200, fixture(t, c.reply)), lookup: shelf(t, c.byUUID, c.byID)}
-			o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, cancellation(c.document))
-			if o.Class != c.want || o.Message != c.message || o.Written != (strings.Contains(c.calls, "cancel")) {
-				t.Errorf("%s %q, written %v; want %s %q", o.Class, o.Message, o.Written, c.want, c.message)
-			}
-			if got := queries(v); got != c.calls || len(o.Exchanges) != len(v.requests) {
-				t.Errorf("calls: %s; want %s", got, c.calls)
-			}
-		})
-	}
-}
-
-func TestTheDocumentIDIsRemembered(t *testing.T) {
-	v := &vendor{cancel: always(503, page), lookup: shelf(t, "my-lookup-valid.json", "my-lookup-cancelled.json")}
-	m := malaysia(t, sharing(v), malaysiaConfig())
-	m.Cancel(ctx, cancellation(docUUID))
-	m.Cancel(ctx, cancellation(docUUID))
-	state, err := m.Lookup(ctx, cancellation(docUUID))
-	if err != nil || state.Status != bridge.StatusCancelled {
-		t.Errorf("%v %v", state.Status, err)
-	}
-	want := "uuid=" + docUUID + ", cancel " + docID + ", cancel " + docID + ", document-id=" + docID
-	if got := queries(v); got != want {
-		t.Errorf("calls: %s; want %s", got, want)
-	}
-}
-
-func TestDocumentIDsKeepToTheirPathSegment(t *testing.T) {
-	for _, id := range []string{"", ".", "..", ".hidden", "a/b", "a?b", "a%2fb", "a b", "ä", strings.Repeat("a", 129)} {
-		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json"))}
-		o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, cancellation(id))
-		want := "NotFound: unknown document (irn must be up to 128 letters, digits, dots, hyphens and underscores)"
-		if o.Class != bridge.Refused || o.Message != want || len(v.requests) != 0 {
-			t.Errorf("%q: %s %q, %d requests", id, o.Class, o.Message, len(v.requests))
-		}
-	}
-}
-
-func TestMalaysianLookup(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		status int
-		body   string
-		want   bridge.DocumentState
-		class  bridge.Class // of the failure
-	}{
-		{"cancelled", 200, "my-lookup-cancelled.json", bridge.DocumentState{Status: bridge.StatusCancelled, Text: "CANCELLED"}, 0},
-		{"valid", 200, "my-lookup-valid.json", bridge.DocumentState{Status: bridge.StatusActive, Text: "VALID"}, 0},
-		{"invalid", 200, "my-lookup-invalid.json", bridge.DocumentState{Status: bridge.StatusOther, Text: "INVALID"}, 0},
-		{"submitted", 200, `{"Success":"Y","Status":"SUBMITTED"}`, bridge.DocumentState{Status: bridge.StatusOther, Text: "SUBMITTED"}, 0},
-		{"not submitted", 200, `{"Status":"not_submitted"}`, bridge.DocumentState{Status: bridge.StatusOther, Text: "not_submitted"}, 0},
-		{"with a date", 200, `{"Success":true,"Status":"CANCELLED","CancelDate":"2024-07-21 19:07:07"}`, bridge.DocumentState{Status: bridge.StatusCancelled, Text: "CANCELLED", Date: "2024-07-21 19:07:07"}, 0},
-		{"a state of tomorrow", 200, `{"Success":true,"Status":"ARCHIVED"}`, bridge.DocumentState{Text: "ARCHIVED"}, 0},
-		{"not found", 200, "my-lookup-none.json", bridge.DocumentState{Text: "DOCUMENT_NOT_FOUND: No such document"}, 0},
-		{"not found, as 404", 404, `{}`, bridge.DocumentState{}, 0},
-		{"another document", 200, `{"Success":true,"DocumentId":"another","Status":"VALID"}`, bridge.DocumentState{}, bridge.NotApplied},
-		{"page", 200, page, bridge.DocumentState{}, bridge.NotApplied},
-		{"503", 503, page, bridge.DocumentState{}, bridge.NotApplied},
-		{"404 page", 404, page, bridge.DocumentState{}, bridge.Misconfigured},
-		{"401", 401, ``, bridge.DocumentState{}, bridge.Misconfigured},
-		{"403", 403, ``, bridge.DocumentState{}, bridge.Misconfigured},
-		{"429", 429, ``, bridge.DocumentState{}, bridge.NotApplied},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			v := &vendor{lookup: func(*http.Request) *http.Response { return upstreamtest.Respond(c.status, fixture(t, c.body)) }}
-			got, err := malaysia(t, sharing(v), malaysiaConfig()).Lookup(ctx, cancellation(docID))
-			if purposes(got.Exchanges) != "lookup" || queries(v) != "document-id="+docID {
-				t.Errorf("exchanges %s: %s", purposes(got.Exchanges), queries(v))
-			}
-			got.Exchanges = nil
-			if d := cmp.Diff(c.want, got); d != "" {
-				t.Error(d)
-			}
-			if failed(err) != c.class || errors.Is(err, bridge.ErrUnavailable) {
-				t.Errorf("failure %v, want %s", err, c.class)
-			}
-		})
-	}
-}
-
 func TestARefusedTokenRestsAMinuteAndIsNeverRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &vendor{cancel: always(401, "")}
+		v := &vendor{cancel: always(401, ""), lookup: shelf(t, "my-lookup-valid.json", "")}
 		m := malaysia(t, sharing(v), malaysiaConfig())
-		m.Cancel(ctx, cancellation(docID))
-		if _, err := m.Lookup(ctx, cancellation(docID)); !errors.Is(err, bridge.ErrUnavailable) || len(v.requests) != 1 {
-			t.Errorf("%v after %d requests; want none but the first", err, len(v.requests))
+		cancelMY(m)
+		if _, err := m.Lookup(ctx, cancellation(docUUID)); !errors.Is(err, bridge.ErrUnavailable) || len(v.requests) != 2 {
+			t.Errorf("%v after %d requests; want none but the first two", err, len(v.requests))
+		}
+		if _, o := m.Resolve(ctx, docID); o.Class != bridge.Misconfigured || len(v.requests) != 2 {
+			t.Errorf("%s after %d requests; want none but the first two", o.Class, len(v.requests))
 		}
 		time.Sleep(61 * time.Second)
-		m.Cancel(ctx, cancellation(docID))
-		if len(v.requests) != 2 {
+		cancelMY(m)
+		if len(v.requests) != 4 {
 			t.Errorf("%d requests after a minute", len(v.requests))
 		}
 		for _, r := range v.requests {
@@ -349,7 +256,7 @@ func TestARefusedTokenRestsAMinuteAndIsNeverRenewed(t *testing.T) {
 
 func TestMalaysianLookupsAreRationed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &vendor{lookup: shelf(t, "", "my-lookup-valid.json")}
+		v := &vendor{lookup: shelf(t, "my-lookup-valid.json", "")}
 		cfg := malaysiaConfig()
 		cfg.LookupsPerMinute = 3
 		s := sharing(v)
@@ -360,7 +267,7 @@ func TestMalaysianLookupsAreRationed(t *testing.T) {
 		for _, m := range []interface {
 			Lookup(context.Context, bridge.Cancellation) (bridge.DocumentState, error)
 		}{one, two, one, two} {
-			_, last = m.Lookup(ctx, cancellation(docID))
+			_, last = m.Lookup(ctx, cancellation(docUUID))
 		}
 		if len(v.requests) != 3 || !errors.Is(last, bridge.ErrUnavailable) {
 			t.Errorf("%d lookups, then %v", len(v.requests), last)
@@ -388,13 +295,12 @@ func TestMalaysianProbe(t *testing.T) {
 	}
 }
 
-func TestAStaleLeaseSendsNothing(t *testing.T) {
-	stale := bridge.WithSendCheck(ctx, func(context.Context) error { return errors.New("the lease is gone") })
-	v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json"))}
-	if o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(stale, cancellation(docID)); o.Class != bridge.NotApplied || len(v.requests) != 0 {
-		t.Errorf("%s, %d requests", o.Class, len(v.requests))
-	}
-	if o := india(t, sharing(v), indiaConfig("govt")).Cancel(stale, cancellation(irn)); o.Class != bridge.NotApplied || len(v.requests) != 0 {
-		t.Errorf("%s, %d requests", o.Class, len(v.requests))
+func TestAMalaysianCancelNeedsItsFence(t *testing.T) {
+	for name, fence := range map[string]bridge.Fence{"lost": upstreamtest.Lost, "none": nil} {
+		v := &vendor{cancel: always(200, fixture(t, "my-cancel-success-documented.json")), lookup: shelf(t, "my-lookup-valid.json", "")}
+		o := malaysia(t, sharing(v), malaysiaConfig()).Cancel(ctx, cancellation(docUUID), fence)
+		if o.Class != bridge.NotApplied || o.Sent || o.Message == "" || queries(v) != "uuid="+docUUID {
+			t.Errorf("%s: %s %q, sent %v, calls %s", name, o.Class, o.Message, o.Sent, queries(v))
+		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -30,12 +32,15 @@ func reasonMY(c bridge.Cancellation) string {
 
 // replyMY is what both calls answer, as far as we rely on it.
 type replyMY struct {
-	Success      upstream.Scalar
-	UUID         upstream.Scalar `json:"Uuid"`
-	DocumentID   upstream.Scalar `json:"DocumentId"`
-	Status       upstream.Scalar
-	CancelDate   upstream.Scalar
-	ErrorDetails errorsMY
+	Success    upstream.Scalar
+	UUID       upstream.Scalar `json:"Uuid"`
+	DocumentID upstream.Scalar `json:"DocumentId"`
+	Status     upstream.Scalar
+	CancelDate upstream.Scalar
+	// CancelDateTime is in the reply to a status call, beside Uuid (seen in production).
+	CancelDateTime upstream.Scalar
+	ErrorDetails   errorsMY
+	Message        upstream.Scalar // of a gateway, ClearTax's own or one in front of it
 }
 
 type errorMY struct{ ErrorCode, ErrorMessage upstream.Scalar }
@@ -55,11 +60,71 @@ func (l *errorsMY) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// alreadyMY is the one code of ClearTax in Malaysia that is published. It is no code of LHDN's.
-const alreadyMY = "2272"
+// errorMeaning is what one error says about a cancel. Of several the greatest counts.
+type errorMeaning int
 
-func (e errorMY) already() bool {
-	return e.ErrorCode == alreadyMY || strings.Contains(strings.ToLower(string(e.ErrorMessage)), "already cancelled")
+const (
+	saysNo       errorMeaning = iota // ClearTax or LHDN refuses
+	saysNoState                      // it refuses, and the document's state decides what that means
+	saysAlready                      // the document is cancelled
+	saysUnlisted                     // in a code or text that no page lists
+	saysTrouble                      // something on the way failed
+)
+
+// errorCodes are those that are known. 2272 is ClearTax's, the only one that it publishes (Cancel E-Invoice); the others are
+// LHDN's (MyInvois SDK, Cancel Document and Standard Error Response), which ClearTax passes on.
+var errorCodes = map[string]errorMeaning{
+	"2272":                       saysAlready,
+	"operationperiodover":        saysNo,
+	"activereferencingdocuments": saysNo,
+	"forbidden":                  saysNo,
+	"notfound":                   saysNo,
+	"badargument":                saysNo,
+	"incorrectstate":             saysNoState,
+	"documentstatusnotvalid":     saysNoState,
+}
+
+// errorTexts are what the page Cancel E-Invoice demands of a document, in its words, for errors whose code is not known; the
+// first is LHDN's for whatever can't be cancelled.
+var errorTexts = []struct {
+	says  *regexp.Regexp
+	means errorMeaning
+}{
+	{regexp.MustCompile(`(?i)cannot be cancelled or requested for rejection`), saysNoState},
+	{regexp.MustCompile(`(?i)already cancelled`), saysAlready},
+	{noSuch, saysNo},
+	{regexp.MustCompile(`(?i)\b72 hours|not the generator`), saysNo},
+}
+
+// noSuch are texts for a document that ClearTax doesn't have.
+var noSuch = regexp.MustCompile(`(?i)no such|not found|(does not|doesn't) exist|not present|unknown document`)
+
+func (e errorMY) meaning() errorMeaning {
+	if m, ok := errorCodes[strings.ToLower(string(e.ErrorCode))]; ok {
+		return m
+	}
+	for _, t := range errorTexts {
+		if t.says.MatchString(string(e.ErrorMessage)) {
+			return t.means
+		}
+	}
+	if upstream.Trouble(string(e.ErrorCode + " " + e.ErrorMessage)) {
+		return saysTrouble
+	}
+	return saysUnlisted
+}
+
+// meaning of all of them. "Already" beside anything else is no plain word.
+func (l errorsMY) meaning() errorMeaning {
+	most, least := saysNo, saysTrouble
+	for _, e := range l {
+		m := e.meaning()
+		most, least = max(most, m), min(least, m)
+	}
+	if most == saysAlready && least != saysAlready {
+		return saysUnlisted
+	}
+	return most
 }
 
 // text is "CODE: text" of all errors, and the codes.
@@ -80,56 +145,86 @@ func (l errorsMY) text() (codes, message string) {
 	return strings.Join(c, ","), strings.Join(m, "; ")
 }
 
-// classifyMY tells what the reply to a cancel means. o is what its status decides; known is the document's UUID, where
-// it is known.
-func classifyMY(r upstream.Reply, o bridge.Outcome, known string) bridge.Outcome {
+// classifyMY tells what the reply to a cancel means. o is what its status decides; asked is the document it was about.
+func classifyMY(r upstream.Reply, o bridge.Outcome, asked named) bridge.Outcome {
 	if o.Class != bridge.None {
 		return o
 	}
 	var body replyMY
 	readable := json.Unmarshal(r.Body, &body) == nil
 	yes, no := yesOrNo(body.Success)
-	codes, message := body.ErrorDetails.text()
-	o.Code, o.Message = codes, message
+	o.Code, o.Message = body.ErrorDetails.text()
 	switch {
 	case r.Status == http.StatusForbidden: // LHDN was never asked, so this is no refusal
-		o.Class, o.Message = bridge.Misconfigured, strings.TrimSpace("HTTP 403 "+message)
-		o.Alarm = "ClearTax refuses the right to cancel (HTTP 403): the token's user needs the Admin role for this TIN"
+		return forbiddenMY(o)
 	case r.Status == http.StatusNotFound && !isJSON(r):
 		return misplaced(r)
-	case !readable && r.Status < 300:
+	case r.Status == http.StatusBadRequest && len(r.Body) == 0:
+		o.Class, o.Message = bridge.Refused, "invalid request"
+		return o
+	case !readable:
 		return unread(o)
-	case slices.ContainsFunc(body.ErrorDetails, errorMY.already):
-		o.Class = bridge.AlreadyCancelled
-	case r.Status < 300:
-		return saidMY(o, r, body, yes, no, known)
+	case yes && r.Status < 300:
+		return confirmedMY(o, r, body, asked)
 	case yes:
 		return unread(o)
-	case message != "", r.Status == http.StatusBadRequest, r.Status == http.StatusNotFound:
-		o.Class, o.Unclassified = bridge.Refused, codes != ""
-		o.Message = cmp.Or(message, map[int]string{400: "invalid request", 404: "unknown document"}[r.Status])
+	case o.Message != "":
+		return refusedMY(o, body.ErrorDetails)
+	case r.Status == http.StatusBadRequest:
+		o.Class, o.Message = bridge.Refused, "invalid request"
+	case r.Status == http.StatusNotFound && noSuch.MatchString(string(body.Message)):
+		o.Class, o.Message = bridge.Refused, "unknown document"
+	case r.Status == http.StatusNotFound: // perhaps of a gateway that knows no such address
+		o.Class, o.Unclassified = bridge.Unclear, true
+		o.Message = strings.TrimSpace(bridge.OneLine("HTTP 404 "+string(body.Message), 300))
+	case no:
+		o.Class, o.Message = bridge.Unknown, "ClearTax reported failure without a reason"
+	case r.Status < 300:
+		o.Class, o.Message = bridge.Unknown, "the reply says neither success nor failure"
 	default:
 		return unread(o)
 	}
 	return o
 }
 
-// saidMY reads a reply with HTTP 200, which success and refusal share.
-func saidMY(o bridge.Outcome, r upstream.Reply, body replyMY, yes, no bool, known string) bridge.Outcome {
+func forbiddenMY(o bridge.Outcome) bridge.Outcome {
+	o.Class, o.Message = bridge.Misconfigured, strings.TrimSpace("HTTP 403: the right to act for this TIN is refused "+o.Message)
+	o.Alarm = "ClearTax refuses the right to cancel (HTTP 403): the token's user needs the Admin role for this TIN"
+	return o
+}
+
+// confirmedMY reads a success. It must name the document that was asked for, by either name, and no other.
+func confirmedMY(o bridge.Outcome, r upstream.Reply, body replyMY, asked named) bridge.Outcome {
+	id, uuid := string(body.DocumentID), string(body.UUID)
+	o.Class = bridge.Unknown
 	switch {
-	case yes && o.Message != "":
-		o.Class = bridge.Unknown // says yes and no
-	case yes && known != "" && body.UUID != "" && !strings.EqualFold(string(body.UUID), known):
-		o.Class, o.Message = bridge.Unknown, "the reply names another document"
-	case yes:
+	case len(body.ErrorDetails) > 0:
+		o.Message = strings.TrimSpace("the reply says success and reports an error: " + o.Message)
+	case id != "" && id != asked.id, uuid != "" && !strings.EqualFold(uuid, asked.uuid):
+		o.Message = bridge.OneLine("the reply names another document: "+strings.TrimSpace(id+" "+uuid), 200)
+		o.Alarm = "ClearTax reports that it cancelled another document than " + asked.uuid + " (" + bridge.OneLine(id+" "+uuid, 100) + "): look both up"
+	case id == "" && uuid == "":
+		o.Message = "the reply says success and names no document"
+	default:
 		o.Class = bridge.Cancelled
 		return dated(o, r, body.CancelDate, upstream.MYT)
-	case no && o.Message != "":
-		o.Class, o.Unclassified = bridge.Refused, true
-	case no:
-		o.Class, o.Message = bridge.Unknown, "ClearTax reported failure without a reason"
+	}
+	return o
+}
+
+// refusedMY reads the errors of a failure. An invalid request is refused by its status (Cancel E-Invoice, Response Status
+// Codes), whatever its code; that is told apart from trouble in the same envelope.
+func refusedMY(o bridge.Outcome, errors errorsMY) bridge.Outcome {
+	o.Unclassified = slices.ContainsFunc(errors, func(e errorMY) bool { return e.meaning() >= saysUnlisted })
+	switch m := errors.meaning(); {
+	case m == saysTrouble:
+		o.Class, o.Message = bridge.Unknown, "the reply reports trouble: "+o.Message
+	case m == saysUnlisted && o.HTTPStatus != http.StatusBadRequest:
+		o.Class = bridge.Unclear
+	case m == saysAlready:
+		o.Class = bridge.AlreadyCancelled
 	default:
-		o.Class, o.Message = bridge.Unknown, "the reply says neither success nor failure"
+		o.Class, o.ByState = bridge.Refused, m == saysNoState
 	}
 	return o
 }
@@ -137,68 +232,90 @@ func saidMY(o bridge.Outcome, r upstream.Reply, body replyMY, yes, no bool, know
 // foundMY is what a lookup brought: a document, or why there is none.
 type foundMY struct {
 	named
+	byID   bool   // it was asked for by its document id
 	status string // in ClearTax's words
 	date   string
-	code   string // when there is none
-	reason string
+	// When there is none: missing, when ClearTax says in known words that it has no such document.
+	missing bool
+	reason  string
 }
 
-// readLookupMY reads the reply to a lookup by name ("uuid" or "document-id"). The outcome's class is None when it was
-// an answer.
-func readLookupMY(r upstream.Reply, o bridge.Outcome, name, value string) (foundMY, bridge.Outcome) {
+func (f foundMY) cancelled() bool { return strings.EqualFold(f.status, "CANCELLED") }
+
+// readLookupMY reads the reply to a question. The outcome's class is None when it was an answer.
+func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, bridge.Outcome) {
 	if o.Class != bridge.None {
 		return foundMY{}, o
 	}
 	var body replyMY
 	readable := json.Unmarshal(r.Body, &body) == nil
 	_, no := yesOrNo(body.Success)
-	id := string(body.DocumentID)
-	codes, message := body.ErrorDetails.text()
-	none := foundMY{code: codes, reason: bridge.OneLine(message, 300)}
+	_, message := body.ErrorDetails.text()
+	none := foundMY{reason: bridge.OneLine(cmp.Or(message, string(body.Message)), 300)}
+	none.missing = noSuch.MatchString(none.reason)
+	id, uuid := string(body.DocumentID), strings.ToUpper(string(body.UUID))
 	switch {
 	case r.Status == http.StatusForbidden:
-		return foundMY{}, classifyMY(r, o, "")
-	case r.Status == http.StatusNotFound && isJSON(r), r.Status == http.StatusBadRequest && message != "":
-		return none, o
-	case r.Status == http.StatusNotFound:
+		o.Message = message
+		return foundMY{}, forbiddenMY(o)
+	case r.Status == http.StatusNotFound && !isJSON(r):
 		return foundMY{}, misplaced(r)
+	case r.Status == http.StatusNotFound, r.Status == http.StatusBadRequest && none.reason != "":
+		return none, o
 	case r.Status >= 300 || !readable:
 		return foundMY{}, unread(o)
 	case no:
 		return none, o
-	case name == "document-id" && (id == "" || id == value):
-		return body.found(named{id: value, uuid: string(body.UUID)}), o
-	case name == "uuid" && documentID.MatchString(id) && (body.UUID == "" || string(body.UUID) == value):
-		return body.found(named{id: id, uuid: value}), o
+	case q.name == "document-id" && id == q.value:
+		if !lhdnUUID.MatchString(uuid) {
+			uuid = ""
+		}
+		return body.found(named{id, uuid}, true), o
+	case q.name == "uuid" && (uuid == q.value && id == "" || documentID.MatchString(id) && (uuid == "" || uuid == q.value)):
+		return body.found(named{id, q.value}, false), o
 	}
 	return foundMY{}, unread(o)
 }
 
-func (b replyMY) found(doc named) foundMY {
-	return foundMY{named: doc, status: bridge.OneLine(string(b.Status), 100), date: upstream.IRPDate(string(b.CancelDate))}
+func (b replyMY) found(names named, byID bool) foundMY {
+	f := foundMY{named: names, byID: byID, status: bridge.OneLine(string(b.Status), 100), date: upstream.IRPDate(string(b.CancelDate))}
+	if t, err := time.Parse(time.RFC3339, string(b.CancelDateTime)); f.date == "" && err == nil && t.Year() > 2000 {
+		f.date = t.In(upstream.MYT).Format(time.DateTime)
+	}
+	return f
 }
 
-// refusal is the outcome of a cancel whose document ClearTax doesn't have.
-func (f foundMY) refusal() bridge.Outcome {
-	o := bridge.Outcome{Class: bridge.Refused, Code: f.code, Message: f.reason}
-	if o.Message == "" {
-		o.Code, o.Message = "NotFound", "NotFound: unknown document"
+// nothing is the outcome of a cancel for which the lookup brought no name to use. Nothing was sent for it.
+func (f foundMY) nothing() bridge.Outcome {
+	o := bridge.Outcome{Class: bridge.NotApplied}
+	switch state := strings.ToUpper(f.status); {
+	case f.named == named{} && f.missing:
+		o.Class, o.Code, o.Message = bridge.Refused, "NotFound", "NotFound: unknown document"
+	case f.named == named{}: // in words that no page lists
+		o.Unclassified, o.Message = true, "ClearTax was asked for the document and answers: "+cmp.Or(f.reason, "failure without a reason")
+	case f.uuid == "" && (state == "NOT_SUBMITTED" || state == "SUBMITTED" || state == "INVALID"):
+		o.Class, o.Code = bridge.Refused, "IncorrectState"
+		o.Message = "IncorrectState: the document has no LHDN UUID (" + f.status + "), so there is nothing to cancel"
+	default: // no reference says that this can be
+		o.Message = "ClearTax names only one of the document's two ids (" + f.id + f.uuid + ", " + f.status + ")"
+		o.Alarm = o.Message + ": the cancellation can't be carried out without the other; ask ClearTax"
 	}
 	return o
 }
 
-// state is what the lookup tells about the document. A document that isn't VALID can't be cancelled.
+// state is what the lookup tells about the document. Only INVALID is final beside CANCELLED: what LHDN has not validated
+// yet becomes VALID or INVALID.
 func (f foundMY) state() bridge.DocumentState {
-	s := bridge.DocumentState{Text: f.reason}
-	if f.id == "" {
-		return s
+	if f.named == (named{}) {
+		return bridge.DocumentState{Text: f.reason}
 	}
-	switch s.Text = f.status; strings.ToUpper(f.status) {
+	s := bridge.DocumentState{Text: f.status}
+	switch strings.ToUpper(f.status) {
 	case "CANCELLED":
 		s.Status, s.Date = bridge.StatusCancelled, f.date
-	case "VALID":
+	case "VALID", "SUBMITTED", "NOT_SUBMITTED":
 		s.Status = bridge.StatusActive
-	case "INVALID", "SUBMITTED", "NOT_SUBMITTED":
+	case "INVALID":
 		s.Status = bridge.StatusOther
 	}
 	return s

@@ -34,12 +34,13 @@ func TestFixturesKeepTheSchemas(t *testing.T) {
 		"my-cancel-request.json": {"my-cancel-request.json", "my-cancel-request-documented.json"},
 		"my-cancel-reply.json": {"my-cancel-success-documented.json", "my-cancel-success-bool.json", "my-cancel-already-documented.json",
 			"my-cancel-refused-lhdn.json", "my-cancel-two-errors.json"},
-		"my-lookup-reply.json":        {"my-lookup-valid.json", "my-lookup-cancelled.json", "my-lookup-invalid.json", "my-lookup-none.json"},
+		"my-lookup-reply.json": {"my-lookup-valid.json", "my-lookup-cancelled.json", "my-lookup-invalid.json", "my-lookup-none.json",
+			"my-status-valid.json", "my-status-cancelled.json"},
 		"in-govt-cancel-request.json": {"in-govt-cancel-request.json", "in-govt-cancel-request-documented.json"},
 		"in-govt-cancel-reply.json":   {"in-govt-cancel-success-documented.json", "in-govt-cancel-refused.json", "in-govt-cancel-already.json"},
 		"in-govt-get-reply.json":      {"in-govt-get-active.json", "in-govt-get-cancelled.json"},
 		"in-v2-cancel-request.json":   {"in-v2-cancel-request.json"},
-		"in-v2-reply.json": {"in-v2-cancel-success.json", "in-v2-cancel-refused.json", "in-v2-cancel-gateway-error.json",
+		"in-v2-reply.json": {"in-v2-cancel-success.json", "in-v2-cancel-success-dated.json", "in-v2-cancel-refused.json", "in-v2-cancel-gateway-error.json",
 			"in-v2-get-active.json", "in-v2-get-cancelled.json"},
 	} {
 		s := upstreamtest.Schema(t, "cleartax", name)
@@ -73,15 +74,17 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 	for _, remarks := range []string{"", "Wrong buyer", strings.Repeat("ü", 400), `"</script>&\`, "\xff\xfe"} {
 		v := &vendor{cancel: always(500, "")}
 		s := sharing(v)
-		can := cancellation(docID)
+		can := cancellation(docUUID)
 		can.Remarks = remarks
-		malaysia(t, s, malaysiaConfig()).Cancel(ctx, can)
+		v.lookup = shelf(t, "my-lookup-valid.json", "")
+		malaysia(t, s, malaysiaConfig()).Cancel(ctx, can, upstreamtest.Free)
+		v.requests = v.requests[1:] // without the lookup of its name
 		can.Document = irn
 		for _, route := range []string{cleartax.Govt, cleartax.V2} {
 			cfg := indiaConfig(route)
 			cfg.RemarksTooLong = cleartax.Truncate
 			cfg.GSTIN = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
-			india(t, s, cfg).Cancel(ctx, can)
+			india(t, s, cfg).Cancel(ctx, can, upstreamtest.Free)
 		}
 		for i, name := range []string{"my-cancel-request.json", "in-govt-cancel-request.json", "in-v2-cancel-request.json"} {
 			if err := upstreamtest.Valid(t, upstreamtest.Schema(t, "cleartax", name), v.requests[i].body); err != nil {

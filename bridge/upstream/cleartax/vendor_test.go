@@ -152,19 +152,21 @@ type verdict struct {
 	Message      string
 	RetryAfter   time.Duration
 	Unclassified bool
+	ByState      bool
 	Alarm        bool
 }
 
 func verdictOf(o bridge.Outcome) verdict {
-	return verdict{o.Class, o.Code, o.Message, o.RetryAfter, o.Unclassified, o.Alarm != ""}
+	return verdict{o.Class, o.Code, o.Message, o.RetryAfter, o.Unclassified, o.ByState, o.Alarm != ""}
 }
 
 func refused(code, message string) verdict {
 	return verdict{Class: bridge.Refused, Code: code, Message: message}
 }
 
-func refusedUnlisted(code, message string) verdict {
-	return verdict{Class: bridge.Refused, Code: code, Message: message, Unclassified: true}
+// unclear is an answer in a code or text that no page lists.
+func unclear(code, message string) verdict {
+	return verdict{Class: bridge.Unclear, Code: code, Message: message, Unclassified: true}
 }
 
 func unknown(message string) verdict { return verdict{Class: bridge.Unknown, Message: message} }

@@ -1,6 +1,7 @@
 package invx
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -11,11 +12,15 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// who says no in alarms: the words are often those of the tax authority.
+const who = "InvX, or NIC behind it,"
+
 // meaning is what an error of InvX's own means for a cancel.
 type meaning struct {
-	class    bridge.Class
+	class    upstream.IRPClass
 	alarm    string
 	hold     time.Duration // instead of the usual one
+	byState  bool          // the document's state decides what it means
 	unlisted bool
 }
 
@@ -25,21 +30,24 @@ const (
 	alarmOrg     = "InvX refuses the organisation: check org_id and the user's membership"
 	alarmRequest = "InvX finds fault with the request itself: check query and call_headers"
 	alarmLimit   = "the user has ten active tokens at theodore: log other programs of this user out or give the bridge a user of its own"
+	alarmBody    = "InvX can't read the cancel that the bridge sends: report this fault of the bridge"
 	alarmKeys    = "Vayana can't decrypt what the account sends: check call_headers and the account's keys"
 )
 
 // errorNames are InvX's and theodore's own errors as documented. err-incorrect-update-action hangs on the state in its
-// text, err-expired-token and err-invalid-token are answered by a new token (refusesToken) before they come here.
+// text, err-expired-token and err-invalid-token are answered by a new token (refusesToken) before they come here. A
+// document that isn't found may be one that isn't there yet: reads lag writes.
 var errorNames = map[string]meaning{
-	"err-expired-token":                      {class: bridge.Misconfigured, alarm: alarmToken},
-	"err-invalid-token":                      {class: bridge.Misconfigured, alarm: alarmToken},
-	"err-invalid-org":                        {class: bridge.Misconfigured, alarm: alarmOrg},
-	"err-resource-not-found":                 {class: bridge.Refused},
-	"err-issue-with-parameter":               {class: bridge.Refused, alarm: alarmRequest},
-	"err-irp-returned-error":                 {class: bridge.Unknown}, // without the authority's own words
-	tokenLimit:                               {class: bridge.Misconfigured, alarm: alarmLimit, hold: tokenLimitHold},
-	"err-unable-to-decrypt-message-with-key": {class: bridge.Misconfigured, alarm: alarmKeys},
-	"err-aes-decryption-failed":              {class: bridge.Misconfigured, alarm: alarmKeys},
+	"err-expired-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
+	"err-invalid-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
+	"err-invalid-org":                        {class: upstream.IRPConfig, alarm: alarmOrg},
+	"err-resource-not-found":                 {class: upstream.IRPBusiness, byState: true},
+	"err-issue-with-parameter":               {class: upstream.IRPPayload, alarm: alarmRequest},
+	"err-invalid-request-body":               {class: upstream.IRPUnlisted, alarm: alarmBody}, // says nothing of the document
+	"err-irp-returned-error":                 {class: upstream.IRPTemporary},                  // without the authority's own words
+	tokenLimit:                               {class: upstream.IRPConfig, alarm: alarmLimit, hold: tokenLimitHold},
+	"err-unable-to-decrypt-message-with-key": {class: upstream.IRPConfig, alarm: alarmKeys},
+	"err-aes-decryption-failed":              {class: upstream.IRPConfig, alarm: alarmKeys},
 }
 
 // The names that more than the table depends on.
@@ -56,8 +64,11 @@ var stateNames = map[string]string{
 	"240": "CANCELLED", "250": "FROZEN", "260": "DELETE",
 }
 
-// live states can still be cancelled; every other but 240 is final.
-var live = map[string]bool{"200": true, "210": true, "220": true, "230": true}
+// live states can still be cancelled, final ones never.
+var (
+	live  = map[string]bool{"200": true, "210": true, "220": true, "230": true}
+	final = map[string]bool{"100": true, "120": true, "250": true, "260": true}
+)
 
 func stateName(state string) string {
 	if name, ok := stateNames[state]; ok {
@@ -79,24 +90,21 @@ func (f fault) state() string {
 	return ""
 }
 
-// meaning of one error; status decides about names that are not documented.
+// meaning of one error of InvX's own.
 func (f fault) meaning(status int) meaning {
 	known, ok := errorNames[f.name]
 	switch {
 	case f.name == wrongState && f.state() == cancelled:
-		return meaning{class: bridge.AlreadyCancelled}
-	case f.name == wrongState:
-		return meaning{class: bridge.Refused}
+		return meaning{class: upstream.IRPAlready}
+	case f.name == wrongState: // without a state that says why, the document has to
+		return meaning{class: upstream.IRPBusiness, byState: !final[f.state()]}
 	case ok:
 		return known
 	case f.kind == "Authorization" || status == http.StatusForbidden:
-		return meaning{class: bridge.Misconfigured, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
-	case status == http.StatusTooManyRequests || status == http.StatusTooEarly:
-		return meaning{class: bridge.NotApplied, unlisted: true}
-	case status == http.StatusRequestTimeout || status >= 500:
-		return meaning{class: bridge.Unknown, unlisted: true}
+		return meaning{class: upstream.IRPConfig, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
 	}
-	return meaning{class: bridge.Refused, unlisted: true}
+	class, unlisted := upstream.IRPErrors{{Code: f.name, Text: f.text}}.Class()
+	return meaning{class: class, unlisted: unlisted}
 }
 
 // refusal is why InvX did not accept a token.
@@ -108,7 +116,8 @@ const (
 	invalid          // log in again
 )
 
-// refusesToken tells whether the reply turned the call away because of its token. InvX says 403 for an expired one.
+// refusesToken tells whether the reply turned the call away because of its token. InvX says 403 for an expired one, a
+// gateway before it "105: Invalid Token".
 func (b body) refusesToken(status int) refusal {
 	for _, f := range b.Error {
 		switch f.name {
@@ -120,7 +129,8 @@ func (b body) refusesToken(status int) refusal {
 			return accepted // another login would make it worse
 		}
 	}
-	if status == http.StatusUnauthorized {
+	errs := append(b.Error.nic(), b.envelope...)
+	if class, _ := errs.Class(); status == http.StatusUnauthorized || class == upstream.IRPToken && errs.Has("105", "106") {
 		return invalid
 	}
 	return accepted
@@ -131,8 +141,12 @@ func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 	switch {
 	case reply.Err != nil:
 		return reply.Verdict()
+	case b.gateway:
+		return b.envelope.GSPOutcome(reply, who)
 	case !b.readable:
 		return unreadable(reply)
+	case len(b.Error) > 0 && b.Status == "1":
+		return doubt(reply, "InvX reports success and an error in one: "+b.Error.list().Message())
 	case len(b.Error) > 0:
 		return b.Error.outcome(reply)
 	}
@@ -140,19 +154,28 @@ func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 	if !ok || len(items) != 1 {
 		return withoutItem(reply, b)
 	}
-	it := items[0]
-	switch {
-	case len(it.Errors) > 0:
+	switch it := items[0]; {
+	case len(it.Errors) > 0 && it.Status == "1":
+		return doubt(reply, "InvX reports success and an error in one: "+it.Errors.list().Message())
+	case len(it.Errors) > 0, it.Status == "0":
 		return it.Errors.outcome(reply)
 	case b.Status != "1" || it.Status != "1" || reply.Status/100 != 2:
 		return doubt(reply, "InvX gives neither success nor a reason")
-	case it.Data.State != cancelled:
-		return doubt(reply, "InvX reports success, but the document's state is "+stateName(string(it.Data.State)))
-	case !strings.EqualFold(it.Data.IRN, irn):
+	default:
+		return it.Data.done(reply, irn)
+	}
+}
+
+// done is what a success says about the document.
+func (d document) done(reply upstream.Reply, irn string) bridge.Outcome {
+	switch {
+	case d.State != cancelled:
+		return doubt(reply, "InvX reports success, but the document's state is "+stateName(string(d.State)))
+	case !strings.EqualFold(d.IRN, irn):
 		return doubt(reply, "InvX reports success for another IRN")
 	}
 	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = it.Data.cancelDate(), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = d.cancelDate(), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
 	}
 	return o
@@ -174,6 +197,9 @@ func unreadable(reply upstream.Reply) bridge.Outcome {
 
 // withoutItem is for a reply that names no error and does not hold exactly the one item that was sent.
 func withoutItem(reply upstream.Reply, b body) bridge.Outcome {
+	if b.Status == "0" {
+		return faults(nil).outcome(reply)
+	}
 	if o := reply.Verdict(); o.Class != bridge.None {
 		return o
 	}
@@ -184,36 +210,24 @@ func doubt(reply upstream.Reply, message string) bridge.Outcome {
 	return reply.Outcome(bridge.Unknown, message)
 }
 
-// outcome weighs the errors of a reply. What the tax authority said decides; else InvX's own.
+// outcome weighs the errors of a reply, InvX's own and the tax authority's; none is a refusal without a reason.
 func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
-	o := reply.Outcome(bridge.None, fs.text())
-	o.Code = fs.codes()
-	if nic := fs.nic(); len(nic) > 0 {
-		class, unclassified := nic.Class()
-		o.Class, o.Code, o.Message, o.Unclassified = class.Gateway(), nic.Codes(), nic.Message(), unclassified
-		if class == upstream.IRPConfig || class == upstream.IRPPayload {
-			o.Alarm = "the tax authority refuses what InvX sent for this taxpayer: " + o.Message
-		}
-		return o
-	}
+	var all meaning
+	var classes []upstream.IRPClass
 	for _, f := range fs {
-		o = merge(o, f.meaning(reply.Status))
+		var m meaning
+		if len(f.nic) > 0 {
+			m.class, m.unlisted = f.nic.Class()
+		} else {
+			m = f.meaning(reply.Status)
+		}
+		classes = append(classes, m.class)
+		all.alarm, all.hold = cmp.Or(all.alarm, m.alarm), max(all.hold, m.hold)
+		all.byState, all.unlisted = all.byState || m.byState, all.unlisted || m.unlisted
 	}
-	return o
-}
-
-// merge adds one error's meaning to the others': credentials come first, "already" beside anything else is doubtful.
-func merge(o bridge.Outcome, m meaning) bridge.Outcome {
-	o.Unclassified = o.Unclassified || m.unlisted
-	if o.Alarm == "" {
-		o.Alarm = m.alarm
-	}
-	o.RetryAfter = max(o.RetryAfter, m.hold)
-	switch {
-	case o.Class == bridge.None || m.class == bridge.Misconfigured:
-		o.Class = m.class
-	case o.Class != m.class && o.Class != bridge.Misconfigured:
-		o.Class = bridge.Unknown
-	}
+	o := fs.list().As(upstream.Weigh(classes...), reply, who)
+	o.Alarm, o.RetryAfter = cmp.Or(all.alarm, o.Alarm), max(all.hold, o.RetryAfter)
+	o.ByState = all.byState && o.Class == bridge.Refused
+	o.Unclassified = all.unlisted || o.Unclassified
 	return o
 }

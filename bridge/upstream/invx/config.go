@@ -127,7 +127,7 @@ func (c Config) profile() bridge.Profile {
 	p := bridge.Profile{
 		Name:          c.Name,
 		Kind:          "invx",
-		Space:         upstream.IRPSpace,
+		Space:         c.space(),
 		Zone:          upstream.IST,
 		Credential:    upstream.Digest(c.org(), c.GSTIN),
 		LookupWindow:  lookupWindow,
@@ -142,4 +142,13 @@ func (c Config) profile() bridge.Profile {
 		p.Cancels = bridge.Rate{Key: "cancel/" + c.org(), Limit: c.CancelsPerMinute, Per: time.Minute}
 	}
 	return p
+}
+
+// space goes by theodore's host, too: InvX's own are not published, while theodore's tell the sandbox (Vayana,
+// "Integrating").
+func (c Config) space() string {
+	if upstream.Environment("", c.AuthURL) != upstream.Production {
+		c.Settings.BaseURL = c.AuthURL
+	}
+	return upstream.IRPSpace(c.Settings)
 }

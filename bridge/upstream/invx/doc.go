@@ -3,7 +3,8 @@
 // Start with [New] and [Adapter.Cancel]. What is particular to InvX:
 //
 //   - it knows a document by its own docId, so an IRN is first searched for (visit.go). The list that comes back is
-//     not trusted to be filtered: exactly one entry must have the IRN and the seller, or nothing is sent;
+//     not trusted to be filtered: exactly one entry must have the IRN and the seller, or nothing is sent. That none has is
+//     no last word, since reads lag writes;
 //   - it cancels in bulk, and one bad item fails the whole bulk: always exactly one item is sent;
 //   - tokens come from theodore, Vayana's sign-on service: one token serves all organisations of a user, at most ten
 //     may be active, so a token is refreshed rather than replaced, and given back by [Adapter.Close];

@@ -36,10 +36,11 @@ func (fs *faults) UnmarshalJSON(raw []byte) error {
 func readFault(raw []byte) fault {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		if e, ok := upstream.IRPErrorIn(text); ok {
-			return fault{nic: upstream.IRPErrors{e}}
+		errs := upstream.IRPErrorsInText(text)
+		if len(errs) == 0 || len(errs) == 1 && errs[0].Code == "" {
+			return fault{text: strings.TrimSpace(text)}
 		}
-		return fault{text: strings.TrimSpace(text)}
+		return fault{nic: errs}
 	}
 	var o struct {
 		Message upstream.Scalar `json:"message"`
@@ -119,36 +120,25 @@ func (fs faults) nic() upstream.IRPErrors {
 	return all
 }
 
-// text is the errors as a caller reads them: "err-name: text", joined by "; ".
-func (fs faults) text() string {
-	var all []string
+// list is the errors for the shared code that words them: the tax authority's words where there are any, else InvX's.
+func (fs faults) list() upstream.IRPErrors {
+	var all upstream.IRPErrors
 	for _, f := range fs {
-		all = append(all, f.String())
-	}
-	return strings.Join(all, "; ")
-}
-
-// codes joins the names by ",".
-func (fs faults) codes() string {
-	var all []string
-	for _, f := range fs {
-		if f.name != "" {
-			all = append(all, f.name)
+		if len(f.nic) > 0 {
+			all = append(all, f.nic...)
+		} else {
+			all = append(all, upstream.IRPError{Code: f.name, Text: f.words()})
 		}
 	}
-	return strings.Join(all, ",")
+	return all
 }
 
-func (f fault) String() string {
-	text := f.text
+// words are the text, with the name of the state that it speaks of.
+func (f fault) words() string {
 	if name, ok := stateNames[f.state()]; ok {
-		text += " (" + name + ")"
+		return f.text + " (" + name + ")"
 	}
-	switch {
-	case f.name == "":
-		return text
-	case text == "":
-		return f.name
-	}
-	return f.name + ": " + text
+	return f.text
 }
+
+func (f fault) String() string { return faults{f}.list().Message() }

@@ -62,10 +62,10 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 
 // Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
-func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
 		v := visit{Adapter: a, mask: a.mask}
-		return v.ended(v.cancel(ctx, c))
+		return v.ended(v.cancel(ctx, c, fence))
 	})
 }
 

@@ -1,7 +1,6 @@
 package invx_test
 
 import (
-	"context"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -96,6 +95,7 @@ func TestCancel(t *testing.T) {
 		commits int    // carried out
 		alarm   bool
 		wait    time.Duration
+		byState bool
 	}{
 		"carried out":                      {class: bridge.Cancelled, sends: 1, commits: 1},
 		"found among others":               {faults: []string{"get:ignore_filter"}, class: bridge.Cancelled, sends: 1, commits: 1},
@@ -103,8 +103,8 @@ func TestCancel(t *testing.T) {
 		"answered without irnResponse":     {faults: []string{"cancel:null_irnresponse"}, class: bridge.Cancelled, sends: 1, commits: 1},
 		"answered for another IRN":         {faults: []string{"cancel:irn_mismatch"}, class: bridge.Unknown, message: "another IRN", sends: 1, commits: 1},
 		"answered with another state":      {faults: []string{"cancel:state_not_240"}, class: bridge.Unknown, message: "CREATED", sends: 1, commits: 1},
-		"no such IRN":                      {irn: unheardOf, class: bridge.Refused, code: "2154", message: "2154: IRN not found for this GSTIN"},
-		"the IRN is another seller's":      {faults: []string{"get:other_seller"}, class: bridge.Refused, code: "2154"},
+		"no such IRN":                      {irn: unheardOf, class: bridge.Refused, code: "2154", message: "2154: IRN not found for this GSTIN", byState: true},
+		"the IRN is another seller's":      {faults: []string{"get:other_seller"}, class: bridge.Refused, code: "2154", byState: true},
 		"two documents with the IRN":       {faults: []string{"get:two_matches"}, class: bridge.Misconfigured, alarm: true},
 		"draft":                            {irn: sim.DemoDraftIRN, class: bridge.Refused, message: "100 (DRAFT)"},
 		"cancelled before":                 {irn: sim.DemoCancelledIRN, class: bridge.AlreadyCancelled, message: "240 (CANCELLED)"},
@@ -116,7 +116,25 @@ func TestCancel(t *testing.T) {
 		"too old, other shape":             {irn: sim.DemoOldIRN, faults: []string{"cancel:irp_error_variant=2"}, class: bridge.Refused, code: "2270", sends: 1},
 		"too old, on 200":                  {irn: sim.DemoOldIRN, faults: []string{"cancel:error_on_200"}, class: bridge.Refused, code: "2270", sends: 1},
 		"not active at the authority":      {irn: sim.DemoInactiveIRN, class: bridge.AlreadyCancelled, code: "9999", sends: 1},
-		"unheard-of code":                  {faults: []string{"cancel:nic_error=7777"}, class: bridge.Refused, code: "7777", sends: 1},
+		"not found yet":                    {faults: []string{"get:find_nothing"}, class: bridge.Refused, code: "2154", byState: true},
+		"already, in other words":          {faults: []string{"cancel:nic_error=9999: IRN is already cancelled"}, class: bridge.AlreadyCancelled, sends: 1},
+		"unheard-of code on 502":           {faults: []string{"cancel:nic_error=7777"}, class: bridge.Unknown, code: "7777", sends: 1},
+		"unheard-of code on 200":           {faults: []string{"cancel:nic_error=7777", "cancel:error_on_200"}, class: bridge.Unclear, code: "7777", sends: 1},
+		"unheard-of, carried out":          {faults: []string{"cancel:nic_error_after_commit=7777", "cancel:error_on_200"}, class: bridge.Unclear, code: "7777", sends: 1, commits: 1},
+		"trouble, carried out":             {faults: []string{"cancel:nic_error_after_commit=500: Connection reset"}, class: bridge.Unknown, sends: 1, commits: 1},
+		"our body is wrong":                {faults: []string{"cancel:error=err-invalid-request-body"}, class: bridge.Unclear, code: "err-invalid-request-body", sends: 1, alarm: true},
+		"InvX has a new error":             {faults: []string{"cancel:error=err-moon-is-full"}, class: bridge.Unclear, code: "err-moon-is-full", sends: 1},
+		"InvX doesn't find the docId":      {faults: []string{"cancel:error=err-resource-not-found"}, class: bridge.Refused, code: "err-resource-not-found", sends: 1, byState: true},
+		"wrong state, which isn't said":    {faults: []string{"cancel:error=err-incorrect-update-action"}, class: bridge.Refused, sends: 1, byState: true},
+		"success and an error":             {faults: []string{"cancel:success_and_error=2270"}, class: bridge.Unknown, message: "success and an error", sends: 1, commits: 1},
+		"account used up":                  {faults: []string{"cancel:gateway=GEN5005: GSP account limit exceeded"}, class: bridge.Misconfigured, sends: 1, alarm: true},
+		"called too early":                 {faults: []string{"cancel:nic_error=118: try after 5 minutes"}, class: bridge.NotApplied, sends: 1, wait: 5 * time.Minute},
+		"gateway after the commit":         {faults: []string{"cancel:gateway_after_commit=GEN5008: GSTN Server Error"}, class: bridge.Unknown, sends: 1, commits: 1},
+		"gateway's token once":             {faults: []string{"cancel:gateway=105: Invalid Token*1"}, class: bridge.Cancelled, sends: 2, commits: 1},
+		"gateway's token for ever":         {faults: []string{"cancel:nic_error=106: Invalid Token"}, class: bridge.Misconfigured, sends: 2, alarm: true},
+		"gateway in trouble at the search": {faults: []string{"get:gateway=GEN5008: GSTN Server Error"}, class: bridge.NotApplied},
+		"gateway in trouble at the login":  {faults: []string{"auth:gateway=GEN5008: GSTN Server Error"}, class: bridge.NotApplied},
+		"byte order marks":                 {faults: []string{":bom"}, class: bridge.Cancelled, sends: 1, commits: 1},
 		"payload":                          {faults: []string{"cancel:nic_error=2142"}, class: bridge.Refused, code: "2142", sends: 1, alarm: true},
 		"Vayana's session at NIC":          {faults: []string{"cancel:nic_error=1005"}, class: bridge.NotApplied, code: "1005", sends: 1},
 		"Vayana's rights at NIC":           {faults: []string{"cancel:nic_error=1014"}, class: bridge.Misconfigured, code: "1014", sends: 1, alarm: true},
@@ -125,7 +143,7 @@ func TestCancel(t *testing.T) {
 		"item failed, InvX's words":        {faults: []string{"cancel:item_failure=object"}, class: bridge.Refused, message: "250 (FROZEN)", sends: 1},
 		"item failed, NIC's words":         {faults: []string{"cancel:item_failure=nic"}, class: bridge.Refused, code: "2230", sends: 1},
 		"item failed, list":                {faults: []string{"cancel:item_failure=list"}, class: bridge.Refused, code: "2230", sends: 1},
-		"item failed, no reason":           {faults: []string{"cancel:item_failure=null"}, class: bridge.Unknown, sends: 1},
+		"item failed, no reason":           {faults: []string{"cancel:item_failure=null"}, class: bridge.Unclear, message: "reason not given", sends: 1},
 		"reply lost":                       {faults: []string{"cancel:commit_then_drop"}, class: bridge.Unknown, sends: 1, commits: 1},
 		"500 after the commit":             {faults: []string{"cancel:commit_then_500"}, class: bridge.Unknown, sends: 1, commits: 1},
 		"dropped before the commit":        {faults: []string{"cancel:drop_before_commit"}, class: bridge.Unknown, sends: 1},
@@ -170,7 +188,7 @@ func TestCancel(t *testing.T) {
 			}
 			b := newBench(t, c.change)
 			b.arm(t, c.faults...)
-			o := b.Cancel(t.Context(), cancellation(c.irn))
+			o := b.Cancel(t.Context(), cancellation(c.irn), upstreamtest.Free)
 			if o.Class != c.class || c.code != "" && o.Code != c.code || !strings.Contains(o.Message, c.message) ||
 				(o.Alarm != "") != c.alarm || o.RetryAfter != c.wait {
 				t.Errorf("%+v", o)
@@ -185,8 +203,14 @@ func TestCancel(t *testing.T) {
 			if o.Class == bridge.Cancelled && o.Date == "" {
 				t.Error("cancelled without a date")
 			}
-			if o.Class == bridge.Unknown && !o.Written {
-				t.Error("doubtful, though nothing was written")
+			if o.Sent != (c.sends > 0) {
+				t.Errorf("sent %v, and %d cancels arrived", o.Sent, c.sends)
+			}
+			if o.ByState != c.byState {
+				t.Errorf("by state %v, want %v", o.ByState, c.byState)
+			}
+			if o.Message == "" && o.Class != bridge.Cancelled {
+				t.Error("no word of what was in the way")
 			}
 			noSecrets(t, o.Message+o.Alarm, o.Exchanges)
 		})
@@ -210,7 +234,7 @@ func noSecrets(t *testing.T, text string, exchanges []bridge.Exchange) {
 
 func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 	b := newBench(t, nil)
-	o := b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	doc, _ := b.sim.Document(sim.DemoIRN)
 	if want := doc.Cancelled.Add(19800 * time.Second).Format("2006-01-02 15:04:00"); o.Date != want || o.DateSource != bridge.DateUpstream {
 		t.Errorf("%s (%s), want %s", o.Date, o.DateSource, want)
@@ -221,7 +245,7 @@ func TestReasonAndRemarksArrive(t *testing.T) {
 	b := newBench(t, func(c *invx.Config) { c.RemarksTooLong = invx.Truncate })
 	c := cancellation(sim.DemoIRN)
 	c.Remarks = strings.Repeat("ä", 120)
-	b.Cancel(t.Context(), c)
+	b.Cancel(t.Context(), c, upstreamtest.Free)
 	if doc, _ := b.sim.Document(sim.DemoIRN); doc.Reason != "2" || doc.Remarks != strings.Repeat("ä", 100) {
 		t.Errorf("reason %q, remarks %q", doc.Reason, doc.Remarks)
 	}
@@ -230,7 +254,7 @@ func TestReasonAndRemarksArrive(t *testing.T) {
 func TestCancelGoesOnlyToTheDocumentWithTheIRN(t *testing.T) {
 	b := newBench(t, nil)
 	b.arm(t, "get:ignore_filter")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	for _, d := range b.sim.Documents() {
 		if want := d.AltID == sim.DemoIRN; (d.Commits() == 1) != want {
 			t.Errorf("%s was cancelled: %v", d.AltID, !want)
@@ -241,8 +265,8 @@ func TestCancelGoesOnlyToTheDocumentWithTheIRN(t *testing.T) {
 func TestDocIDIsSearchedForOnce(t *testing.T) {
 	b := newBench(t, nil)
 	b.arm(t, "cancel:html_503*1")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
-	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN)); o.Class != bridge.Cancelled {
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
+	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Cancelled {
 		t.Fatalf("%+v", o)
 	}
 	if n := b.count("GET", "/edocuments"); n != 1 {
@@ -252,16 +276,15 @@ func TestDocIDIsSearchedForOnce(t *testing.T) {
 
 func TestNothingIsSentAfterTheLeaseIsLost(t *testing.T) {
 	b := newBench(t, nil)
-	ctx := bridge.WithSendCheck(t.Context(), func(context.Context) error { return bridge.ErrLostLease })
-	o := b.Cancel(ctx, cancellation(sim.DemoIRN))
-	if o.Class != bridge.NotApplied || o.Written || b.count("PATCH", "/bulk") != 0 {
+	o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Lost)
+	if o.Class != bridge.NotApplied || o.Sent || b.count("PATCH", "/bulk") != 0 {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestUnreachableIsNotApplied(t *testing.T) {
 	b := newBench(t, func(c *invx.Config) { c.Settings.BaseURL = "http://127.0.0.1:1" })
-	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN)); o.Class != bridge.NotApplied || o.Written {
+	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.NotApplied || o.Sent {
 		t.Errorf("%+v", o)
 	}
 }
@@ -269,12 +292,12 @@ func TestUnreachableIsNotApplied(t *testing.T) {
 func TestRefusedCredentialsShutTheGate(t *testing.T) {
 	b := newBench(t, nil)
 	b.arm(t, "auth:token_limit")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	gate, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential)
 	if left := time.Until(gate.Until); !shut || gate.Class != bridge.Misconfigured || left < 4*time.Minute {
 		t.Errorf("gate %+v, shut %v", gate, shut)
 	}
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	if n := b.count("POST", "/authtokens"); n != 1 {
 		t.Errorf("%d logins, want one: another only makes it worse", n)
 	}
@@ -283,7 +306,7 @@ func TestRefusedCredentialsShutTheGate(t *testing.T) {
 func TestAskedToWaitShutsTheGate(t *testing.T) {
 	b := newBench(t, nil)
 	b.arm(t, "cancel:http429=7")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	if gate, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); !shut || gate.Class != bridge.NotApplied {
 		t.Errorf("gate %+v, shut %v", gate, shut)
 	}
@@ -292,7 +315,7 @@ func TestAskedToWaitShutsTheGate(t *testing.T) {
 func TestTroubleWithOneDocumentLeavesTheGateOpen(t *testing.T) {
 	b := newBench(t, nil)
 	b.arm(t, "get:two_matches")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	if _, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); shut {
 		t.Error("one ambiguous document stops the taxpayer")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
 )
 
@@ -92,7 +93,7 @@ func TestLookupAfterEachDoubt(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, nil)
 			b.arm(t, fault)
-			if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN)); o.Class != bridge.Unknown {
+			if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Unknown {
 				t.Fatalf("%+v", o)
 			}
 			if s, err := b.Lookup(t.Context(), cancellation(sim.DemoIRN)); err != nil || s.Status != want {
@@ -130,6 +131,11 @@ func TestProfile(t *testing.T) {
 	if one.Space != "irp" || one.Kind != "invx" || one.Zone.String() != "IST" || one.CallTimeout != 30*time.Second || one.LookupTimeout != 10*time.Second {
 		t.Errorf("%+v", one)
 	}
+	tried := adapter(t, shared, func(c *invx.Config) { c.AuthURL = "https://sandbox.services.vayananet.com/theodore/apis/v1" }).Profile()
+	named := adapter(t, shared, func(c *invx.Config) { c.Settings.Environment = "pilot" }).Profile()
+	if tried.Space != "irp/sandbox" || named.Space != "irp/pilot" {
+		t.Errorf("spaces %s and %s", tried.Space, named.Space)
+	}
 	if one.Cancels != two.Cancels || one.Cancels.Limit != 30 || one.Credential == two.Credential {
 		t.Errorf("two taxpayers of one organisation: %+v and %+v", one, two)
 	}
@@ -165,7 +171,7 @@ func TestProbe(t *testing.T) {
 
 func TestCloseGivesTheTokenBack(t *testing.T) {
 	b := newBench(t, nil)
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	for range 2 { // the second finds nothing to give back
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -79,7 +79,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (
 	upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
 	reply := a.theodore.Do(ctx, upstream.Request{
-		Purpose: "login", Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout,
 	})
 	mask := a.mask
 	if last != nil {
@@ -102,7 +102,7 @@ func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body [
 
 func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
 	return a.theodore.Do(ctx, upstream.Request{
-		Purpose: "logout", Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
 	})
 }
 
@@ -139,13 +139,17 @@ func readToken(reply upstream.Reply) (tokenReply, *bridge.Outcome) {
 	o := reply.Verdict()
 	switch named := b.Error.outcome(reply); {
 	case reply.Err != nil:
+	case b.gateway:
+		o = upstream.BeforeCancel(b.envelope.GSPOutcome(reply, who))
 	case named.Class == bridge.Misconfigured && !named.Unclassified:
 		o = named
+	case named.Class == bridge.Unknown && !named.Unclassified: // listed trouble
+		o = upstream.BeforeCancel(named)
 	case o.Class != bridge.None:
 	case reply.Status/100 == 2:
 		o = reply.Outcome(bridge.NotApplied, "theodore's reply holds no token")
 	default:
-		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("theodore refused the login: HTTP %d %s", reply.Status, b.Error.text()))
+		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("theodore refused the login: HTTP %d %s", reply.Status, b.Error.list().Message()))
 		o.Message = strings.TrimSpace(o.Message)
 		o.Alarm = o.Message + ": check auth_url, username and password"
 	}

@@ -65,7 +65,7 @@ func (b bench) together(t *testing.T, n int, taxpayer string, first int) {
 		wg.Go(func() {
 			c := cancellation(irn(first + i))
 			c.Taxpayer = taxpayer
-			if o := b.Cancel(t.Context(), c); o.Class != bridge.Cancelled {
+			if o := b.Cancel(t.Context(), c, upstreamtest.Free); o.Class != bridge.Cancelled {
 				t.Errorf("%s %d: %+v", taxpayer, i, o)
 			}
 		})
@@ -208,7 +208,7 @@ func TestRefusedTokensDoNotPileUp(t *testing.T) {
 		b := adapter(t, newShared(memory(server)), func(c *invx.Config) { c.CallHeaders = map[string]string{"X-Wrong": "{token}"} })
 		b.sim = server
 		for range 12 {
-			if o := b.Cancel(t.Context(), cancellation(irn(1))); o.Class != bridge.Misconfigured || o.Code != "" {
+			if o := b.Cancel(t.Context(), cancellation(irn(1)), upstreamtest.Free); o.Class != bridge.Misconfigured || o.Code != "" {
 				t.Errorf("%+v", o)
 			}
 			time.Sleep(time.Minute)

@@ -18,19 +18,19 @@ type visit struct {
 	*Adapter
 	trail    []bridge.Exchange
 	replayed bool
-	written  bool // a byte of a cancel has left this machine
+	sent     bool // a byte of a cancel may have left this machine
 	mask     upstream.Mask
 }
 
 // ended completes an outcome with all that was said, and takes secrets out of its texts.
 func (v *visit) ended(o bridge.Outcome) bridge.Outcome {
-	o.Exchanges = append(v.trail, o.Exchanges...)
+	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
 	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
 	return o
 }
 
 // cancel finds the document and sends one cancel for it.
-func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+func (v *visit) cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	id, known := v.ids.get(c.Document)
 	if !known {
 		docs, err := v.find(ctx, c)
@@ -43,11 +43,11 @@ func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcom
 		id = docs[0].ID
 		v.ids.put(c.Document, id)
 	}
-	reply, b, err := v.call(ctx, v.patch(id, c))
+	q := v.patch(id, c)
+	q.Fence = fence
+	reply, b, err := v.call(ctx, q)
 	if err != nil {
-		o := upstream.NotSent(err)
-		o.Written = v.written // by a send that was stopped at the gate
-		return o
+		return upstream.NotSent(err)
 	}
 	o := classify(reply, b, c.Document)
 	if o.Class == bridge.Refused {
@@ -59,24 +59,24 @@ func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcom
 	return o
 }
 
-// notCancellable is the outcome when what was found can't be cancelled or isn't one document. Nothing was sent then.
-// HTTPStatus stays 0: none of it concerns the credential.
+// notCancellable is what the search said when what it found can't be cancelled or isn't one document. Nothing was sent
+// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word.
 func notCancellable(docs []document) *bridge.Outcome {
 	if len(docs) == 0 {
-		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN"}
+		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN", ByState: true}
 	}
 	if len(docs) > 1 {
+		found := fmt.Sprintf("InvX lists %d documents under one IRN and seller", len(docs))
 		return &bridge.Outcome{
-			Class: bridge.Misconfigured,
-			Alarm: fmt.Sprintf("InvX lists %d documents under one IRN and seller: clear that up with Vayana, "+
-				"or narrow the search with query", len(docs)),
+			Class: bridge.Misconfigured, Message: found,
+			Alarm: found + ": clear that up with Vayana, or narrow the search with query",
 		}
 	}
 	state := string(docs[0].State)
 	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState}
 	o.Message = wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"
 	switch {
-	case live[state], state == "": // a state that isn't shown is for InvX to judge
+	case !final[state] && state != cancelled: // a state that isn't shown, or isn't known, is for InvX to judge
 		return nil
 	case state == cancelled:
 		o.Class, o.Date = bridge.AlreadyCancelled, docs[0].cancelDate()
@@ -161,7 +161,7 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 	}
 	if notFound(b) {
 		v.ids.drop(c.Document)
-		return bridge.DocumentState{Text: b.Error.text()}, nil
+		return bridge.DocumentState{Text: b.Error.list().Message()}, nil
 	}
 	d, ok := b.document()
 	if !ok || len(b.Error) > 0 || reply.Status/100 != 2 {
@@ -181,14 +181,14 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 // reading is what the document's state proves.
 func (d document) reading() bridge.DocumentState {
 	state := string(d.State)
-	s := bridge.DocumentState{Status: bridge.StatusOther, Text: state + ": " + stateName(state)}
+	s := bridge.DocumentState{Text: state + ": " + stateName(state)}
 	switch {
 	case state == cancelled:
 		s.Status, s.Date = bridge.StatusCancelled, d.cancelDate()
 	case live[state]:
 		s.Status = bridge.StatusActive
-	case state == "":
-		s.Status = bridge.StatusUnknown
+	case final[state]:
+		s.Status = bridge.StatusOther
 	}
 	return s
 }
@@ -203,8 +203,9 @@ func (v *visit) call(ctx context.Context, q upstream.Request) (upstream.Reply, b
 			return upstream.Reply{}, body{}, err
 		}
 		if !held.Token.serves(v.cfg.OrgID) {
+			const why = "the user does not belong to the organisation"
 			return upstream.Reply{}, body{}, &upstream.Failure{Outcome: bridge.Outcome{
-				Class: bridge.Misconfigured, Alarm: "the user does not belong to the organisation: check org_id and username",
+				Class: bridge.Misconfigured, Message: why, Alarm: why + ": check org_id and username",
 			}}
 		}
 		reply, err := v.send(ctx, q, held.Token)
@@ -219,7 +220,8 @@ func (v *visit) call(ctx context.Context, q upstream.Request) (upstream.Reply, b
 		held.Token.dead.CompareAndSwap(false, why == invalid)
 		v.session.Drop(held)
 		if v.replayed {
-			o := reply.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d %s", reply.Status, b.Error.text()))
+			said := append(b.Error.list(), b.envelope...).Message()
+			o := reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", reply.Status, said)))
 			o.Alarm = alarmToken
 			return upstream.Reply{}, body{}, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 		}
@@ -238,7 +240,7 @@ func (v *visit) send(ctx context.Context, q upstream.Request, t *token) (upstrea
 	v.mask = t.mask
 	reply := v.client.Do(ctx, q)
 	v.trail = append(v.trail, reply.Exchange(v.mask, q.Body, reply.Body))
-	v.written = v.written || q.Purpose == "cancel" && reply.Written
+	v.sent = v.sent || q.Purpose == upstream.ForCancel && reply.Written
 	return reply, nil
 }
 
@@ -259,7 +261,7 @@ func jsonHeader() http.Header {
 func (v *visit) org() string { return "/invx/apis/v1/orgs/" + url.PathEscape(v.cfg.OrgID) }
 
 func (v *visit) get(path string) upstream.Request {
-	return upstream.Request{Purpose: "lookup", Method: http.MethodGet, Path: v.org() + path, Timeout: v.cfg.LookupTimeout}
+	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: v.org() + path, Timeout: v.cfg.LookupTimeout}
 }
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
@@ -267,7 +269,7 @@ func (v *visit) patch(id string, c bridge.Cancellation) upstream.Request {
 	item := cancelItem{id, upstream.Cut(upstream.IRPRemarks(c), maxRemarks), string(c.Reason), "can"}
 	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
 	return upstream.Request{
-		Purpose: "cancel", Method: http.MethodPatch, Path: v.org() + "/edocuments/bulk", Body: body, Timeout: v.cfg.CallTimeout,
+		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: v.org() + "/edocuments/bulk", Body: body, Timeout: v.cfg.CallTimeout,
 	}
 }
 

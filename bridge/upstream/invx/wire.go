@@ -55,6 +55,9 @@ type body struct {
 	Error  faults          `json:"error"`
 
 	readable bool // it was a JSON object
+
+	gateway  bool               // it is the envelope of a gateway before InvX
+	envelope upstream.IRPErrors // what that says
 }
 
 func read(reply upstream.Reply) body {
@@ -63,6 +66,9 @@ func read(reply upstream.Reply) body {
 		return body{}
 	}
 	b.readable = true
+	if b.envelope, b.gateway = upstream.GSPErrors(reply.Body); b.gateway {
+		b.Error = nil
+	}
 	return b
 }
 

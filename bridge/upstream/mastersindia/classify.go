@@ -17,51 +17,48 @@ var signOnErrors = map[string]bool{
 	"invalid_request": true, "invalid_scope": true, "access_denied": true,
 }
 
+// who says no in alarms: the words are often those of the tax authority.
+const who = "Masters India, or NIC behind it,"
+
 // refusedToken are the texts in which the provider's sign-on turns a token away. NIC's own "1005: Invalid Token" is not
 // among them: that is the provider's session, not ours.
 var refusedToken = regexp.MustCompile(`(?i)access token provided (is invalid|has expired|is expired)|\binvalid_token\b`)
 
-// refusesToken tells whether the reply turned the call away because of our token.
+// aboutToken is what a 403 says when the token is what it forbids: "Signature has expired." (v1, seen in production,
+// 2026-11).
+var aboutToken = regexp.MustCompile(`(?i)signature|token`)
+
+// refusesToken tells whether the reply turned the call away because of our token, a gateway's "105: Invalid Token"
+// included.
 func (b body) refusesToken(status int) bool {
-	if status == http.StatusUnauthorized {
+	switch {
+	case status == http.StatusUnauthorized:
+		return true
+	case b.Results != nil && (b.Results.success() || b.Results.contradicts()):
+		return false
+	case status == http.StatusForbidden && aboutToken.MatchString(b.reason()):
 		return true
 	}
-	if b.Results != nil && !b.Results.success() && refusedToken.MatchString(b.Results.text()) {
-		return true
-	}
-	return b.Results == nil && refusedToken.MatchString(b.complaint())
+	errs := b.errors()
+	class, _ := errs.Class()
+	return refusedToken.MatchString(b.reason()) || class == upstream.IRPToken && errs.Has("105", "106")
 }
 
-// classify says what the reply to a cancel means. The body comes before the status. mute is set for a refusal without a
-// reason: then only the document's state can tell.
-func classify(reply upstream.Reply, b body, irn string) (o bridge.Outcome, mute bool) {
+// classify says what the reply to a cancel means. The body comes before the status.
+func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 	switch {
 	case reply.Err != nil:
-		return reply.Verdict(), false
-	case b.Results != nil:
-		return b.Results.outcome(reply, irn)
-	case reply.Status == http.StatusNoContent:
-		return reply.Outcome(bridge.Unknown, "HTTP 204: refused without a reason"), true
+		return reply.Verdict()
+	case b.gateway:
+		return b.envelope.GSPOutcome(reply, who)
+	case b.Results != nil && b.Results.success():
+		return b.Results.cancelled(reply, irn)
+	case b.Results != nil && b.Results.contradicts():
+		return reply.Outcome(bridge.Unknown, fmt.Sprintf("status %q beside code %q contradict each other", b.Results.Status, b.Results.Code))
+	case b.Results != nil && b.errors().Decides(reply.Status), reply.Status == http.StatusNoContent:
+		return b.refused(reply)
 	}
-	return withoutResults(reply, b), false
-}
-
-// outcome is for a reply of the service itself.
-func (r results) outcome(reply upstream.Reply, irn string) (o bridge.Outcome, mute bool) {
-	if r.success() {
-		return r.cancelled(reply, irn), false
-	}
-	text := r.text()
-	switch {
-	case r.contradicts():
-		o = reply.Outcome(bridge.Unknown, fmt.Sprintf("status %q beside code %q contradict each other", r.Status, r.Code))
-		return o, false
-	case text == "" && reply.Status >= 500:
-		return reply.Verdict(), false
-	case text == "":
-		return reply.Outcome(bridge.Unknown, "refused without a reason"), true
-	}
-	return r.refused(reply, text), false
+	return withoutResults(reply, b)
 }
 
 func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
@@ -69,6 +66,8 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 	switch {
 	case reply.Status/100 != 2:
 		return reply.Outcome(bridge.Unknown, fmt.Sprintf("success in the body of HTTP %d", reply.Status))
+	case r.text() != "":
+		return reply.Outcome(bridge.Unknown, "success and an error in one: "+r.text())
 	case !ok:
 		return reply.Outcome(bridge.Unknown, "success without the document")
 	case !strings.EqualFold(i.IRN, irn):
@@ -81,45 +80,48 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 	return o
 }
 
-// refused passes the text on as it stands; its code decides. Without a known code, trouble on the way is what it was.
-func (r results) refused(reply upstream.Reply, text string) bridge.Outcome {
-	o := reply.Outcome(bridge.Refused, text)
-	e, hasCode := upstream.IRPErrorIn(text)
-	if !hasCode {
-		e = upstream.IRPError{Text: text}
+// refused is for a failure of the service itself. A text is passed on as it stands; the codes in it decide. A failure
+// without a word, HTTP 204 among them, is unclear as a word that no list has.
+func (b body) refused(reply upstream.Reply) bridge.Outcome {
+	errs := b.errors()
+	o := errs.Outcome(reply, who)
+	text := b.reason()
+	if text != "" && (len(errs) == 0 || !isJSON(text)) {
+		o.Message = text
 	}
-	class, unclassified := upstream.IRPErrors{e}.Class()
-	o.Class, o.Code, o.Unclassified = class.Gateway(), e.Code, unclassified
-	trouble := reply.Verdict().Class
-	switch {
-	case unclassified && trouble != bridge.None:
-		o.Class = trouble
-	case unclassified && len(r.Code) == 3 && r.Code[0] == '5':
+	if b.Results != nil && o.Class == bridge.Unclear && len(b.Results.Code) == 3 && b.Results.Code[0] == '5' {
 		o.Class = bridge.Unknown
-	case class == upstream.IRPConfig || class == upstream.IRPPayload:
-		o.Alarm = "the tax authority refuses what Masters India sent for this taxpayer: " + text
 	}
 	return o
 }
 
-// withoutResults is for whatever stands before the service: sign-on, framework, web server, proxy.
+// withoutResults is for whatever stands before the service: sign-on, framework, web server, proxy. Their words count where
+// they are listed; field errors name what is wrong with the request; else the status is all that there is.
 func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
-	complaint := b.complaint()
+	complaint, errs := b.reason(), b.errors()
+	class, _ := errs.Class()
 	o := reply.Verdict()
 	switch s := reply.Status; {
 	case signOnErrors[string(b.Error)] && s < 500:
 		o = reply.Outcome(bridge.Misconfigured, complaint)
 		o.Alarm = "Masters India refuses the account: " + complaint
+	case class != upstream.IRPUnlisted && errs.Decides(s):
+		o = b.refused(reply)
 	case o.Class != bridge.None:
+		if complaint != "" {
+			o.Message += ": " + complaint
+		}
+		o.Code = errs.Codes()
+		o.Unclassified = o.Code != ""
 	case s/100 == 3, s == http.StatusForbidden, s == http.StatusNotFound, s == http.StatusMethodNotAllowed:
 		o.Class, o.Message = bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", s, complaint))
 		o.Alarm = o.Message + ": check base_url, api and the account's rights"
-	case s/100 == 4 && complaint != "":
+	case complaint == "":
+		o.Class, o.Message = bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", s)
+	case s/100 == 4 && b.fieldErrors():
 		o.Class, o.Message = bridge.Refused, complaint
-		o.Unclassified = b.Error != "" || b.Detail != "" // field errors name what is wrong; these only talk
 	default:
-		o.Class = bridge.Unknown
-		o.Message = strings.TrimSpace(fmt.Sprintf("HTTP %d without an answer that can be read %s", s, complaint))
+		o = b.refused(reply)
 	}
 	return o
 }

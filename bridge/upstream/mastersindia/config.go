@@ -121,7 +121,7 @@ func (c Config) profile() bridge.Profile {
 	p := bridge.Profile{
 		Name:          c.Name,
 		Kind:          "mastersindia",
-		Space:         upstream.IRPSpace,
+		Space:         upstream.IRPSpace(c.Settings),
 		Zone:          upstream.IST,
 		Credential:    upstream.Digest(c.account(), c.GSTIN),
 		LookupWindow:  lookupWindow,

@@ -31,7 +31,7 @@ var dialects = map[string]dialect{
 		},
 		token: legacyToken,
 		cancel: func(token string, c bridge.Cancellation) upstream.Request {
-			return post("cancel", "/cancelEinvoice", legacyCancel{token, orderOf(c)})
+			return post(upstream.ForCancel, "/cancelEinvoice", legacyCancel{token, orderOf(c)})
 		},
 		lookup: func(token string, c bridge.Cancellation) upstream.Request {
 			return get("/getEinvoiceData", url.Values{"access_token": {token}, "gstin": {c.Taxpayer}, "irn": {c.Document}})
@@ -43,7 +43,7 @@ var dialects = map[string]dialect{
 		token:     v1Token,
 		cancel: func(token string, c bridge.Cancellation) upstream.Request {
 			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.
-			return jwt(token, post("cancel", "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
+			return jwt(token, post(upstream.ForCancel, "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
 		},
 		lookup: func(token string, c bridge.Cancellation) upstream.Request {
 			return jwt(token, get("/api/v1/get-einvoice/", url.Values{"gstin": {c.Taxpayer}, "irn": {c.Document}}))
@@ -51,7 +51,7 @@ var dialects = map[string]dialect{
 	},
 }
 
-func post(purpose, path string, v any) upstream.Request {
+func post(purpose upstream.Purpose, path string, v any) upstream.Request {
 	body, _ := json.Marshal(v) // plain texts can't fail
 	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
 	return upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
@@ -59,7 +59,7 @@ func post(purpose, path string, v any) upstream.Request {
 
 func get(path string, query url.Values) upstream.Request {
 	header := http.Header{"Accept": {"application/json"}}
-	return upstream.Request{Purpose: "lookup", Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
 }
 
 func jwt(token string, q upstream.Request) upstream.Request {

@@ -54,10 +54,10 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 func (a *Adapter) Warnings() []string { return a.warnings }
 
 // Cancel implements bridge.Upstream.
-func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
 		v := visit{Adapter: a, mask: a.mask}
-		return v.ended(v.cancel(ctx, c))
+		return v.ended(v.cancel(ctx, c, fence))
 	})
 }
 

@@ -1,7 +1,6 @@
 package mastersindia_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -126,12 +125,31 @@ func TestCancel(t *testing.T) {
 		"too old, small letters":             {irn: sim.DemoOldIRN, faults: []string{"cancel:status_lowercase"}, class: bridge.Refused, message: "2270: ", sends: 1},
 		"too old, message null":              {irn: sim.DemoOldIRN, faults: []string{"cancel:message_null"}, class: bridge.Refused, message: "2270: ", sends: 1},
 		"too old, text in message":           {irn: sim.DemoOldIRN, faults: []string{"cancel:error_in_message"}, class: bridge.Refused, message: "2270: ", sends: 1},
-		"too old, no text":                   {irn: sim.DemoOldIRN, faults: []string{"cancel:empty_failure"}, class: bridge.Refused, message: "reason not given", sends: 1},
-		"too old, HTTP 204":                  {irn: sim.DemoOldIRN, faults: []string{"cancel:http_204"}, class: bridge.Refused, message: "reason not given", sends: 1},
-		"too old, no text, lookup down":      {irn: sim.DemoOldIRN, faults: []string{"cancel:empty_failure", "get:lookup_down"}, class: bridge.Unknown, sends: 1},
-		"carried out, HTTP 204":              {faults: []string{"cancel:commit_then_204"}, class: bridge.Unknown, sends: 1, commits: 1},
-		"carried out, failure without text":  {faults: []string{"cancel:commit_then_fail"}, class: bridge.Unknown, sends: 1, commits: 1},
-		"unheard-of code":                    {faults: []string{"cancel:nic_error=7777"}, class: bridge.Refused, message: "7777: ", sends: 1},
+		"too old, no text":                   {irn: sim.DemoOldIRN, faults: []string{"cancel:empty_failure"}, class: bridge.Unclear, message: "reason not given", sends: 1},
+		"too old, HTTP 204":                  {irn: sim.DemoOldIRN, faults: []string{"cancel:http_204"}, class: bridge.Unclear, message: "reason not given", sends: 1},
+		"too old, JSON list in a text":       {irn: sim.DemoOldIRN, faults: []string{"cancel:error_list"}, class: bridge.Refused, message: "2270: The allowed", sends: 1},
+		"carried out, HTTP 204":              {faults: []string{"cancel:commit_then_204"}, class: bridge.Unclear, sends: 1, commits: 1},
+		"carried out, failure without text":  {faults: []string{"cancel:commit_then_fail"}, class: bridge.Unclear, sends: 1, commits: 1},
+		"carried out, Connection reset":      {faults: []string{"cancel:commit_then_say=Connection reset"}, class: bridge.Unknown, message: "Connection reset", sends: 1, commits: 1},
+		"carried out, parser's words":        {faults: []string{"cancel:commit_then_say=Expecting value: line 1 column 1 (char 0)"}, class: bridge.Unknown, sends: 1, commits: 1},
+		"carried out, unlisted text":         {faults: []string{"cancel:commit_then_say=Moon is full"}, class: bridge.Unclear, message: "Moon is full", sends: 1, commits: 1},
+		"success and an error":               {faults: []string{"cancel:success_and_error=2270: late"}, class: bridge.Unknown, message: "success and an error", sends: 1, commits: 1},
+		"success that names none":            {faults: []string{"cancel:no_irn"}, class: bridge.Unknown, sends: 1, commits: 1},
+		"already, in other words":            {faults: []string{"cancel:nic_error=9999: IRN is already cancelled"}, class: bridge.AlreadyCancelled, sends: 1},
+		"Gateway Time-out":                   {faults: []string{"cancel:says=Gateway Time-out"}, class: bridge.Unknown, sends: 1},
+		"504":                                {faults: []string{"cancel:says=504"}, class: bridge.Unknown, sends: 1},
+		"no einvoice password":               {faults: []string{"cancel:says=500: Your einvoice username or password is missing"}, class: bridge.Misconfigured, sends: 1, alarm: true},
+		"GSTIN is not mapped":                {faults: []string{"cancel:says=GSTIN is not mapped with logged-in user"}, class: bridge.Misconfigured, sends: 1, alarm: true},
+		"account used up":                    {faults: []string{"cancel:says=GEN5005: GSP account limit exceeded"}, class: bridge.Misconfigured, sends: 1, alarm: true},
+		"called too early":                   {faults: []string{"cancel:says=118: try after 5 minutes"}, class: bridge.NotApplied, sends: 1, wait: 5 * time.Minute},
+		"gateway in trouble":                 {faults: []string{"cancel:gateway=GEN5008: GSTN Server Error"}, class: bridge.Unknown, sends: 1},
+		"gateway after the commit":           {faults: []string{"cancel:gateway_after_commit=GSPERR300: GSPGSTDOWN"}, class: bridge.Unknown, sends: 1, commits: 1},
+		"gateway's token once":               {faults: []string{"cancel:gateway=105: Invalid Token*1"}, class: bridge.Cancelled, sends: 2, commits: 1},
+		"gateway's token for ever":           {faults: []string{"cancel:says=105: Invalid Token"}, class: bridge.Misconfigured, sends: 2, alarm: true},
+		"byte order marks":                   {faults: []string{":bom"}, class: bridge.Cancelled, sends: 1, commits: 1},
+		"token expired, 403":                 {faults: []string{"cancel:expire_tokens=403*1"}, class: bridge.Cancelled, sends: 2, commits: 1},
+		"token expired for ever, 403":        {faults: []string{"cancel:expire_tokens=403"}, class: bridge.Misconfigured, sends: 2, alarm: true},
+		"unheard-of code":                    {faults: []string{"cancel:nic_error=7777"}, class: bridge.Unclear, message: "7777: ", sends: 1},
 		"payload":                            {faults: []string{"cancel:nic_error=2142"}, class: bridge.Refused, message: "2142: ", sends: 1, alarm: true},
 		"the provider's session at NIC":      {faults: []string{"cancel:nic_error=1005"}, class: bridge.NotApplied, sends: 1},
 		"the taxpayer's rights at NIC":       {faults: []string{"cancel:nic_error=1014"}, class: bridge.Misconfigured, sends: 1, alarm: true},
@@ -163,6 +181,8 @@ func TestCancel(t *testing.T) {
 		"login down":                         {faults: []string{"auth:html_503"}, class: bridge.NotApplied},
 		"login dropped":                      {faults: []string{"auth:drop_before_commit"}, class: bridge.NotApplied},
 		"login answers a page":               {faults: []string{"auth:http200_html"}, class: bridge.NotApplied},
+		"login meets a gateway in trouble":   {faults: []string{"auth:gateway=GEN5008: GSTN Server Error"}, class: bridge.NotApplied},
+		"login meets a quota":                {faults: []string{"auth:gateway=GEN5005: GSP account limit exceeded"}, class: bridge.Misconfigured, alarm: true},
 		"login asks to wait":                 {faults: []string{"auth:http429=9"}, class: bridge.NotApplied, wait: 9 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +197,7 @@ func TestCancel(t *testing.T) {
 				}
 				b := newBench(t, api, c.change)
 				b.arm(t, c.faults...)
-				o := b.Cancel(t.Context(), cancellation(irn))
+				o := b.Cancel(t.Context(), cancellation(irn), upstreamtest.Free)
 				if o.Class != c.class || !strings.Contains(o.Message, c.message) || (o.Alarm != "") != c.alarm || o.RetryAfter != c.wait {
 					t.Errorf("%+v", o)
 				}
@@ -187,8 +207,11 @@ func TestCancel(t *testing.T) {
 				if doc, _ := b.sim.Document(irn); doc.Commits() != c.commits {
 					t.Errorf("carried out %d times, want %d", doc.Commits(), c.commits)
 				}
-				if o.Class == bridge.Unknown && !o.Written {
-					t.Error("doubtful, though nothing was written")
+				if o.Sent != (c.sends > 0) {
+					t.Errorf("sent %v, and %d cancels arrived", o.Sent, c.sends)
+				}
+				if n := b.count(sandbox.Get); n != 0 {
+					t.Errorf("%d lookups: a verdict on the document is not the adapter's", n)
 				}
 				noSecrets(t, b, o.Message+o.Alarm, o.Exchanges)
 			})
@@ -221,7 +244,7 @@ func noSecrets(t *testing.T, b bench, text string, exchanges []bridge.Exchange) 
 func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 	both(t, func(t *testing.T, api string) {
 		b := newBench(t, api, nil)
-		o := b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+		o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 		doc, _ := b.sim.Document(sim.DemoIRN)
 		if want := doc.Cancelled.Add(19800 * time.Second).Format("2006-01-02 15:04:00"); o.Date != want || o.DateSource != bridge.DateUpstream {
 			t.Errorf("%s (%s), want %s", o.Date, o.DateSource, want)
@@ -234,7 +257,7 @@ func TestReasonAndRemarksArrive(t *testing.T) {
 		b := newBench(t, api, func(c *mastersindia.Config) { c.RemarksTooLong = mastersindia.Truncate })
 		c := cancellation(sim.DemoIRN)
 		c.Remarks = strings.Repeat("ä", 120)
-		b.Cancel(t.Context(), c)
+		b.Cancel(t.Context(), c, upstreamtest.Free)
 		if doc, _ := b.sim.Document(sim.DemoIRN); doc.Reason != "2" || doc.Remarks != strings.Repeat("ä", 100) {
 			t.Errorf("reason %q, remarks %q", doc.Reason, doc.Remarks)
 		}
@@ -244,8 +267,7 @@ func TestReasonAndRemarksArrive(t *testing.T) {
 func TestNothingIsSentAfterTheLeaseIsLost(t *testing.T) {
 	both(t, func(t *testing.T, api string) {
 		b := newBench(t, api, nil)
-		ctx := bridge.WithSendCheck(t.Context(), func(context.Context) error { return bridge.ErrLostLease })
-		if o := b.Cancel(ctx, cancellation(sim.DemoIRN)); o.Class != bridge.NotApplied || o.Written || b.count(sandbox.Cancel) != 0 {
+		if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Lost); o.Class != bridge.NotApplied || o.Sent || b.count(sandbox.Cancel) != 0 {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -256,7 +278,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	defer moved.Close()
 	both(t, func(t *testing.T, api string) {
 		b := newBench(t, api, func(c *mastersindia.Config) { c.Settings.BaseURL = moved.URL })
-		if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN)); o.Class != bridge.Misconfigured || !strings.Contains(o.Alarm, "301") {
+		if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Misconfigured || !strings.Contains(o.Alarm, "301") {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -264,7 +286,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 
 func TestUnreachableIsNotApplied(t *testing.T) {
 	b := newBench(t, mastersindia.V1, func(c *mastersindia.Config) { c.Settings.BaseURL = "http://127.0.0.1:1" })
-	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN)); o.Class != bridge.NotApplied || o.Written {
+	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.NotApplied || o.Sent {
 		t.Errorf("%+v", o)
 	}
 }
@@ -273,7 +295,7 @@ func TestRefusedCredentialsShutTheGate(t *testing.T) {
 	both(t, func(t *testing.T, api string) {
 		b := newBench(t, api, func(c *mastersindia.Config) { c.Password = "wrong-one" })
 		for range 3 {
-			b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+			b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 		}
 		gate, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential)
 		if left := time.Until(gate.Until); !shut || gate.Class != bridge.Misconfigured || left > time.Minute || left < 50*time.Second {
@@ -288,7 +310,7 @@ func TestRefusedCredentialsShutTheGate(t *testing.T) {
 func TestAskedToWaitShutsTheGate(t *testing.T) {
 	b := newBench(t, mastersindia.Legacy, nil)
 	b.arm(t, "cancel:http429=7")
-	b.Cancel(t.Context(), cancellation(sim.DemoIRN))
+	b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
 	if gate, shut, _ := b.budget.Gate(t.Context(), b.Profile().Credential); !shut || gate.Class != bridge.NotApplied {
 		t.Errorf("gate %+v, shut %v", gate, shut)
 	}
@@ -405,6 +427,10 @@ func TestProfile(t *testing.T) {
 	}
 	if p.Rules.Remarks != "utf16max=100" || q.Rules.Remarks != "" || p.Rules.Document != "irn" {
 		t.Errorf("rules %+v and %+v", p.Rules, q.Rules)
+	}
+	one.Settings.BaseURL = "https://sandb-api.mastersindia.co"
+	if tried, err := mastersindia.New(one, shared); err != nil || tried.Profile().Space != "irp/sandbox" {
+		t.Errorf("the sandbox's space: %+v, %v", tried.Profile(), err)
 	}
 	for _, text := range []string{p.Credential, p.Cancels.Key} {
 		if strings.Contains(text, sim.DemoPassword) || strings.Contains(text, sim.DemoUsername) {

@@ -70,7 +70,7 @@ func TestTheWireKeepsTheSchemas(t *testing.T) {
 			for _, irn := range []string{sim.DemoIRN, sim.DemoOldIRN, sim.DemoForeignIRN, unheardOf} {
 				c := cancellation(irn)
 				c.Remarks = remarks
-				b.Cancel(t.Context(), c)
+				b.Cancel(t.Context(), c, upstreamtest.Free)
 				if _, err := b.Lookup(t.Context(), c); err != nil {
 					t.Error(err)
 				}

@@ -23,7 +23,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 	if err := a.desk.Admit(ctx); err != nil {
 		return none, nil, err
 	}
-	q := post("login", a.dialect.loginPath, a.dialect.login(a.cfg))
+	q := post(upstream.ForLogin, a.dialect.loginPath, a.dialect.login(a.cfg))
 	q.Timeout = a.cfg.LoginTimeout
 	reply := a.client.Do(ctx, q)
 	b := read(reply)
@@ -51,12 +51,15 @@ func printable(s string) bool {
 
 // noToken says why a login brought no token. HTTP 206 is how v1 refuses credentials.
 func noToken(reply upstream.Reply, b body) bridge.Outcome {
-	complaint := b.complaint()
+	complaint := b.reason()
+	class, _ := b.errors().Class()
 	o := reply.Verdict()
 	refused := signOnErrors[string(b.Error)] || reply.Status == http.StatusPartialContent || complaint != "" && reply.Status/100 == 2
 	switch {
 	case reply.Err != nil:
 		return o
+	case b.gateway && class != upstream.IRPToken, class == upstream.IRPTemporary, class == upstream.IRPWait:
+		o = upstream.BeforeCancel(b.refused(reply))
 	case refused, o.Class == bridge.None && reply.Status/100 > 2:
 		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("the login was refused: HTTP %d %s", reply.Status, complaint))
 		o.Message = strings.TrimSpace(o.Message)

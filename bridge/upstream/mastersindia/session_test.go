@@ -56,7 +56,7 @@ func (b bench) together(t *testing.T, n int, taxpayer string, first int) {
 		wg.Go(func() {
 			c := cancellation(fmt.Sprintf("%064x", first+i))
 			c.Taxpayer = taxpayer
-			if o := b.Cancel(t.Context(), c); o.Class != bridge.Cancelled {
+			if o := b.Cancel(t.Context(), c, upstreamtest.Free); o.Class != bridge.Cancelled {
 				t.Errorf("%s %d: %+v", taxpayer, i, o)
 			}
 		})

@@ -14,36 +14,28 @@ type visit struct {
 	*Adapter
 	trail    []bridge.Exchange
 	replayed bool
-	written  bool // a byte of a cancel has left this machine
+	sent     bool // a byte of a cancel may have left this machine
 	mask     upstream.Mask
 }
 
 // ended completes an outcome with all that was said, and takes secrets out of its texts.
 func (v *visit) ended(o bridge.Outcome) bridge.Outcome {
-	o.Exchanges = append(v.trail, o.Exchanges...)
+	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
 	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
 	return o
 }
 
-// cancel sends one cancel. A refusal without a reason is settled by asking for the document.
-func (v *visit) cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+// cancel sends one cancel.
+func (v *visit) cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	reply, b, err := v.call(ctx, func(token string) upstream.Request {
 		q := v.dialect.cancel(token, c)
-		q.Timeout = v.cfg.CallTimeout
+		q.Fence, q.Timeout = fence, v.cfg.CallTimeout
 		return q
 	})
 	if err != nil {
-		o := upstream.NotSent(err)
-		o.Written = v.written // by a send that was stopped at the gate
-		return o
+		return upstream.NotSent(err)
 	}
-	o, mute := classify(reply, b, c.Document)
-	if mute {
-		if state, err := v.lookup(ctx, c); err == nil && state.Status == bridge.StatusActive {
-			o.Class, o.Message = bridge.Refused, "The cancellation was refused, reason not given"
-		}
-	}
-	return o
+	return classify(reply, b, c.Document)
 }
 
 // lookup tells the document's state.
@@ -59,12 +51,13 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 	if b.Results != nil && b.Results.success() && reply.Status/100 == 2 {
 		return b.Results.state(c.Document), nil
 	}
-	o, _ := classify(reply, b, c.Document)
-	if b.Results != nil && (o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled) {
+	o := classify(reply, b, c.Document)
+	said := o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear
+	if b.Results != nil && b.reason() != "" && said {
 		// 2148, 2154 and 2283 say that this portal has no record (any more), others that it won't show it: no proof.
 		return bridge.DocumentState{Text: o.Message}, nil
 	}
-	if b.Results == nil && !signOnErrors[string(b.Error)] {
+	if b.Results == nil && !b.gateway && !signOnErrors[string(b.Error)] {
 		o.Class = bridge.NotApplied // a get that goes astray (the path is assumed for v1) is no reason to stop cancels
 	}
 	return bridge.DocumentState{}, unanswered(o)
@@ -121,18 +114,10 @@ func (v *visit) call(ctx context.Context, build func(token string) upstream.Requ
 	}
 }
 
-// reason is whatever a failure says.
-func (b body) reason() string {
-	if b.Results != nil {
-		return b.Results.text()
-	}
-	return b.complaint()
-}
-
 func (v *visit) send(ctx context.Context, q upstream.Request, t *token) upstream.Reply {
 	v.mask = t.mask
 	reply := v.client.Do(ctx, q)
 	v.trail = append(v.trail, reply.Exchange(v.mask, q.Body, reply.Body))
-	v.written = v.written || q.Purpose == "cancel" && reply.Written
+	v.sent = v.sent || q.Purpose == upstream.ForCancel && reply.Written
 	return reply
 }

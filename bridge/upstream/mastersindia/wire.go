@@ -53,6 +53,9 @@ type body struct {
 	Detail      lenient `json:"detail"` // the framework behind v1
 
 	fields map[string]json.RawMessage // everything, for field errors; only where there are no results
+
+	gateway  bool               // it is the envelope of a gateway before the service
+	envelope upstream.IRPErrors // what that says
 }
 
 // results are the service's own answer.
@@ -89,13 +92,43 @@ func read(reply upstream.Reply) body {
 	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil {
 		return body{}
 	}
-	if b.Results == nil && json.Unmarshal(reply.Body, &b.fields) != nil {
+	if b.Results != nil {
+		return b
+	}
+	if json.Unmarshal(reply.Body, &b.fields) != nil {
 		return body{}
 	}
+	b.envelope, b.gateway = upstream.GSPErrors(reply.Body)
 	return b
 }
 
 func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
+
+// isJSON tells whether a text is an object or a list, written into a string.
+func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
+
+// errors are the codes in whatever a failure says; an errorMessage may be a JSON list in a text (v1, seen in production,
+// 2026-11).
+func (b body) errors() upstream.IRPErrors {
+	if b.gateway {
+		return b.envelope
+	}
+	return upstream.IRPErrorsInText(b.reason())
+}
+
+// reason is whatever a failure says.
+func (b body) reason() string {
+	switch {
+	case b.Results != nil:
+		return b.Results.text()
+	case b.gateway:
+		return b.envelope.Message()
+	}
+	return b.complaint()
+}
+
+// fieldErrors tells whether the framework behind v1 names what is wrong with which field.
+func (b body) fieldErrors() bool { return b.Error == "" && b.Detail == "" }
 
 // success tells whether the positive marker is there: both halves of it.
 func (r results) success() bool {
@@ -114,7 +147,7 @@ func (r results) invoice() (i invoice, ok bool) {
 
 // text is the reason of a failure: errorMessage, else message when that is a text.
 func (r results) text() string {
-	if r.Error != "" {
+	if r.Error != "" && r.Error != "[]" && r.Error != "{}" {
 		return string(r.Error)
 	}
 	var s string

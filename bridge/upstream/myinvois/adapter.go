@@ -14,9 +14,8 @@ import (
 
 // Config is one taxpayer's way to MyInvois.
 type Config struct {
-	Name        string            // in the configuration, for logs and metrics
-	Environment string            // a label such as "sandbox" or "production"
-	Settings    upstream.Settings // the way to the API; its proxy, CA and certificate serve the login too
+	Name     string            // in the configuration, for logs and metrics
+	Settings upstream.Settings // the way to the API; its proxy, CA and certificate serve the login too
 	// IdentityURL is the base URL of the login; empty: the API's own, which is the same host today.
 	IdentityURL  string
 	ClientID     string
@@ -37,7 +36,6 @@ type Config struct {
 }
 
 const (
-	space = "myinvois"
 	// hold is how long refused credentials are left alone.
 	hold = time.Minute
 	// margin widens every window: the authority's minute does not begin when ours does.
@@ -59,6 +57,7 @@ type Adapter struct {
 	mask            upstream.Mask
 	log             *slog.Logger
 
+	hourly     hourly
 	onBehalfOf string // as MyInvois writes it
 	secrets    secrets
 	warnings   []string
@@ -110,7 +109,7 @@ func (c Config) profile(account, credential string) bridge.Profile {
 	return bridge.Profile{
 		Name:          c.Name,
 		Kind:          "myinvois",
-		Space:         space,
+		Space:         upstream.Space("myinvois", upstream.Environment(c.Settings.Environment, c.Settings.BaseURL)),
 		Zone:          upstream.MYT,
 		Credential:    credential,
 		Cancels:       perMinute(account, c.CancelsPerMinute),
@@ -139,14 +138,18 @@ func (c Config) rules() bridge.Rules {
 	if len(c.IRNMap) > 0 {
 		document = "pathsafe,max=128"
 	}
-	return bridge.Rules{Document: document, Normal: c.uuid, Refusal: refusal}
+	return bridge.Rules{Document: document, Normal: c.normal, Refusal: refusal}
 }
 
-// uuid is the document's UUID for an id as the caller writes it.
-func (c Config) uuid(irn string) string {
+// normal is the document's UUID for an id as the caller writes it, in upper case as all of MyInvois' are. What is no UUID
+// and leads to none stays as it is.
+func (c Config) normal(irn string) string {
 	irn = strings.TrimSpace(irn)
 	if uuid, ok := c.IRNMap[irn]; ok {
-		return uuid
+		irn = uuid
+	}
+	if isUUID(irn) {
+		irn = strings.ToUpper(irn)
 	}
 	return irn
 }

@@ -5,15 +5,18 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 )
 
-// Cancel implements bridge.Upstream.
-func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+// Cancel implements bridge.Upstream. What it reports is what MyInvois said about this one request; what that means for
+// the document is not decided here.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	if !isUUID(c.Document) {
 		code, message := refusal("irn", "must be 26 letters and digits, or stand in irn_map")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
@@ -22,41 +25,69 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outc
 		if err := a.account.Admit(ctx); err != nil {
 			return upstream.NotSent(err)
 		}
-		o := a.send(ctx, c)
+		o := a.send(ctx, c, fence)
 		a.heed(ctx, o)
-		switch {
-		case o.Class == bridge.None:
-			return a.settle(ctx, c, o)
-		case o.Class == bridge.Cancelled && a.cfg.FetchCancelDate:
+		if o.Class == bridge.Cancelled && a.cfg.FetchCancelDate {
 			return a.date(ctx, c, o)
 		}
 		return o
 	})
 }
 
-// send makes the one call that cancels. The class is None when the document's state must decide what the reply means.
-func (a *Adapter) send(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+// send makes the one call that cancels.
+func (a *Adapter) send(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: reason(c)})
 	if err != nil {
 		return upstream.NotSent(err) // can't be: two strings
 	}
 	reply, trail, err := a.call(ctx, a.profile.Cancels, upstream.Request{
-		Purpose: "cancel", Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
+		Purpose: upstream.ForCancel, Fence: fence,
+		Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
 		Route:  "/api/v1.0/documents/state/{uuid}/state",
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Timeout: a.cfg.CallTimeout,
 	})
 	if err != nil {
-		return notSent(trail, err)
+		o := notSent(trail, err)
+		o.Sent = answered(trail)
+		return o
 	}
 	o := classify(reply, c.Document)
-	o.Exchanges = trail
-	if o.Class == bridge.Cancelled {
+	o.Exchanges, o.Sent = trail, o.Sent || answered(trail)
+	switch o.Class {
+	case bridge.Cancelled:
 		// The reply has no date: the authority's clock as the reply shows it.
 		o.Date, o.DateSource = reply.Date().In(upstream.MYT).Format(time.DateTime), bridge.DateReply
+	case bridge.Refused:
+		o.Alarm = a.hourly.first(o.Alarm)
 	}
 	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
 		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
 	return o
+}
+
+// answered tells whether a cancel has left: one that was stopped at the gate (401) has, even if its replay has not.
+func answered(trail []bridge.Exchange) bool {
+	return slices.ContainsFunc(trail, func(e bridge.Exchange) bool { return e.Purpose == string(upstream.ForCancel) && e.Status != 0 })
+}
+
+// hourly lets the alarm of a refusal through once an hour: what it asks an operator to look at is the taxpayer's
+// permission, the same for each of his documents.
+type hourly struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (h *hourly) first(alarm string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if last, ok := h.last[alarm]; ok && time.Since(last) < time.Hour {
+		return ""
+	}
+	if h.last == nil {
+		h.last = map[string]time.Time{}
+	}
+	h.last[alarm] = time.Now()
+	return alarm
 }
 
 // call makes a call with the session's token, and once more with a fresh one when the gate refuses it (401): what was
@@ -83,40 +114,6 @@ func (a *Adapter) call(ctx context.Context, rate bridge.Rate, q upstream.Request
 		if err := a.guard.Admit(ctx, rate); err != nil {
 			return upstream.Reply{}, trail, err
 		}
-	}
-}
-
-// settle tells what IncorrectState means: the document is cancelled already, or it can't be cancelled. "Valid" would
-// be neither, so a read that lags behind is given a moment and asked once more.
-func (a *Adapter) settle(ctx context.Context, c bridge.Cancellation, o bridge.Outcome) bridge.Outcome {
-	state, err := a.details(ctx, c.Document)
-	o.Exchanges = append(o.Exchanges, state.Exchanges...)
-	if err == nil && state.Status == bridge.StatusActive && pause(ctx, lag) {
-		state, err = a.details(ctx, c.Document)
-		o.Exchanges = append(o.Exchanges, state.Exchanges...)
-	}
-	switch {
-	case err != nil && c.Doubtful: // it may be cancelled, and by an earlier send of ours
-		o.Class = bridge.Unknown
-	case state.Status == bridge.StatusCancelled:
-		o.Class, o.Date, o.DateSource = bridge.AlreadyCancelled, state.Date, bridge.DateUpstream
-	default:
-		o.Class = bridge.Refused
-	}
-	return o
-}
-
-// lag is how long a read may lag behind a write; MyInvois promises nothing.
-const lag = 500 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

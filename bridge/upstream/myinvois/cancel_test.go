@@ -1,7 +1,6 @@
 package myinvois_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/myinvois"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -26,17 +26,35 @@ type verdict struct {
 	Message      string
 	RetryAfter   time.Duration
 	Unclassified bool
+	ByState      bool
 	Alarm        bool
 }
 
 func verdictOf(o bridge.Outcome) verdict {
-	return verdict{o.Class, o.Code, o.Message, o.RetryAfter, o.Unclassified, o.Alarm != ""}
+	return verdict{o.Class, o.Code, o.Message, o.RetryAfter, o.Unclassified, o.ByState, o.Alarm != ""}
 }
 
 const fault = " without an answer that can be read"
 
 func refused(code, message string) verdict {
 	return verdict{Class: bridge.Refused, Code: code, Message: message}
+}
+
+// byState is a no that the document's state explains.
+func byState(code, message string) verdict {
+	return verdict{Class: bridge.Refused, Code: code, Message: message, ByState: true}
+}
+
+// unexplained is one that comes with no code for it, so that an operator is told what else it may mean.
+func unexplained(code, message string) verdict {
+	v := byState(code, message)
+	v.Alarm = true
+	return v
+}
+
+// unclear is an answer in a code or text that no page lists.
+func unclear(code, message string) verdict {
+	return verdict{Class: bridge.Unclear, Code: code, Message: message, Unclassified: true}
 }
 
 func unknown(message string) verdict { return verdict{Class: bridge.Unknown, Message: message} }
@@ -49,7 +67,13 @@ func wait(d time.Duration) verdict {
 	return verdict{Class: bridge.NotApplied, Message: "HTTP 429: the authority asks to wait", RetryAfter: d}
 }
 
-// replies are the classification table: what MyInvois may answer to a cancel, and what it means.
+const notNow = "The document cannot be cancelled or requested for rejection"
+
+// outer is an error that says no more than notNow.
+func outer(code string) string { return `{"error":{"code":"` + code + `","message":"` + notNow + `"}}` }
+
+// replies are the classification table: what MyInvois may answer to a cancel, and what it means. Where the SDK's page
+// Cancel Document or Standard Error Response isn't the source, the row names it.
 var replies = []struct {
 	name    string
 	status  int
@@ -61,7 +85,9 @@ var replies = []struct {
 	{"cancelled, in other letter case", 200, `{"UUID":"` + strings.ToLower(uuid) + `","Status":"CANCELLED","error":null}`, nil, verdict{Class: bridge.Cancelled}},
 	{"200 with an error", 200, "cancel-reply-with-error.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: The time limit of cancellation has already run out")},
 	{"200, cancelled and an error: contradicts itself", 200, `{"uuid":"` + uuid + `","status":"Cancelled","error":{"code":"X","message":"y"}}`, nil,
-		verdict{Class: bridge.Unknown, Code: "X", Message: "X: y", Unclassified: true}},
+		verdict{Class: bridge.Unknown, Code: "X", Message: "the reply says cancelled and reports an error: X: y", Unclassified: true}},
+	{"200 with a code that no list has", 200, `{"status":"Valid","error":{"code":"X","message":"y"}}`, nil, unclear("X", "X: y")},
+	{"200 with IncorrectState", 200, `{"uuid":"` + uuid + `","status":"Cancelled?","error":{"code":"IncorrectState","message":"m"}}`, nil, byState("IncorrectState", "IncorrectState: m")},
 	{"200 with another status and no reason", 200, `{"uuid":"` + uuid + `","status":"Valid"}`, nil, unknown("the reply says neither cancelled nor why not")},
 	{"200 for another document", 200, "cancel-reply-documented.json", nil, unknown("the reply names another document")},
 	{"200 without a document", 200, `{"status":"Cancelled"}`, nil, unknown("the reply names another document")},
@@ -77,25 +103,35 @@ var replies = []struct {
 	{"bad request", 400, `{"error":{"code":"badrequest"}}`, nil, refused("badrequest", "badrequest: the request is not valid")},
 	{"no message at all", 400, "error-null-message.json", nil, refused("OperationPeriodOver", "OperationPeriodOver: the time limit of cancellation has already run out")},
 	{"two details", 400, "error-two-details.json", nil, refused("ActiveReferencingDocuments,OperationPeriodOver", "ActiveReferencingDocuments: Referenced; OperationPeriodOver: Too late")},
-	{"documented shape, a code that no list has", 400, "error-documented-validation.json", nil,
-		verdict{Class: bridge.Refused, Code: "DS302", Message: "DS302: The document has been submitted before", Unclassified: true}},
+	{"a listed and an unlisted one", 400, `{"error":{"code":"BadRequest","details":[{"code":"OperationPeriodOver","message":"late"},{"code":"New","message":"m"}]}}`, nil,
+		unclear("OperationPeriodOver,New", "OperationPeriodOver: late; New: m")},
+	{"a no and one by the state", 400, `{"error":{"code":"BadRequest","details":[{"code":"OperationPeriodOver","message":"late"},{"code":"IncorrectState","message":"m"}]}}`, nil,
+		byState("OperationPeriodOver,IncorrectState", "OperationPeriodOver: late; IncorrectState: m")},
+	{"incorrect state", 400, "error-incorrect-state.json", nil, byState("IncorrectState", "IncorrectState: The document is in an incorrect state")},
+	{"incorrect state, documented shape", 400, "error-documented.json", nil, byState("IncorrectState", "IncorrectState: The document is not valid any more")},
+	{"status not valid (seen by clients)", 400, "error-status-not-valid.json", nil, byState("DocumentStatusNotValid", "DocumentStatusNotValid: The status of the document is not valid")},
+	{"only the outer text (seen in preprod for an active credit note)", 400, "error-not-now.json", nil, unexplained("ValidationError", "ValidationError: "+notNow)},
+	{"only the outer text, with a full stop", 400, strings.Replace(outer("badrequest"), notNow, notNow+".", 1), nil, unexplained("badrequest", "badrequest: "+notNow+".")},
+	{"documented shape, a code that no list has", 400, "error-documented-validation.json", nil, unclear("DS302", "DS302: The document has been submitted before")},
+	{"trouble of a gateway in a business envelope (project rule)", 400, `{"error":{"code":"E1","message":"Connection reset by peer"}}`, nil,
+		verdict{Class: bridge.Unknown, Code: "E1", Message: "the reply reports trouble: E1: Connection reset by peer", Unclassified: true}},
+	{"trouble under a code that says nothing (project rule)", 400, `{"error":{"code":"BadRequest","message":"Please try again later"}}`, nil,
+		verdict{Class: bridge.Unknown, Code: "BadRequest", Message: "the reply reports trouble: BadRequest: Please try again later"}},
 	{"inner error without a code has its holder's", 400, `{"error":{"code":"BadArgument","details":[{"message":"too long"}]}}`, nil, refused("BadArgument", "BadArgument: too long")},
 	{"a specific code that no list has beside the general message", 400,
-		`{"error":{"code":"ValidationError","message":"The document cannot be cancelled or requested for rejection","details":[{"code":"New","message":"m"}]}}`, nil,
-		verdict{Class: bridge.Refused, Code: "New", Message: "New: m", Unclassified: true}},
-	{"an error that is a word", 400, `{"error":"invalid_request","error_description":"d"}`, nil,
-		verdict{Class: bridge.Refused, Code: "invalid_request", Message: "invalid_request: d", Unclassified: true}},
+		`{"error":{"code":"ValidationError","message":"` + notNow + `","details":[{"code":"New","message":"m"}]}}`, nil, unclear("New", "New: m")},
+	{"an error that is a word", 400, `{"error":"invalid_request","error_description":"d"}`, nil, unclear("invalid_request", "invalid_request: d")},
 	{"an error that is a list", 400, `{"error":[{"code":"OperationPeriodOver","message":"late"}]}`, nil, refused("OperationPeriodOver", "OperationPeriodOver: late")},
 	{"400 page", 400, page, nil, unknown("HTTP 400" + fault)},
-	{"422 with a code", 422, `{"error":{"code":"DuplicateSubmission","message":"m"}}`, nil,
-		verdict{Class: bridge.Refused, Code: "DuplicateSubmission", Message: "DuplicateSubmission: m", Unclassified: true}},
+	{"422 with a code", 422, `{"error":{"code":"DuplicateSubmission","message":"m"}}`, nil, unclear("DuplicateSubmission", "DuplicateSubmission: m")},
 
-	{"not issued by this taxpayer", 403, "error-forbidden.json", nil, refused("Forbidden", "Forbidden: It seems that you are not authorized to update document status")},
-	{"Forbidden as the outer code", 403, `{"error":{"code":"Forbidden","message":"no"}}`, nil, refused("Forbidden", "Forbidden: no")},
+	{"not issued by this taxpayer, or no permission (klsheng/myinvois-php-sdk issue 11)", 403, "error-forbidden.json", nil,
+		verdict{Class: bridge.Refused, Code: "Forbidden", Message: "Forbidden: It seems that you are not authorized to update document status", Alarm: true}},
+	{"Forbidden as the outer code", 403, `{"error":{"code":"Forbidden","message":"no"}}`, nil, verdict{Class: bridge.Refused, Code: "Forbidden", Message: "Forbidden: no", Alarm: true}},
 	{"permission missing", 403, "error-permission.json", nil, verdict{Class: bridge.Misconfigured, Code: "AccessDenied",
-		Message: "AccessDenied: The intermediary has no permission to cancel documents", Unclassified: true, Alarm: true}},
+		Message: "HTTP 403: the right to cancel is refused: AccessDenied: The intermediary has no permission to cancel documents", Unclassified: true, Alarm: true}},
 	{"403 with a code that says no more", 403, `{"error":{"code":"ValidationError","message":"m"}}`, nil,
-		verdict{Class: bridge.Misconfigured, Code: "ValidationError", Message: "ValidationError: m", Alarm: true}},
+		verdict{Class: bridge.Misconfigured, Code: "ValidationError", Message: "HTTP 403: the right to cancel is refused: ValidationError: m", Alarm: true}},
 	{"403 page", 403, page, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
 	{"403 of a gateway in JSON", 403, `{"message":"Forbidden"}`, nil, verdict{Class: bridge.NotApplied, Message: "HTTP 403 from the gateway, not from MyInvois itself"}},
 	{"unknown document", 404, "error-not-found.json", nil, refused("NotFound", "NotFound: Document not found")},
@@ -128,12 +164,12 @@ func TestEveryReplyHasItsMeaning(t *testing.T) {
 					body = fixture(t, body)
 				}
 				a := adapter(t, sharing(&authority{cancel: always(c.status, body, c.headers...)}), config())
-				o := a.Cancel(ctx, cancellation())
+				o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
 				if d := cmp.Diff(c.want, verdictOf(o)); d != "" {
 					t.Error(d)
 				}
-				if !o.Written || o.HTTPStatus != c.status || purposes(o.Exchanges) != "login cancel" {
-					t.Errorf("written %v, status %d, exchanges %s", o.Written, o.HTTPStatus, purposes(o.Exchanges))
+				if !o.Sent || o.HTTPStatus != c.status || purposes(o.Exchanges) != "login cancel" {
+					t.Errorf("written %v, status %d, exchanges %s", o.Sent, o.HTTPStatus, purposes(o.Exchanges))
 				}
 				noSecret(t, o)
 			})
@@ -141,55 +177,59 @@ func TestEveryReplyHasItsMeaning(t *testing.T) {
 	}
 }
 
-func TestIncorrectStateIsWhatTheDocumentsStateSays(t *testing.T) {
-	const text = "IncorrectState: The document is in an incorrect state"
-	stale := []string{"details-valid.json", "details-cancelled.json"}
-	for _, c := range []struct {
-		name    string
-		reply   string
-		details []string // fixtures, one after the other; the last one stays
-		want    bridge.Class
-		message string
-		date    string
-		asked   int
-	}{
-		{"cancelled", "error-incorrect-state.json", stale[1:], bridge.AlreadyCancelled, text, "2021-02-25 09:59:10", 1},
-		{"cancelled, but the read lags behind", "error-incorrect-state.json", stale, bridge.AlreadyCancelled, text, "2021-02-25 09:59:10", 2},
-		{"valid: it can't be cancelled, whyever", "error-incorrect-state.json", stale[:1], bridge.Refused, text, "", 2},
-		{"invalid", "error-incorrect-state.json", []string{"details-invalid.json"}, bridge.Refused, text, "", 1},
-		{"not found", "error-incorrect-state.json", []string{"error-not-found.json"}, bridge.Refused, text, "", 1},
-		{"can't be asked, and no earlier send of ours", "error-incorrect-state.json", []string{"503"}, bridge.Refused, text, "", 1},
-		{"documented shape", "error-documented.json", stale[1:], bridge.AlreadyCancelled, "IncorrectState: The document is not valid any more", "2021-02-25 09:59:10", 1},
-		{"only the general message", "error-not-now.json", stale[1:], bridge.AlreadyCancelled,
-			"ValidationError: The document cannot be cancelled or requested for rejection", "2021-02-25 09:59:10", 1},
-		{"in a 200", `{"uuid":"` + uuid + `","status":"Cancelled?","error":{"code":"IncorrectState","message":"m"}}`, stale[1:], bridge.AlreadyCancelled,
-			"IncorrectState: m", "2021-02-25 09:59:10", 1},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				reply := always(200, c.reply)
-				if strings.HasSuffix(c.reply, ".json") {
-					reply = always(400, fixture(t, c.reply))
-				}
-				m := &authority{cancel: reply, details: func(n int) *http.Response {
-					switch name := c.details[min(n, len(c.details))-1]; name {
-					case "503":
-						return upstreamtest.Respond(503, page)
-					case "error-not-found.json":
-						return upstreamtest.Respond(404, fixture(t, name))
-					default:
-						return upstreamtest.Respond(200, fixture(t, name))
-					}
-				}}
-				o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation())
-				if o.Class != c.want || o.Message != c.message || o.Date != c.date {
-					t.Errorf("%s %q %q, want %s %q %q", o.Class, o.Message, o.Date, c.want, c.message, c.date)
-				}
-				if n := len(m.seen("/details")); n != c.asked || purposes(o.Exchanges) != "login cancel"+strings.Repeat(" lookup", n) {
-					t.Errorf("asked %d times, want %d: %s", n, c.asked, purposes(o.Exchanges))
-				}
-			})
-		})
+// TestNothingIsConcluded: what a no means for the document is not the adapter's to find out, so that it asks nothing else.
+func TestNothingIsConcluded(t *testing.T) {
+	for _, name := range []string{"error-incorrect-state.json", "error-status-not-valid.json", "error-not-now.json", "error-documented-validation.json"} {
+		m := &authority{cancel: always(400, fixture(t, name))}
+		o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free)
+		if len(m.requests) != 2 || o.Date != "" {
+			t.Errorf("%s: %d requests, date %q", name, len(m.requests), o.Date)
+		}
+	}
+}
+
+// TestAPermissionIsMissedOnceAnHour: a refusal for want of a permission comes with every document; the alarm that names it
+// comes to each taxpayer once an hour.
+func TestAPermissionIsMissedOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sharing(&authority{cancel: always(403, fixture(t, "error-forbidden.json"))})
+		other := config()
+		other.OnBehalfOf = "C25845632020"
+		one, two := adapter(t, s, config()), adapter(t, s, other)
+		alarms := func(a *myinvois.Adapter) string {
+			o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
+			if o.Class != bridge.Refused {
+				t.Errorf("%s %s", o.Class, o.Message)
+			}
+			return o.Alarm
+		}
+		if first := alarms(one); !strings.Contains(first, "the permission to cancel documents") {
+			t.Errorf("the alarm names no permission: %q", first)
+		}
+		time.Sleep(59 * time.Minute)
+		if again := alarms(one); again != "" {
+			t.Errorf("again within the hour: %s", again)
+		}
+		if alarms(two) == "" {
+			t.Error("another taxpayer's is kept back")
+		}
+		time.Sleep(time.Minute)
+		if alarms(one) == "" {
+			t.Error("not again after an hour")
+		}
+	})
+}
+
+// TestACancelThatLeftWasSent: one that was stopped at the gate has left, even when its replay has not.
+func TestACancelThatLeftWasSent(t *testing.T) {
+	m := &authority{cancel: func(n int, _ *http.Request) (*http.Response, error) {
+		if n == 1 {
+			return upstreamtest.Respond(401, ""), nil
+		}
+		return nil, refusedConnection
+	}}
+	if o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.NotApplied || !o.Sent {
+		t.Errorf("%s, sent %v", o.Class, o.Sent)
 	}
 }
 
@@ -205,9 +245,9 @@ func TestTransportDecidesWithoutAReply(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &authority{cancel: func(int, *http.Request) (*http.Response, error) { return nil, c.err }}
-			o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation())
-			if o.Class != c.want || o.Written != c.written {
-				t.Errorf("%s, written %v; want %s, %v", o.Class, o.Written, c.want, c.written)
+			o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free)
+			if o.Class != c.want || o.Sent != c.written {
+				t.Errorf("%s, written %v; want %s, %v", o.Class, o.Sent, c.want, c.written)
 			}
 		})
 	}
@@ -220,7 +260,7 @@ func TestASlowReplyIsUnknown(t *testing.T) {
 			return nil, r.Context().Err()
 		}}
 		start := time.Now()
-		o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation())
+		o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free)
 		if o.Class != bridge.Unknown || time.Since(start) != 30*time.Second {
 			t.Errorf("%s after %s, want unknown after 30 s", o.Class, time.Since(start))
 		}
@@ -229,7 +269,7 @@ func TestASlowReplyIsUnknown(t *testing.T) {
 
 func TestTheRequestThatCancels(t *testing.T) {
 	m := &authority{}
-	adapter(t, sharing(m), config()).Cancel(ctx, cancellation())
+	adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free)
 	put := m.seen("/state")[0]
 	if got := put.Method + " " + put.URL.String(); got != "PUT https://preprod-api.myinvois.hasil.gov.my/api/v1.0/documents/state/"+uuid+"/state" {
 		t.Error(got)
@@ -264,7 +304,7 @@ func TestReasonIsLabelAndRemarksInOneLine(t *testing.T) {
 		m := &authority{}
 		can := cancellation()
 		can.Reason, can.Remarks = c.reason, c.remarks
-		adapter(t, sharing(m), config()).Cancel(ctx, can)
+		adapter(t, sharing(m), config()).Cancel(ctx, can, upstreamtest.Free)
 		var sent struct{ Status, Reason string }
 		decode(t, m.seen("/state")[0].body, &sent)
 		if sent.Reason != c.want || sent.Status != "cancelled" {
@@ -296,7 +336,7 @@ func TestCancelDate(t *testing.T) {
 			}}
 			cfg := config()
 			cfg.FetchCancelDate = c.fetch
-			o := adapter(t, sharing(m), cfg).Cancel(ctx, cancellation())
+			o := adapter(t, sharing(m), cfg).Cancel(ctx, cancellation(), upstreamtest.Free)
 			if o.Class != bridge.Cancelled || o.Date != c.want || o.DateSource != c.source {
 				t.Errorf("%s %q %s, want %q %s", o.Class, o.Date, o.DateSource, c.want, c.source)
 			}
@@ -309,36 +349,41 @@ func TestCancelDate(t *testing.T) {
 
 func TestCorrelationIDIsKept(t *testing.T) {
 	m := &authority{cancel: always(400, fixture(t, "error-forbidden.json"), "correlationId: 0HN1")}
-	if o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation()); o.UpstreamRef != "0HN1" {
+	if o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free); o.UpstreamRef != "0HN1" {
 		t.Errorf("%q", o.UpstreamRef)
 	}
 }
 
 func TestAStaleLeaseSendsNothing(t *testing.T) {
 	m := &authority{}
-	stale := bridge.WithSendCheck(ctx, func(context.Context) error { return errors.New("the lease is gone") })
-	o := adapter(t, sharing(m), config()).Cancel(stale, cancellation())
-	if o.Class != bridge.NotApplied || o.Written || len(m.seen("/state")) != 0 {
-		t.Errorf("%s, written %v, %d cancels", o.Class, o.Written, len(m.seen("/state")))
+	for name, fence := range map[string]bridge.Fence{"lost": upstreamtest.Lost, "none": nil} {
+		o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), fence)
+		if o.Class != bridge.NotApplied || o.Sent || o.Message == "" || len(m.seen("/state")) != 0 {
+			t.Errorf("%s: %s %q, sent %v, %d cancels", name, o.Class, o.Message, o.Sent, len(m.seen("/state")))
+		}
 	}
 }
 
-func TestIRNMap(t *testing.T) {
+// TestOneDocumentHasOneKey: UUIDs are in upper case (MyInvois SDK, Cancel Document), so a caller's lower case and a mapped
+// number are the same document.
+func TestOneDocumentHasOneKey(t *testing.T) {
 	cfg := config()
-	cfg.IRNMap = map[string]string{"INV/2024-0001": uuid}
+	cfg.IRNMap = map[string]string{"INV/2024-0001": uuid, "INV/2024-0001/copy": strings.ToLower(uuid)}
 	m := &authority{}
 	a := adapter(t, sharing(m), cfg)
 	rules := a.Profile().Rules
-	for irn, want := range map[string]string{"INV/2024-0001": uuid, " INV/2024-0001 ": uuid, uuid: uuid, "inv/2024-0001": "inv/2024-0001"} {
+	for irn, want := range map[string]string{"INV/2024-0001": uuid, " INV/2024-0001 ": uuid, uuid: uuid,
+		"INV/2024-0001/copy": uuid, strings.ToLower(uuid): uuid, "\t" + uuid[:20] + strings.ToLower(uuid[20:]) + "\n": uuid,
+		"inv/2024-0001": "inv/2024-0001"} {
 		if got := rules.Normal(irn); got != want {
 			t.Errorf("%q is %q, want %q", irn, got, want)
 		}
 	}
 	c := cancellation()
 	c.Document = "not-mapped"
-	o := a.Cancel(ctx, c)
+	o := a.Cancel(ctx, c, upstreamtest.Free)
 	want := "NotFound: unknown document (irn must be 26 letters and digits, or stand in irn_map)"
-	if o.Class != bridge.Refused || o.Message != want || o.Written || len(m.requests) != 0 {
+	if o.Class != bridge.Refused || o.Message != want || o.Sent || len(m.requests) != 0 {
 		t.Errorf("%s %q, %d requests", o.Class, o.Message, len(m.requests))
 	}
 }
@@ -363,17 +408,21 @@ func TestLookup(t *testing.T) {
 		want   bridge.DocumentState
 		class  bridge.Class // of the failure; None: none
 	}{
-		{"cancelled", 200, "details-cancelled.json", bridge.DocumentState{Status: bridge.StatusCancelled, Date: "2021-02-25 09:59:10"}, 0},
-		{"valid", 200, "details-valid.json", bridge.DocumentState{Status: bridge.StatusActive}, 0},
+		{"cancelled", 200, "details-cancelled.json", bridge.DocumentState{Status: bridge.StatusCancelled, Text: "Cancelled", Date: "2021-02-25 09:59:10"}, 0},
+		{"valid", 200, "details-valid.json", bridge.DocumentState{Status: bridge.StatusActive, Text: "Valid"}, 0},
+		{"the buyer asks to reject it, so it is valid (SDK, Reject Document)", 200, `{"uuid":"` + uuid + `","status":"Requested for Rejection"}`,
+			bridge.DocumentState{Status: bridge.StatusActive, Text: "Requested for Rejection"}, 0},
 		{"invalid", 200, "details-invalid.json", bridge.DocumentState{Status: bridge.StatusOther, Text: "Invalid: Step04-Duplicated Submission Validator"}, 0},
-		{"submitted", 200, `{"uuid":"` + uuid + `","status":"Submitted"}`, bridge.DocumentState{Status: bridge.StatusOther, Text: "Submitted"}, 0},
-		{"cancelled at an unreadable time", 200, `{"uuid":"` + uuid + `","status":"cancelled","cancelDateTime":"soon"}`, bridge.DocumentState{Status: bridge.StatusCancelled}, 0},
+		{"submitted becomes valid or invalid yet", 200, `{"uuid":"` + uuid + `","status":"Submitted"}`, bridge.DocumentState{Status: bridge.StatusActive, Text: "Submitted"}, 0},
+		{"cancelled at an unreadable time", 200, `{"uuid":"` + uuid + `","status":"cancelled","cancelDateTime":"soon"}`, bridge.DocumentState{Status: bridge.StatusCancelled, Text: "cancelled"}, 0},
 		{"a state of tomorrow", 200, `{"uuid":"` + uuid + `","status":"Archived"}`, bridge.DocumentState{Text: "Archived"}, 0},
 		{"not found", 404, "error-not-found.json", bridge.DocumentState{Text: "NotFound: Document not found"}, 0},
 		{"another document", 200, `{"uuid":"F9D425P6DS7D8IU","status":"Valid"}`, bridge.DocumentState{}, bridge.NotApplied},
 		{"unreadable", 200, page, bridge.DocumentState{}, bridge.NotApplied},
 		{"404 page", 404, page, bridge.DocumentState{}, bridge.Misconfigured},
-		{"not allowed to read", 403, "error-permission.json", bridge.DocumentState{}, bridge.Misconfigured},
+		{"not allowed to read it (SDK, FAQ)", 403, "error-forbidden.json",
+			bridge.DocumentState{Text: "this client may not view the document (Forbidden: It seems that you are not authorized to update document status)"}, 0},
+		{"401", 401, "", bridge.DocumentState{}, bridge.Misconfigured},
 		{"403 page", 403, page, bridge.DocumentState{}, bridge.NotApplied},
 		{"503", 503, page, bridge.DocumentState{}, bridge.NotApplied},
 		{"429", 429, "", bridge.DocumentState{}, bridge.NotApplied},
@@ -385,7 +434,7 @@ func TestLookup(t *testing.T) {
 			}
 			m := &authority{details: func(int) *http.Response { return upstreamtest.Respond(c.status, body) }}
 			got, err := adapter(t, sharing(m), config()).Lookup(ctx, cancellation())
-			if purposes(got.Exchanges) != "login lookup" {
+			if !strings.HasPrefix(purposes(got.Exchanges), "login lookup") {
 				t.Errorf("exchanges: %s", purposes(got.Exchanges))
 			}
 			got.Exchanges = nil
@@ -403,11 +452,25 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestAnIntermediaryMayNotViewWhatItDidNotSubmit (SDK, FAQ): then neither 403 nor 404 says anything about the document, and
+// nobody's permissions need a check.
+func TestAnIntermediaryMayNotViewWhatItDidNotSubmit(t *testing.T) {
+	cfg := config()
+	cfg.OnBehalfOf = "C25845632020"
+	for status, name := range map[int]string{403: "error-forbidden.json", 404: "error-not-found.json"} {
+		m := &authority{details: func(int) *http.Response { return upstreamtest.Respond(status, fixture(t, name)) }}
+		state, err := adapter(t, sharing(m), cfg).Lookup(ctx, cancellation())
+		if err != nil || state.Status != bridge.StatusUnknown || !strings.Contains(state.Text, "this client may not view the document") {
+			t.Errorf("HTTP %d: %v %q, %v", status, state.Status, state.Text, err)
+		}
+	}
+}
+
 func TestARefusedLookupLeavesTheGateOpen(t *testing.T) {
-	for status, shut := range map[int]bool{403: false, 503: false, 401: true, 429: true} {
+	for status, shut := range map[int]bool{404: false, 503: false, 401: true, 429: true} {
 		budget := &upstreamtest.Budget{}
 		s := upstream.NewShared(budget, slog.New(slog.DiscardHandler))
-		s.RoundTripper = &authority{details: func(int) *http.Response { return upstreamtest.Respond(status, fixture(t, "error-permission.json")) }}
+		s.RoundTripper = &authority{details: func(int) *http.Response { return upstreamtest.Respond(status, page) }}
 		a := adapter(t, s, config())
 		if _, err := a.Lookup(ctx, cancellation()); err == nil {
 			t.Error("the lookup was answered")

@@ -11,34 +11,55 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// doubt is how much of a no an error is, from a plain one up. Of several errors in one reply the greatest doubt counts.
+type doubt int
+
+const (
+	plain   doubt = iota // MyInvois refuses
+	byState              // it refuses, and the document's state decides what that means
+	unclear              // a code that no page lists
+	trouble              // something on the way failed, MyInvois' answer is not known
+)
+
 // meaning is what an error code says about a cancel.
 type meaning struct {
-	code string
-	// class is None when the document's state decides.
-	class bridge.Class
+	code  string
+	doubt doubt
 	// text stands in for a message that the reply leaves out; the words of the SDK's pages.
 	text string
 	// vague codes say no more than the status; with a 403 that is a missing permission.
 	vague bool
 }
 
-// meanings are the codes of Cancel Document and of Standard Error Response, the most specific ones first.
+// meanings are the codes of Cancel Document and of Standard Error Response, the most specific ones first, and
+// DocumentStatusNotValid, which clients meet in IncorrectState's place.
 var meanings = []meaning{
-	{code: "OperationPeriodOver", class: bridge.Refused, text: "the time limit of cancellation has already run out"},
-	{code: "ActiveReferencingDocuments", class: bridge.Refused, text: "other documents refer to the document, cancel these first"},
-	{code: "IncorrectState", class: bridge.None, text: "the document's state does not allow to cancel it"},
-	{code: "Forbidden", class: bridge.Refused, text: "the document was not issued by this taxpayer"},
-	{code: "NotFound", class: bridge.Refused, text: "unknown document"},
-	{code: "BadArgument", class: bridge.Refused, text: "invalid argument", vague: true},
-	{code: "ValidationError", class: bridge.Refused, text: "the request is not valid", vague: true},
-	{code: "BadRequest", class: bridge.Refused, text: "the request is not valid", vague: true},
+	{code: "OperationPeriodOver", text: "the time limit of cancellation has already run out"},
+	{code: "ActiveReferencingDocuments", text: "other documents refer to the document, cancel these first"},
+	{code: "IncorrectState", doubt: byState, text: "the document's state does not allow to cancel it"},
+	{code: "DocumentStatusNotValid", doubt: byState, text: "the document is not valid"},
+	{code: "Forbidden", text: "the document was not issued by this taxpayer"},
+	{code: "NotFound", text: "unknown document"},
+	{code: "BadArgument", text: "invalid argument", vague: true},
+	{code: "ValidationError", text: "the request is not valid", vague: true},
+	{code: "BadRequest", text: "the request is not valid", vague: true},
 }
 
-// notNow is what MyInvois says of every document that can't be cancelled. When no code says more, the document's state
+// notNow is what MyInvois says of every document that can't be cancelled. Where no code says more, the document's state
 // decides.
 const notNow = "The document cannot be cancelled or requested for rejection"
 
-// classify tells what the reply to a cancel means. Class None: the document's state decides, see Adapter.settle.
+// What an operator can do. The first two refusals say less than they mean.
+const (
+	forbiddenAlarm = "MyInvois forbids to cancel a document (Forbidden): either another taxpayer issued it, or this client lacks the " +
+		"permission to cancel documents; of an intermediary it stands in its appointment (MyInvois portal)"
+	notNowAlarm = "MyInvois does not say why a document can't be cancelled: unless it is cancelled already, look for a credit, debit " +
+		"or refund note that refers to it and cancel that one first"
+	otherHostAlarm = "MyInvois refuses tokens that it has just issued (HTTP 401 twice): check that base_url and identity_url belong to " +
+		"the same environment"
+)
+
+// classify tells what the reply to a cancel means.
 func classify(r upstream.Reply, uuid string) bridge.Outcome {
 	o := verdict(r)
 	if o.Class != bridge.None {
@@ -53,8 +74,8 @@ func classify(r upstream.Reply, uuid string) bridge.Outcome {
 	case wrongPlace(r.Status):
 		return misplaced(o, "base_url")
 	case r.Status == http.StatusUnauthorized:
-		o.Class, o.Alarm = bridge.Misconfigured, "MyInvois refuses tokens that it has just issued (HTTP 401 twice): "+
-			"check that base_url and identity_url belong to the same environment"
+		o.Class, o.Message = bridge.Misconfigured, strings.TrimSpace("HTTP 401: tokens are refused right after the login "+o.Message)
+		o.Alarm = otherHostAlarm
 	case r.Status < 300:
 		return classifyOK(o, body, found, uuid)
 	case len(found) == 0:
@@ -62,8 +83,9 @@ func classify(r upstream.Reply, uuid string) bridge.Outcome {
 	case r.Status == http.StatusForbidden && (!known || m.vague):
 		o.Class, o.Alarm = bridge.Misconfigured, "MyInvois refuses the right to cancel ("+bridge.OneLine(o.Message, 200)+
 			"): check the permissions of the ERP or intermediary in the MyInvois portal"
+		o.Message = "HTTP 403: the right to cancel is refused: " + o.Message
 	default:
-		o.Class = classOf(found)
+		return refused(o, found)
 	}
 	return o
 }
@@ -75,30 +97,71 @@ func classifyOK(o bridge.Outcome, body object, found []problem, uuid string) bri
 	case body == nil:
 		o.Class, o.Message = bridge.Unknown, "the reply can't be read"
 	case cancelled && len(found) > 0: // yes and no: look up
-		o.Class = bridge.Unknown
+		o.Class, o.Message = bridge.Unknown, "the reply says cancelled and reports an error: "+o.Message
 	case cancelled && strings.EqualFold(body.text("uuid"), uuid):
 		o.Class = bridge.Cancelled
 	case cancelled:
 		o.Class, o.Message = bridge.Unknown, "the reply names another document"
 	case o.Code != "":
-		o.Class = classOf(found)
+		return refused(o, found)
 	default:
 		o.Class, o.Message = bridge.Unknown, "the reply says neither cancelled nor why not"
 	}
 	return o
 }
 
-// classOf is what an error that is MyInvois' own means: a code that no page lists is a refusal too.
-func classOf(found []problem) bridge.Class {
-	m, known := decisive(found)
-	saysNotNow := func(p problem) bool { return strings.EqualFold(strings.TrimSuffix(p.text, "."), notNow) }
-	switch {
-	case known && !m.vague:
-		return m.class
-	case slices.ContainsFunc(found, saysNotNow) && !hasDetail(found):
-		return bridge.None
+// refused is what an error that is MyInvois' own means.
+func refused(o bridge.Outcome, found []problem) bridge.Outcome {
+	switch doubtOf(found) {
+	case trouble:
+		o.Class, o.Message = bridge.Unknown, "the reply reports trouble: "+o.Message
+	case unclear:
+		o.Class = bridge.Unclear
+	case byState:
+		o.Class, o.ByState = bridge.Refused, true
+		if bare(found) {
+			o.Alarm = notNowAlarm
+		}
+	default:
+		o.Class = bridge.Refused
+		if m, _ := decisive(found); m.code == "Forbidden" {
+			o.Alarm = forbiddenAlarm
+		}
 	}
-	return bridge.Refused
+	return o
+}
+
+// doubtOf is the greatest doubt that the most specific errors leave.
+func doubtOf(found []problem) (most doubt) {
+	if bare(found) {
+		return byState
+	}
+	for _, p := range found {
+		if p.leaf {
+			most = max(most, p.doubt())
+		}
+	}
+	return most
+}
+
+func (p problem) doubt() doubt {
+	m, known := decisive([]problem{p})
+	switch {
+	case (!known || m.vague) && upstream.Trouble(p.code+" "+p.text):
+		return trouble
+	case !known:
+		return unclear
+	}
+	return m.doubt
+}
+
+// bare: nothing is said but notNow.
+func bare(found []problem) bool {
+	m, known := decisive(found)
+	outer := found[len(found)-1].code
+	detailed := slices.ContainsFunc(found, func(p problem) bool { return p.leaf && p.code != outer })
+	says := func(p problem) bool { return strings.EqualFold(strings.TrimSuffix(p.text, "."), notNow) }
+	return (!known || m.vague) && !detailed && slices.ContainsFunc(found, says)
 }
 
 // unread is the outcome of a status below 500 whose body is no error of MyInvois: a gateway's page, mostly.
@@ -128,12 +191,6 @@ func decisive(found []problem) (meaning, bool) {
 func (p problem) unlisted() bool {
 	_, known := decisive([]problem{p})
 	return p.leaf && !known
-}
-
-// hasDetail tells whether some inner error has a code of its own, beside that of the outermost one, which is the last.
-func hasDetail(found []problem) bool {
-	outer := found[len(found)-1].code
-	return slices.ContainsFunc(found, func(p problem) bool { return p.leaf && p.code != outer })
 }
 
 // summary is the codes and the text that the caller gets: those of the most specific errors.

@@ -7,6 +7,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/myinvois"
+	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
 func TestConfigurationErrorsNameTheSetting(t *testing.T) {
@@ -37,7 +38,7 @@ func TestConfigurationErrorsNameTheSetting(t *testing.T) {
 func TestProfile(t *testing.T) {
 	s := sharing(&authority{})
 	p := adapter(t, s, config()).Profile()
-	if p.Name != "my" || p.Kind != "myinvois" || p.Space != "myinvois" || p.Zone.String() != "MYT" {
+	if p.Name != "my" || p.Kind != "myinvois" || p.Space != "myinvois/sandbox" || p.Zone.String() != "MYT" {
 		t.Errorf("%+v", p)
 	}
 	if p.CallTimeout != 30*time.Second || p.LookupTimeout != 10*time.Second || p.Cancels.Limit != 12 || p.Cancels.Per != 62*time.Second {
@@ -87,7 +88,7 @@ func TestTINsAreSentAsMyInvoisWritesThem(t *testing.T) {
 		cfg.OnBehalfOf = in
 		m := &authority{}
 		a := adapter(t, sharing(m), cfg)
-		if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := a.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Errorf("%s: %s", in, o.Message)
 			continue
 		}
@@ -106,8 +107,8 @@ func TestWarnings(t *testing.T) {
 		change func(*myinvois.Config)
 		want   string // empty: none
 	}{
-		{"as it should be", func(c *myinvois.Config) { c.Environment = "sandbox" }, ""},
-		{"sandbox called production", func(c *myinvois.Config) { c.Environment = "production" }, `environment is "production"`},
+		{"as it should be", func(c *myinvois.Config) { c.Settings.Environment = "sandbox" }, ""},
+		{"sandbox called production", func(c *myinvois.Config) { c.Settings.Environment = "production" }, `environment is "production"`},
 		{"portal", func(c *myinvois.Config) { c.Settings.BaseURL = "https://preprod.myinvois.hasil.gov.my" }, "is the portal for people"},
 		{"login elsewhere", func(c *myinvois.Config) { c.IdentityURL = "https://api.myinvois.hasil.gov.my" }, "different environments"},
 		{"in clear", func(c *myinvois.Config) { c.Settings.BaseURL = "http://gateway.example" }, "not reached by https"},

@@ -38,14 +38,17 @@ func FuzzCancelReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		o := classify(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
-		if o.Class > bridge.Misconfigured || o.Class == bridge.AlreadyCancelled {
+		if o.Class == bridge.None || o.Class > bridge.Unclear || o.Class == bridge.AlreadyCancelled {
 			t.Fatalf("class %s", o.Class)
 		}
 		if o.Class == bridge.Cancelled && (status >= 300 || !strings.Contains(strings.ToLower(string(body)), "cancelled")) {
 			t.Fatalf("HTTP %d became cancelled: %s", status, body)
 		}
-		if (o.Class == bridge.Refused || o.Class == bridge.None) && (o.Message == "" || status >= 500) {
-			t.Fatalf("HTTP %d is %s without a reason: %s", status, o.Class, body)
+		if o.Class != bridge.Cancelled && o.Message == "" || (o.Class == bridge.Refused || o.Class == bridge.Unclear) && status >= 500 {
+			t.Fatalf("HTTP %d is %s, %q: %s", status, o.Class, o.Message, body)
+		}
+		if o.Class == bridge.Unclear && !o.Unclassified || o.ByState && o.Class != bridge.Refused {
+			t.Fatalf("%s, unclassified %v, by state %v: %s", o.Class, o.Unclassified, o.ByState, body)
 		}
 		if o.Class == bridge.Misconfigured && o.Alarm == "" {
 			t.Fatalf("nobody is called: %s", body)
@@ -61,7 +64,7 @@ func FuzzDetailsReply(f *testing.F) {
 	const uuid = "MZQRKQKTXF6F4HJ7HW307B3J10"
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		state, failure := readDetails(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
+		state, failure := readDetails(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid, len(body)%2 == 0)
 		if state.Status != bridge.StatusUnknown && (status != 200 || failure.Class != bridge.None) {
 			t.Fatalf("HTTP %d tells %v: %s", status, state.Status, body)
 		}

@@ -28,14 +28,14 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 		return bridge.DocumentState{}, err
 	}
 	reply, trail, err := a.call(ctx, a.lookups, upstream.Request{
-		Purpose: "lookup", Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
 		Route:  "/api/v1.0/documents/{uuid}/details",
 		Header: http.Header{}, Timeout: a.cfg.LookupTimeout,
 	})
 	if err != nil {
 		return bridge.DocumentState{Exchanges: trail}, &upstream.Failure{Outcome: notSent(trail, err)}
 	}
-	state, failure := readDetails(reply, uuid)
+	state, failure := readDetails(reply, uuid, a.onBehalfOf != "")
 	state.Exchanges = trail
 	if failure.Class == bridge.None {
 		return state, nil
@@ -48,8 +48,13 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 	return state, &upstream.Failure{Outcome: failure}
 }
 
-// readDetails is the document's state; when the reply doesn't tell it, the outcome says why.
-func readDetails(r upstream.Reply, uuid string) (state bridge.DocumentState, failure bridge.Outcome) {
+// hidden is what a 403 means: intermediaries view only what they submitted themselves (MyInvois SDK, FAQ). It says nothing
+// about the document.
+const hidden = "this client may not view the document"
+
+// readDetails is the document's state; when the reply doesn't tell it, the outcome says why. For an intermediary a document
+// that it may not view can look like none.
+func readDetails(r upstream.Reply, uuid string, intermediary bool) (state bridge.DocumentState, failure bridge.Outcome) {
 	o := verdict(r)
 	body := readObject(r)
 	found := body.problems()
@@ -59,15 +64,19 @@ func readDetails(r upstream.Reply, uuid string) (state bridge.DocumentState, fai
 		failure = o
 	case r.Status == http.StatusOK && strings.EqualFold(body.text("uuid"), uuid):
 		return readState(body), failure
+	case r.Status == http.StatusForbidden && len(found) > 0:
+		return bridge.DocumentState{Text: bridge.OneLine(hidden+" ("+message+")", 200)}, failure
+	case r.Status == http.StatusNotFound && len(found) > 0 && intermediary:
+		return bridge.DocumentState{Text: bridge.OneLine("not found, or "+hidden+" ("+message+")", 200)}, failure
 	case r.Status == http.StatusNotFound && len(found) > 0:
 		return bridge.DocumentState{Text: bridge.OneLine(message, 200)}, failure
 	case wrongPlace(r.Status), r.Status == http.StatusNotFound:
 		failure = misplaced(o, "base_url")
-	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden && len(found) > 0:
+	case r.Status == http.StatusUnauthorized:
 		failure = o
 		failure.Class = bridge.Misconfigured
-		failure.Message = fmt.Sprintf("HTTP %d %s", r.Status, bridge.OneLine(message, 200))
-		failure.Alarm = "MyInvois refuses to show documents (" + failure.Message + "): check the permissions in the portal"
+		failure.Message = bridge.OneLine("lookup: HTTP 401: tokens are refused right after the login "+message, 200)
+		failure.Alarm = otherHostAlarm
 	default:
 		failure = o
 		failure.Class = bridge.NotApplied
@@ -76,21 +85,23 @@ func readDetails(r upstream.Reply, uuid string) (state bridge.DocumentState, fai
 	return state, upstream.BeforeCancel(failure)
 }
 
-// readState reads the fields that count. Submitted and Invalid documents can't be cancelled.
+// readState reads the fields that count. Only Invalid is final beside Cancelled: a submitted document becomes Valid or
+// Invalid yet, and one that the buyer has asked to reject is still Valid (MyInvois SDK, Reject Document).
 func readState(body object) bridge.DocumentState {
 	status := body.text("status")
-	switch strings.ToLower(status) {
+	state := bridge.DocumentState{Text: bridge.OneLine(status, 200)}
+	switch strings.ToLower(strings.ReplaceAll(status, " ", "")) {
 	case "cancelled":
-		return bridge.DocumentState{Status: bridge.StatusCancelled, Date: malaysian(body.text("cancelDateTime"))}
-	case "valid":
-		return bridge.DocumentState{Status: bridge.StatusActive}
-	case "submitted", "invalid":
+		state.Status, state.Date = bridge.StatusCancelled, malaysian(body.text("cancelDateTime"))
+	case "valid", "submitted", "requestedforrejection":
+		state.Status = bridge.StatusActive
+	case "invalid":
+		state.Status = bridge.StatusOther
 		if why := body.text("documentStatusReason"); why != "" {
-			status += ": " + why
+			state.Text = bridge.OneLine(status+": "+why, 200)
 		}
-		return bridge.DocumentState{Status: bridge.StatusOther, Text: status}
 	}
-	return bridge.DocumentState{Text: bridge.OneLine(status, 200)}
+	return state
 }
 
 // malaysian writes a UTC time of MyInvois as a cancel date; empty when it can't be read.

@@ -42,25 +42,27 @@ func document(id string) bridge.Cancellation {
 }
 
 func TestSandboxDocumentsEachGetTheirAnswer(t *testing.T) {
+	const state = "IncorrectState: The document's state doesn't allow this transition"
 	s, a := against(t, nil)
 	for _, c := range []struct {
 		id, message string
 		class       bridge.Class
+		byState     bool
 		date        string
 	}{
-		{sim.DemoUUID, "", bridge.Cancelled, "2026-01-03 04:04:05"},
-		{sim.DemoUUID, "IncorrectState: The document's state doesn't allow this transition", bridge.AlreadyCancelled, "2026-01-03 04:04:05"},
-		{sim.DemoForeignUUID, "Forbidden: It seems that you are not authorized to update document status", bridge.Refused, ""},
-		{sim.DemoCancelledUUID, "IncorrectState: The document's state doesn't allow this transition", bridge.AlreadyCancelled, "2026-01-03 04:03:05"},
-		{sim.DemoOldUUID, "OperationPeriodOver: The time limit of cancellation has already run out", bridge.Refused, ""},
-		{sim.DemoReferencedUUID, "ActiveReferencingDocuments: The document is referenced by other active documents", bridge.Refused, ""},
-		{sim.DemoSubmittedUUID, "IncorrectState: The document's state doesn't allow this transition", bridge.Refused, ""},
-		{sim.DemoInvalidUUID, "IncorrectState: The document's state doesn't allow this transition", bridge.Refused, ""},
-		{strings.Repeat("Z", 26), "NotFound: The document is not found", bridge.Refused, ""},
+		{sim.DemoUUID, "", bridge.Cancelled, false, "2026-01-03 04:04:05"},
+		{sim.DemoUUID, state, bridge.Refused, true, ""},
+		{sim.DemoForeignUUID, "Forbidden: It seems that you are not authorized to update document status", bridge.Refused, false, ""},
+		{sim.DemoCancelledUUID, state, bridge.Refused, true, ""},
+		{sim.DemoOldUUID, "OperationPeriodOver: The time limit of cancellation has already run out", bridge.Refused, false, ""},
+		{sim.DemoReferencedUUID, "ActiveReferencingDocuments: The document is referenced by other active documents", bridge.Refused, false, ""},
+		{sim.DemoSubmittedUUID, state, bridge.Refused, true, ""},
+		{sim.DemoInvalidUUID, state, bridge.Refused, true, ""},
+		{strings.Repeat("Z", 26), "NotFound: The document is not found", bridge.Refused, false, ""},
 	} {
-		o := a.Cancel(ctx, document(c.id))
-		if o.Class != c.class || o.Message != c.message || o.Date != c.date || o.UpstreamRef == "" {
-			t.Errorf("%s: %s %q %q, ref %q", c.id, o.Class, o.Message, o.Date, o.UpstreamRef)
+		o := a.Cancel(ctx, document(c.id), upstreamtest.Free)
+		if o.Class != c.class || o.Message != c.message || o.ByState != c.byState || o.Date != c.date || o.UpstreamRef == "" || !o.Sent {
+			t.Errorf("%s: %s %q, by state %v, %q, ref %q", c.id, o.Class, o.Message, o.ByState, o.Date, o.UpstreamRef)
 		}
 		bearer := strings.TrimPrefix(s.Calls()[1].Header.Get("Authorization"), "Bearer ")
 		noSecret(t, o, sim.DemoClientSecret, bearer)
@@ -75,23 +77,23 @@ func TestSandboxIntermediary(t *testing.T) {
 	_, a := against(t, func(c *myinvois.Config) {
 		c.ClientID, c.ClientSecret, c.OnBehalfOf = sim.DemoIntermediaryID, sim.DemoIntermediarySecret, sim.DemoForeignTIN
 	})
-	if o := a.Cancel(ctx, document(sim.DemoForeignUUID)); o.Class != bridge.Cancelled {
+	if o := a.Cancel(ctx, document(sim.DemoForeignUUID), upstreamtest.Free); o.Class != bridge.Cancelled {
 		t.Errorf("the represented taxpayer's document: %s %s", o.Class, o.Message)
 	}
-	if o := a.Cancel(ctx, document(sim.DemoUUID)); o.Class != bridge.Refused || o.Code != "Forbidden" {
+	if o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.Refused || o.Code != "Forbidden" {
 		t.Errorf("another's document: %s %s", o.Class, o.Message)
 	}
 	_, stranger := against(t, func(c *myinvois.Config) {
 		c.ClientID, c.ClientSecret, c.OnBehalfOf = sim.DemoIntermediaryID, sim.DemoIntermediarySecret, "C99990000010"
 	})
-	if o := stranger.Cancel(ctx, document(sim.DemoUUID)); o.Class != bridge.Misconfigured || o.Code != "unauthorised_client" {
+	if o := stranger.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.Misconfigured || o.Code != "unauthorised_client" {
 		t.Errorf("a taxpayer that is not represented: %s %s", o.Class, o.Message)
 	}
 }
 
 func TestSandboxSpareSecret(t *testing.T) {
 	_, a := against(t, func(c *myinvois.Config) { c.ClientSecret, c.SpareSecret = "an-old-secret", sim.DemoClientSecret })
-	if o := a.Cancel(ctx, document(sim.DemoUUID)); o.Class != bridge.Cancelled {
+	if o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.Cancelled {
 		t.Errorf("%s %s", o.Class, o.Message)
 	}
 }
@@ -155,13 +157,19 @@ var rows = []row{
 	{onCancel("clock_offset", "3600"), "", bridge.Cancelled, "", 1, 0},
 
 	{onCancel("error", "BadRequest"), "", bridge.Refused, "BadRequest", 0, 0},
+	{onCancel("error", "SomethingNew"), "", bridge.Unclear, "SomethingNew", 0, 0},
+	{onCancel("error", "ConnectionReset by peer"), "", bridge.Unknown, "ConnectionReset by peer", 0, 0},
+	{onCancel("commit_then_error", "SomethingNew"), "", bridge.Unclear, "SomethingNew", 1, 0},
 	{onCancel("error", "403:SomethingElse"), "", bridge.Misconfigured, "SomethingElse", 0, 0},
 	{onCancel("error", "500:OperationPeriodOver"), "", bridge.Unknown, "", 0, 0},
 	{onCancel("documented_error_shape", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
 	{onCancel("null_message", ""), sim.DemoReferencedUUID, bridge.Refused, "ActiveReferencingDocuments", 0, 0},
 	{onCancel("null_message", "all"), sim.DemoForeignUUID, bridge.Refused, "Forbidden", 0, 0},
 	{onCancel("code_top_level", ""), sim.DemoOldUUID, bridge.Refused, "OperationPeriodOver", 0, 0},
-	{onCancel("code_top_level", ""), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
+	{onCancel("code_top_level", ""), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
+	{onCancel("no_details", ""), sim.DemoReferencedUUID, bridge.Refused, "ValidationError", 0, 0},
+	{onCancel("status_not_valid", ""), sim.DemoCancelledUUID, bridge.Refused, "DocumentStatusNotValid", 0, 0},
+	{onCancel("forbidden", ""), "", bridge.Refused, "Forbidden", 0, 0},
 	{onCancel("rate_limit", "int"), "", bridge.NotApplied, "", 0, 5 * time.Second},
 	{onCancel("rate_limit", "date"), "", bridge.NotApplied, "", 0, 5 * time.Second},
 	{onCancel("rate_limit", "reset"), "", bridge.NotApplied, "", 0, 5 * time.Second},
@@ -175,7 +183,9 @@ var rows = []row{
 	{onLogin("html_403", ""), "", bridge.NotApplied, "", 0, 0},
 	{onLogin("rate_limit", "9"), "", bridge.NotApplied, "", 0, 9 * time.Second},
 	{onGet("details_down"), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
-	{once(onGet("details_stale")), sim.DemoCancelledUUID, bridge.AlreadyCancelled, "IncorrectState", 0, 0},
+	{onGet("details_stale"), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
+	{onGet("details_missing"), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
+	{onGet("details_hidden"), sim.DemoCancelledUUID, bridge.Refused, "IncorrectState", 0, 0},
 }
 
 // TestEverySwitch: what the adapter makes of each fault, whether the cancel was carried out, and that a lookup
@@ -197,7 +207,7 @@ func TestEverySwitch(t *testing.T) {
 			if id == "" {
 				id = sim.DemoUUID
 			}
-			o := a.Cancel(ctx, document(id))
+			o := a.Cancel(ctx, document(id), upstreamtest.Free)
 			if o.Class != r.class || o.Code != r.code || o.RetryAfter != r.wait {
 				t.Errorf("%s %q, wait %s (%s); want %s %q, wait %s", o.Class, o.Code, o.RetryAfter, o.Message, r.class, r.code, r.wait)
 			}
@@ -206,23 +216,100 @@ func TestEverySwitch(t *testing.T) {
 			if d.Commits() != r.commits {
 				t.Errorf("carried out %d times, want %d", d.Commits(), r.commits)
 			}
-			if o.Class == bridge.Unknown && r.fault.Operation == sandbox.Cancel {
+			if (o.Class == bridge.Unknown || o.Class == bridge.Unclear) && r.fault.Operation == sandbox.Cancel {
 				settles(t, a, id, r.commits > 0)
 			}
 		})
 	}
 }
 
-// IncorrectState that can't be looked up is a refusal, unless an earlier send of ours may be what cancelled the document.
-func TestIncorrectStateAfterADoubtfulSend(t *testing.T) {
+// TestTheReplyWasLostAndReadsLag is the story that a verdict on the document's state inside Cancel ended with a false no: the
+// cancel is executed and its reply lost, reads lag for 4 s, and the resend is refused for the document's state. Each step
+// reports what was said, and no more.
+func TestTheReplyWasLostAndReadsLag(t *testing.T) {
+	const stale, missing = "details_stale", "details_missing"
+	for _, c := range []struct {
+		lag, resend string
+		code        string
+		status      bridge.DocumentStatus // while reads lag
+	}{
+		{stale, "", "IncorrectState", bridge.StatusActive},
+		{missing, "", "IncorrectState", bridge.StatusUnknown},
+		{stale, "status_not_valid", "DocumentStatusNotValid", bridge.StatusActive},
+		{missing, "no_details", "ValidationError", bridge.StatusUnknown},
+	} {
+		t.Run(c.lag+" "+c.resend, func(t *testing.T) {
+			s, a := against(t, nil)
+			arm(t, s, sandbox.Fault{Name: c.lag, Value: "4"}, once(onCancel("lose_reply", "")))
+			if o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.Unknown || !o.Sent || o.Message == "" {
+				t.Fatalf("the lost reply: %s %q, sent %v", o.Class, o.Message, o.Sent)
+			}
+			if state, err := a.Lookup(ctx, document(sim.DemoUUID)); err != nil || state.Status != c.status {
+				t.Errorf("while reads lag: %v %q, %v", state.Status, state.Text, err)
+			}
+			if c.resend != "" {
+				arm(t, s, onCancel(c.resend, ""))
+			}
+			o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free)
+			if o.Class != bridge.Refused || !o.ByState || o.Code != c.code {
+				t.Errorf("the resend: %s %q, by state %v", o.Class, o.Message, o.ByState)
+			}
+			s.Clock.Advance(4 * time.Second)
+			settles(t, a, sim.DemoUUID, true)
+		})
+	}
+}
+
+// TestABuyersWishToRejectLeavesADocumentValid: the issuer may cancel it, which accepts the wish (SDK, Cancel Document).
+func TestABuyersWishToRejectLeavesADocumentValid(t *testing.T) {
 	s, a := against(t, nil)
-	if err := s.Arm(onGet("details_down")); err != nil {
+	if err := s.Add(sandbox.Document{ID: sim.DemoUUID, Owner: sim.DemoTIN, State: "Requested for Rejection", Issued: s.Clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	c := document(sim.DemoCancelledUUID)
-	c.Doubtful = true
-	if o := a.Cancel(ctx, c); o.Class != bridge.Unknown {
-		t.Errorf("got %s", o.Class)
+	state, err := a.Lookup(ctx, document(sim.DemoUUID))
+	if err != nil || state.Status != bridge.StatusActive {
+		t.Errorf("%v %q, %v", state.Status, state.Text, err)
+	}
+	keepSchemas(t, state.Exchanges)
+	if o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.Cancelled {
+		t.Errorf("%s %s", o.Class, o.Message)
+	}
+}
+
+// TestAHiddenDocumentIsInNoState: what a client may not view tells it nothing.
+func TestAHiddenDocumentIsInNoState(t *testing.T) {
+	for _, how := range []string{"", "404"} {
+		s, a := against(t, func(c *myinvois.Config) {
+			c.ClientID, c.ClientSecret, c.OnBehalfOf = sim.DemoIntermediaryID, sim.DemoIntermediarySecret, sim.DemoTIN
+		})
+		arm(t, s, sandbox.Fault{Name: "details_hidden", Value: how})
+		state, err := a.Lookup(ctx, document(sim.DemoUUID))
+		if err != nil || state.Status != bridge.StatusUnknown || !strings.Contains(state.Text, "this client may not view the document") {
+			t.Errorf("%q: %v %q, %v", how, state.Status, state.Text, err)
+		}
+	}
+}
+
+// TestAnySpellingReachesTheDocument: the key that Rules.Normal makes is the UUID as MyInvois has it.
+func TestAnySpellingReachesTheDocument(t *testing.T) {
+	s, a := against(t, func(c *myinvois.Config) { c.IRNMap = map[string]string{"INV/1": strings.ToLower(sim.DemoUUID)} })
+	for i, irn := range []string{"INV/1", strings.ToLower(sim.DemoUUID), sim.DemoUUID} {
+		o := a.Cancel(ctx, document(a.Profile().Rules.Normal(irn)), upstreamtest.Free)
+		if want := []bridge.Class{bridge.Cancelled, bridge.Refused, bridge.Refused}[i]; o.Class != want {
+			t.Errorf("%s: %s %s", irn, o.Class, o.Message)
+		}
+	}
+	if d, _ := s.Document(sim.DemoUUID); len(d.Attempts) != 3 {
+		t.Errorf("%d of 3 cancels reached it", len(d.Attempts))
+	}
+}
+
+func arm(t *testing.T, s *sim.Server, faults ...sandbox.Fault) {
+	t.Helper()
+	for _, f := range faults {
+		if err := s.Arm(f); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -243,13 +330,13 @@ func TestSandboxKeepsItsRate(t *testing.T) {
 	s, a := against(t, func(c *myinvois.Config) { c.CancelsPerMinute = 1000 })
 	var held bridge.Outcome
 	for range 13 { // without the Service, which paces them
-		held = a.Cancel(ctx, document(strings.Repeat("Z", 26)))
+		held = a.Cancel(ctx, document(strings.Repeat("Z", 26)), upstreamtest.Free)
 	}
 	if held.Class != bridge.NotApplied || held.RetryAfter != time.Minute {
 		t.Errorf("the thirteenth: %s, wait %s", held.Class, held.RetryAfter)
 	}
 	before := len(s.Calls())
-	if o := a.Cancel(ctx, document(sim.DemoUUID)); o.Class != bridge.NotApplied || len(s.Calls()) != before {
+	if o := a.Cancel(ctx, document(sim.DemoUUID), upstreamtest.Free); o.Class != bridge.NotApplied || len(s.Calls()) != before {
 		t.Errorf("%s with %d more calls: the client id's gate is not shut", o.Class, len(s.Calls())-before)
 	}
 }

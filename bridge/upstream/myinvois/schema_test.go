@@ -16,7 +16,7 @@ func TestFixturesKeepTheSchemas(t *testing.T) {
 		"cancel-request.json": {"cancel-request.json", "cancel-request-documented.json"},
 		"cancel-reply.json":   {"cancel-reply.json", "cancel-reply-documented.json", "cancel-reply-with-error.json"},
 		"error.json": {"error-forbidden.json", "error-permission.json", "error-operation-period-over.json", "error-active-references.json",
-			"error-incorrect-state.json", "error-not-now.json", "error-bad-argument.json", "error-null-message.json", "error-two-details.json",
+			"error-incorrect-state.json", "error-status-not-valid.json", "error-not-now.json", "error-bad-argument.json", "error-null-message.json", "error-two-details.json",
 			"error-not-found.json", "error-documented.json", "error-documented-validation.json"},
 		"login-reply.json":   {"login-reply.json"},
 		"login-error.json":   {"login-error.json"},
@@ -55,7 +55,7 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 		m := &authority{}
 		c := cancellation()
 		c.Remarks = remarks
-		adapter(t, sharing(m), config()).Cancel(ctx, c)
+		adapter(t, sharing(m), config()).Cancel(ctx, c, upstreamtest.Free)
 		if err := upstreamtest.Valid(t, cancel, m.seen("/state")[0].body); err != nil {
 			t.Errorf("%q: %v", remarks, err)
 		}
@@ -92,5 +92,5 @@ func TestDocumentedErrorsKeepTheSchema(t *testing.T) {
 	if err := s.Arm(sandbox.Fault{Name: "documented_error_shape"}); err != nil {
 		t.Fatal(err)
 	}
-	keepSchemas(t, a.Cancel(ctx, document(sim.DemoForeignUUID)).Exchanges)
+	keepSchemas(t, a.Cancel(ctx, document(sim.DemoForeignUUID), upstreamtest.Free).Exchanges)
 }

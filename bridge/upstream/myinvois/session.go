@@ -97,7 +97,7 @@ func (a *Adapter) loginRequest(secret string) upstream.Request {
 		header["onbehalfof"] = []string{a.onBehalfOf}
 	}
 	return upstream.Request{
-		Purpose: "login", Method: http.MethodPost, Path: "/connect/token", Header: header,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/connect/token", Header: header,
 		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout,
 	}
 }

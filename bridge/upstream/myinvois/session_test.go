@@ -29,7 +29,7 @@ func TestLoginIsAForm(t *testing.T) {
 		cfg := config()
 		cfg.OnBehalfOf = c.onBehalfOf
 		m := &authority{}
-		if o := adapter(t, sharing(m), cfg).Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := adapter(t, sharing(m), cfg).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Fatalf("%s: %s", o.Class, o.Message)
 		}
 		login := m.requests[0]
@@ -56,7 +56,7 @@ func TestLoginGoesToItsOwnHost(t *testing.T) {
 	cfg := config()
 	cfg.IdentityURL = "https://identity.example"
 	m := &authority{}
-	adapter(t, sharing(m), cfg).Cancel(ctx, cancellation())
+	adapter(t, sharing(m), cfg).Cancel(ctx, cancellation(), upstreamtest.Free)
 	if got := m.requests[0].URL.Host; got != "identity.example" {
 		t.Error(got)
 	}
@@ -98,15 +98,15 @@ func TestEveryLoginReplyHasItsMeaning(t *testing.T) {
 			m := &authority{login: func(int, url.Values, string) *http.Response {
 				return upstreamtest.Respond(c.status, body, c.headers...)
 			}}
-			o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation())
+			o := adapter(t, sharing(m), config()).Cancel(ctx, cancellation(), upstreamtest.Free)
 			got := verdictOf(o)
 			got.Message = strings.TrimSpace(got.Message)
 			c.want.Message = strings.TrimSpace(c.want.Message)
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
-			if o.Written || purposes(o.Exchanges) != "login" || len(m.seen("/state")) != 0 {
-				t.Errorf("written %v, exchanges %s", o.Written, purposes(o.Exchanges))
+			if o.Sent || purposes(o.Exchanges) != "login" || len(m.seen("/state")) != 0 {
+				t.Errorf("written %v, exchanges %s", o.Sent, purposes(o.Exchanges))
 			}
 			noSecret(t, o)
 		})
@@ -120,12 +120,12 @@ func TestManyCallsOnAnExpiredTokenLogInOnce(t *testing.T) {
 			return loggedIn(fmt.Sprintf("token-%d", n))
 		}}
 		a := adapter(t, sharing(m), config())
-		a.Cancel(ctx, cancellation())
+		a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		time.Sleep(2 * time.Hour)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+				if o := a.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 					t.Errorf("%s: %s", o.Class, o.Message)
 				}
 			})
@@ -152,7 +152,7 @@ func TestManyRefusedCallsLogInOnceAndReplayOnceEach(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				o := a.Cancel(ctx, cancellation())
+				o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
 				if o.Class != bridge.Cancelled || strings.Count(purposes(o.Exchanges), "cancel") != 2 {
 					t.Errorf("%s: %s", o.Class, purposes(o.Exchanges))
 				}
@@ -169,16 +169,16 @@ func TestASecondRefusedTokenIsMisconfiguredAndRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &authority{cancel: always(401, "")}
 		a := adapter(t, sharing(m), config())
-		o := a.Cancel(ctx, cancellation())
+		o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		if o.Class != bridge.Misconfigured || o.Alarm == "" || purposes(o.Exchanges) != "login cancel login cancel" {
 			t.Errorf("%s %q: %s", o.Class, o.Alarm, purposes(o.Exchanges))
 		}
 		before := len(m.requests)
-		if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Misconfigured || len(m.requests) != before {
+		if o := a.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Misconfigured || len(m.requests) != before {
 			t.Errorf("%s after %d more requests, want none for a minute", o.Class, len(m.requests)-before)
 		}
 		time.Sleep(61 * time.Second)
-		if a.Cancel(ctx, cancellation()); len(m.requests) == before {
+		if a.Cancel(ctx, cancellation(), upstreamtest.Free); len(m.requests) == before {
 			t.Error("nothing was tried after a minute")
 		}
 	})
@@ -194,11 +194,11 @@ func TestTheReplayIsPaidFor(t *testing.T) {
 		m := &authority{cancel: always(401, "")}
 		s.RoundTripper = m
 		a := adapter(t, s, cfg)
-		if _, err := budget.Take(ctx, a.Profile().Cancels); err != nil { // as the Service does before it calls
+		if _, _, err := budget.Take(ctx, a.Profile().Cancels, bridge.Last); err != nil { // as the Service does before it calls
 			t.Fatal(err)
 		}
-		o := a.Cancel(ctx, cancellation())
-		if o.Class != bridge.NotApplied || o.RetryAfter != 62*time.Second || len(m.seen("/state")) != 1 {
+		o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
+		if o.Class != bridge.NotApplied || o.RetryAfter != 62*time.Second || !o.Sent || len(m.seen("/state")) != 1 {
 			t.Errorf("%s, wait %s, %d cancels", o.Class, o.RetryAfter, len(m.seen("/state")))
 		}
 	})
@@ -228,7 +228,7 @@ func TestTaxpayersOfOneIntermediaryNeverShareAToken(t *testing.T) {
 			for range 10 {
 				wg.Go(func() {
 					for range 3 { // across renewals, too
-						if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+						if o := a.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 							t.Errorf("%s was served with another's token: %s", tin, o.Message)
 						}
 						time.Sleep(58 * time.Minute)
@@ -246,14 +246,14 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 		cfg := config()
 		cfg.OnBehalfOf = "C25845632020"
 		a := adapter(t, sharing(m), cfg)
-		a.Cancel(ctx, cancellation())
+		a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		time.Sleep(54 * time.Minute)
-		a.Cancel(ctx, cancellation())
+		a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		if n := len(m.seen("/connect/token")); n != 1 {
 			t.Errorf("%d logins after 54 minutes", n)
 		}
 		time.Sleep(2 * time.Minute)
-		if o := a.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := a.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Error(o.Message)
 		}
 		synctest.Wait()
@@ -261,7 +261,7 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 		if len(logins) != 2 || logins[1].onBehalfOf() != "C25845632020" {
 			t.Errorf("%d logins after 56 minutes, want a renewal for the same taxpayer", len(logins))
 		}
-		a.Cancel(ctx, cancellation())
+		a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		puts := m.seen("/state")
 		if got := puts[len(puts)-1].Header.Get("Authorization"); got != "Bearer token-2" {
 			t.Errorf("after the renewal: %s", got)
@@ -291,21 +291,21 @@ func TestSpareSecretIsTriedOnce(t *testing.T) {
 		cfg := config()
 		cfg.SpareSecret = spare
 		a := adapter(t, sharing(m), cfg)
-		o := a.Cancel(ctx, cancellation())
+		o := a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		if o.Class != bridge.Cancelled || used(0) != first+" "+spare || purposes(o.Exchanges) != "login login cancel" {
 			t.Errorf("%s with %s: %s", o.Class, used(0), purposes(o.Exchanges))
 		}
 		noSecret(t, o)
 
 		time.Sleep(2 * time.Hour)
-		a.Cancel(ctx, cancellation())
+		a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		if used(2) != spare {
 			t.Errorf("the next login began with %s, want the one that worked", used(2))
 		}
 
 		good = "neither"
 		time.Sleep(2 * time.Hour)
-		o = a.Cancel(ctx, cancellation())
+		o = a.Cancel(ctx, cancellation(), upstreamtest.Free)
 		if o.Class != bridge.Misconfigured || used(3) != spare+" "+first {
 			t.Errorf("%s with %s", o.Class, used(3))
 		}
@@ -319,7 +319,7 @@ func TestASecretThatIsNotWrongLeavesTheSpareAlone(t *testing.T) {
 	m := &authority{login: func(int, url.Values, string) *http.Response {
 		return upstreamtest.Respond(400, `{"error":"invalid_scope"}`)
 	}}
-	adapter(t, sharing(m), cfg).Cancel(ctx, cancellation())
+	adapter(t, sharing(m), cfg).Cancel(ctx, cancellation(), upstreamtest.Free)
 	if n := len(m.requests); n != 1 {
 		t.Errorf("%d logins", n)
 	}
@@ -333,7 +333,7 @@ func TestLoginsAreRationedOverAllTaxpayers(t *testing.T) {
 		for i := range 13 {
 			cfg := config()
 			cfg.OnBehalfOf = fmt.Sprintf("C2584563%04d0", i)
-			if o := adapter(t, s, cfg).Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+			if o := adapter(t, s, cfg).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 				held = o
 			}
 		}
@@ -373,22 +373,22 @@ func TestA429HoldsEveryTaxpayerOfTheClientBack(t *testing.T) {
 		stranger := config()
 		stranger.ClientID = "another-client"
 		one, two, three := adapter(t, s, config()), adapter(t, s, other), adapter(t, s, stranger)
-		if o := one.Cancel(ctx, cancellation()); o.Class != bridge.NotApplied || o.RetryAfter != 20*time.Second {
+		if o := one.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.NotApplied || o.RetryAfter != 20*time.Second {
 			t.Fatalf("%s, %s", o.Class, o.RetryAfter)
 		}
 		m.cancel = nil
 		before := len(m.requests)
-		if o := two.Cancel(ctx, cancellation()); o.Class != bridge.NotApplied || o.RetryAfter != 20*time.Second || len(m.requests) != before {
+		if o := two.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.NotApplied || o.RetryAfter != 20*time.Second || len(m.requests) != before {
 			t.Errorf("another taxpayer of the client id: %s, wait %s", o.Class, o.RetryAfter)
 		}
 		if _, err := two.Lookup(ctx, cancellation()); !errors.Is(err, bridge.ErrUnavailable) {
 			t.Errorf("a lookup of the client id: %v", err)
 		}
-		if o := three.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := three.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Errorf("another client id: %s", o.Class)
 		}
 		time.Sleep(21 * time.Second)
-		if o := two.Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := two.Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Errorf("after the wait: %s %s", o.Class, o.Message)
 		}
 	})
@@ -404,10 +404,10 @@ func TestOneTaxpayersRefusedLoginLeavesTheOthersAlone(t *testing.T) {
 	s := sharing(m)
 	without := config()
 	without.OnBehalfOf = "C99990000010"
-	if o := adapter(t, s, without).Cancel(ctx, cancellation()); o.Class != bridge.Misconfigured {
+	if o := adapter(t, s, without).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Misconfigured {
 		t.Error(o.Class)
 	}
-	if o := adapter(t, s, config()).Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+	if o := adapter(t, s, config()).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 		t.Errorf("%s: %s", o.Class, o.Message)
 	}
 }
@@ -422,7 +422,7 @@ func TestATokenForSomebodyElseIsWarnedOf(t *testing.T) {
 		s.RoundTripper = &authority{login: func(int, url.Values, string) *http.Response { return loggedIn(jwt(tin)) }}
 		cfg := config()
 		cfg.OnBehalfOf = "C25845632020"
-		if o := adapter(t, s, cfg).Cancel(ctx, cancellation()); o.Class != bridge.Cancelled {
+		if o := adapter(t, s, cfg).Cancel(ctx, cancellation(), upstreamtest.Free); o.Class != bridge.Cancelled {
 			t.Errorf("%s: %s", o.Class, o.Message)
 		}
 		if got := strings.Contains(log.String(), "another taxpayer"); got != warned {

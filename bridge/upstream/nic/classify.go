@@ -18,7 +18,8 @@ type verdict uint8
 const (
 	unreadable   verdict = iota // no envelope that can be relied on: the status decides
 	answered                    // Status 1, and the data could be decrypted
-	sealed                      // Status 1, but the data can't be read: it happened, whatever it says
+	sealed                      // Status 1, but the data can't be decrypted: our key is suspect
+	torn                        // Status 1 with errors beside it, or without data
 	failed                      // Status 0 with a reason, or without
 	tokenRefused                // stopped at the gate: log in and call again
 )
@@ -31,6 +32,7 @@ type answer struct {
 	plain   []byte // the same decrypted
 	doc     document
 	errors  upstream.IRPErrors
+	gateway bool // the errors are a gateway's, not in NIC's envelope
 	mask    upstream.Mask
 }
 
@@ -50,33 +52,37 @@ func read(r upstream.Reply, s *session) answer {
 		}
 		return a
 	}
+	a.errors, a.gateway = e.errors, e.gateway
 	if e.status == "1" {
-		a.verdict = sealed
-		var data string
-		if json.Unmarshal(e.data, &data) == nil {
-			// A wrong key's padding looks right once in 256 times: only what names an IRN has been decrypted.
-			plain, err := unseal64(s.block, []byte(data))
-			if err == nil && json.Unmarshal(plain, &a.doc) == nil && a.doc.Irn != "" {
-				a.verdict, a.data, a.plain = answered, e.data, plain
-			}
-		}
+		a.open(e.data, s)
 		return a
 	}
-	a.verdict, a.errors = failed, e.errors
-	class, unclassified := e.errors.Class()
-	theirs := unclassified && class != upstream.IRPConfig && class != upstream.IRPPayload
+	class, _ := e.errors.Class()
+	theirs := !e.errors.Decides(r.Status) // a gateway's own words around its status
 	switch {
 	case class == upstream.IRPToken, theirs && r.Status == http.StatusUnauthorized:
 		a.verdict = tokenRefused
-	case theirs && !business(r.Status):
-		a.verdict = unreadable // a gateway's own words around its status
+	case theirs:
+		a.verdict = unreadable
+	default:
+		a.verdict = failed
 	}
 	return a
 }
 
-// business tells on which statuses an error envelope with unknown codes is the authority's verdict.
-func business(status int) bool {
-	return status < 300 || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+// open reads the data of a success. Only a text can be encrypted; a wrong key's padding looks right once in 256 times, so
+// what isn't an object has not been decrypted.
+func (a *answer) open(data json.RawMessage, s *session) {
+	var text string
+	if len(a.errors) > 0 || json.Unmarshal(data, &text) != nil || text == "" {
+		a.verdict = torn
+		return
+	}
+	a.verdict = sealed
+	plain, err := unseal64(s.block, []byte(text))
+	if err == nil && bytes.HasPrefix(plain, []byte("{")) && json.Unmarshal(plain, &a.doc) == nil {
+		a.verdict, a.data, a.plain = answered, data, plain
+	}
 }
 
 // plainBody is the reply for the record: with the decrypted data where it was encrypted.
@@ -87,11 +93,22 @@ func (a answer) plainBody() []byte {
 	return bytes.Replace(a.Body, a.data, a.plain, 1)
 }
 
-// outcome classifies the reply to a cancel, all but the cases that need another call: sealed and tokenRefused.
+// outcome classifies the reply to a cancel, all but a token that was refused.
 func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
 	switch a.verdict {
 	case answered:
 		return a.cancelled(c)
+	case sealed:
+		// Whether it is this document that was cancelled can't be read. It is never refused nor taken for a failure.
+		o := a.Outcome(bridge.Unknown, "NIC reported success in data that can't be decrypted")
+		o.Claimed, o.Alarm = true, o.Message+": the IRN is looked up; if that gets no answer, check it on the portal"
+		return o
+	case torn:
+		o := a.Outcome(bridge.Unknown, "NIC reported success without naming the document")
+		if len(a.errors) > 0 {
+			o.Code, o.Message = a.errors.Codes(), "NIC reported success and errors in one: "+a.errors.Message()
+		}
+		return o
 	case failed:
 		return a.refused()
 	}
@@ -100,7 +117,7 @@ func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
 
 func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 	if !a.about(c) {
-		o := a.Outcome(bridge.Unknown, "NIC reported success for another document")
+		o := a.Outcome(bridge.Unknown, "NIC reported success for another document, or none")
 		o.Alarm = o.Message
 		return o
 	}
@@ -116,24 +133,12 @@ func (a answer) about(c bridge.Cancellation) bool {
 }
 
 func (a answer) refused() bridge.Outcome {
-	class, unclassified := a.errors.Class()
-	o := a.Outcome(bridge.Refused, a.errors.Message())
-	o.Code, o.Unclassified = a.errors.Codes(), unclassified
-	switch class {
-	case upstream.IRPConfig:
-		o.Class = bridge.Misconfigured
-		o.Alarm = "NIC refuses the credentials or the settings: " + o.Message + hint(a.errors)
-	case upstream.IRPPayload:
-		o.Alarm = "NIC finds the request malformed: " + o.Message
-	case upstream.IRPTemporary:
-		o.Class = bridge.Unknown
-	case upstream.IRPAlready:
-		o.Class = bridge.AlreadyCancelled
-	case upstream.IRPAmbiguous:
-		o.Class = bridge.Unknown
-		if len(a.errors) == 0 {
-			o.Message, o.Unclassified = "NIC reported failure without a reason", false
-		}
+	o := a.errors.Outcome(a.Reply, "NIC")
+	if a.gateway {
+		o = a.errors.GSPOutcome(a.Reply, "the gateway")
+	}
+	if o.Class == bridge.Misconfigured {
+		o.Alarm += hint(a.errors)
 	}
 	return o
 }
@@ -148,7 +153,8 @@ func (a answer) byStatus() bridge.Outcome {
 		o = a.Outcome(bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", a.Status))
 	}
 	if len(a.errors) > 0 {
-		o.Code, o.Unclassified = a.errors.Codes(), true
+		o.Code = a.errors.Codes()
+		_, o.Unclassified = a.errors.Class()
 		o.Message += ": " + a.errors.Message()
 	}
 	return o

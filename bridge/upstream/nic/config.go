@@ -16,9 +16,8 @@ import (
 
 // Config is one taxpayer's access to NIC.
 type Config struct {
-	Name        string // in the configuration, for logs and metrics
-	Environment string // a label such as "sandbox" or "production"
-	Settings    upstream.Settings
+	Name     string // in the configuration, for logs and metrics
+	Settings upstream.Settings
 
 	ClientID, ClientSecret string
 	GSTIN                  string
@@ -35,6 +34,8 @@ type Config struct {
 	AuthPath   string // default /eivital/v1.04/auth (or v1.03)
 	CancelPath string // default /eicore/v1.03/Invoice/Cancel
 	GetPath    string // default /eicore/v1.03/Invoice/irn; the IRN is appended
+
+	CancelsPerMinute int // of the client id, for all its taxpayers together; 0: no limit
 
 	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
 }
@@ -163,8 +164,8 @@ func (c Config) warnings(fingerprint string) []string {
 	case sandbox && fingerprint == productionKey:
 		warn("public_key is production's, but %s is the sandbox; NIC will answer 1013 or 1020", host)
 	}
-	if label := strings.ToLower(c.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
-		warn("environment is %q, but the base URL's host is %s", c.Environment, host)
+	if label := strings.ToLower(c.Settings.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
+		warn("environment is %q, but the base URL's host is %s", c.Settings.Environment, host)
 	}
 	if loopback := host == "localhost" || host == "::1" || strings.HasPrefix(host, "127."); u.Scheme == "http" && !loopback {
 		warn("base_url is not https: client secret and token travel in clear")

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
@@ -96,9 +98,47 @@ func TestWarnings(t *testing.T) {
 		{"http://gateway.example", "", "", "base_url is not https"},
 	}
 	for _, tt := range tests {
-		got := Config{Name: "nic", Environment: tt.environment, Settings: upstream.Settings{BaseURL: tt.base}}.warnings(tt.print)
+		got := Config{Name: "nic", Settings: upstream.Settings{BaseURL: tt.base, Environment: tt.environment}}.warnings(tt.print)
 		if tt.want == "" && len(got) != 0 || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
 			t.Errorf("%s as %s: %q, want %q", tt.base, tt.environment, got, tt.want)
+		}
+	}
+}
+
+// IRNs of two environments never share a record, and all taxpayers of one client id share its rate.
+func TestSpaceAndRate(t *testing.T) {
+	profile := func(change func(*Config)) bridge.Profile {
+		cfg := testConfig(t)
+		change(&cfg)
+		a, err := New(cfg, newShared())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *a.Profile()
+	}
+	for want, change := range map[string]func(*Config){
+		"irp":         func(*Config) {},
+		"irp/sandbox": func(c *Config) { c.Settings.BaseURL = "https://einv1api.gstsandbox.nic.in" },
+		"irp/drill":   func(c *Config) { c.Settings.Environment = "Drill" },
+	} {
+		if p := profile(change); p.Space != want || p.Cancels != (bridge.Rate{}) {
+			t.Errorf("space %q, want %q; rate %+v, want none", p.Space, want, p.Cancels)
+		}
+	}
+	twelve := func(c *Config) { c.CancelsPerMinute = 12 }
+	first := profile(twelve).Cancels
+	if first.Limit != 12 || first.Per != time.Minute {
+		t.Errorf("rate %+v", first)
+	}
+	if p := profile(func(c *Config) { twelve(c); c.GSTIN, c.Username = "09AAAPG7885R002", "other" }); p.Cancels != first {
+		t.Errorf("another taxpayer of the client id has %+v, not %+v", p.Cancels, first)
+	}
+	for name, change := range map[string]func(*Config){
+		"client id": func(c *Config) { c.ClientID = "another" },
+		"base URL":  func(c *Config) { c.Settings.BaseURL = "https://other.example" },
+	} {
+		if p := profile(func(c *Config) { twelve(c); change(c) }); p.Cancels.Key == first.Key {
+			t.Errorf("another %s shares the rate", name)
 		}
 	}
 }

@@ -206,5 +206,5 @@ func wantClass(t *testing.T, o bridge.Outcome, want bridge.Class) {
 
 func cancel(t *testing.T, a *Adapter) bridge.Outcome {
 	t.Helper()
-	return a.Cancel(t.Context(), vectorCancel)
+	return a.Cancel(t.Context(), vectorCancel, upstreamtest.Free)
 }

@@ -81,9 +81,10 @@ func (c Config) profile(credential string) bridge.Profile {
 	return bridge.Profile{
 		Name:          c.Name,
 		Kind:          "nic",
-		Space:         upstream.IRPSpace,
+		Space:         upstream.IRPSpace(c.Settings),
 		Zone:          upstream.IST,
 		Credential:    credential,
+		Cancels:       c.cancels(),
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout,
 		LookupTimeout: c.LookupTimeout,
@@ -97,6 +98,15 @@ func (c Config) logins() bridge.Rate {
 	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
 }
 
+// cancels is the rate of a client id: NIC counts and blocks per client id, whichever of its taxpayers sends.
+func (c Config) cancels() bridge.Rate {
+	if c.CancelsPerMinute == 0 {
+		return bridge.Rate{}
+	}
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID)
+	return bridge.Rate{Key: "nic-cancel/" + key, Limit: c.CancelsPerMinute, Per: time.Minute}
+}
+
 // Profile implements bridge.Upstream.
 func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 
@@ -104,12 +114,12 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 func (a *Adapter) Warnings() []string { return a.warnings }
 
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
-func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outcome {
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
 		plain := marshal(cancelRequest{c.Document, string(c.Reason), upstream.Cut(upstream.IRPRemarks(c), maxRemarks)})
-		ans, trail, err := a.call(ctx, "cancel", plain, func(s *session) upstream.Request {
+		ans, trail, sent, err := a.call(ctx, upstream.ForCancel, plain, func(s *session) upstream.Request {
 			return upstream.Request{
-				Purpose: "cancel", Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,
+				Purpose: upstream.ForCancel, Fence: fence, Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,
 				Body: sealedBody(s, plain), Timeout: a.cfg.CallTimeout,
 			}
 		})
@@ -117,16 +127,13 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation) bridge.Outc
 		switch {
 		case err != nil:
 			o = upstream.NotSent(err)
-			o.Written = ans.Written // a first send that was stopped at the gate
 			trail = append(trail, o.Exchanges...)
-		case ans.verdict == sealed:
-			o, trail = a.confirm(ctx, c, ans, trail)
 		case ans.verdict == tokenRefused:
 			o = ans.refusedAgain()
 		default:
 			o = ans.outcome(c)
 		}
-		o.Exchanges = trail
+		o.Exchanges, o.Sent = trail, sent
 		return ans.words(o)
 	})
 }
@@ -143,58 +150,35 @@ func (a *Adapter) Probe(ctx context.Context) error {
 }
 
 // call makes one call under the session, and the same once more after a new login when it was stopped at the gate. A
-// lookup whose reply can't be decrypted is repeated, too; a cancel never is. An error means that there was no session
-// to call with; ans is then what the first call brought.
-func (a *Adapter) call(ctx context.Context, purpose string, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, err error) {
+// lookup whose reply can't be decrypted is repeated, too; a cancel never is. sent tells whether a byte of either has left.
+// An error means that there was no session to call with.
+func (a *Adapter) call(ctx context.Context, purpose upstream.Purpose, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, sent bool, err error) {
 	for replayed := false; ; replayed = true {
 		held, logins, err := a.session.Get(ctx)
 		trail = append(trail, logins...)
 		if err != nil {
-			return ans, trail, err
+			return ans, trail, sent, err
 		}
 		s := held.Token
 		ans = read(a.client.Do(ctx, build(s)), s)
-		trail = append(trail, ans.Exchange(s.mask, plain, ans.plainBody()))
+		trail, sent = append(trail, ans.Exchange(s.mask, plain, ans.plainBody())), sent || ans.Written
 		switch ans.verdict {
 		case tokenRefused:
 			a.session.Drop(held)
 		case sealed:
 			a.session.Forget(held)
 		}
-		again := ans.verdict == tokenRefused || ans.verdict == sealed && purpose == "lookup"
+		again := ans.verdict == tokenRefused || ans.verdict == sealed && purpose == upstream.ForLookup
 		if !again || replayed {
-			return ans, trail, nil
+			return ans, trail, sent, nil
 		}
 	}
 }
 
-// confirm settles a success whose data can't be read: the cancel has happened, the session key is what is suspect. It
-// is never refused and never sent again.
-func (a *Adapter) confirm(ctx context.Context, c bridge.Cancellation, ans answer, trail []bridge.Exchange) (bridge.Outcome, []bridge.Exchange) {
-	state, err := a.lookup(ctx, c)
-	trail = append(trail, state.Exchanges...)
-	if err != nil {
-		trail = append(trail, upstream.NotSent(err).Exchanges...)
-	}
-	o := ans.Outcome(bridge.Cancelled, "")
-	o.DateSource = bridge.DateEstimated
-	switch {
-	case err == nil && state.Status == bridge.StatusCancelled:
-		o.Alarm = "NIC reported success in data that could not be decrypted; its record shows the IRN as cancelled"
-	case err == nil && state.Status != bridge.StatusUnknown:
-		o.Class, o.DateSource = bridge.Unknown, ""
-		o.Message = "NIC reported success in data that could not be decrypted, but its record shows the IRN as " + state.Text
-		o.Alarm = o.Message
-	default:
-		o.Alarm = "NIC reported success in data that could not be decrypted, and could not be asked; check the IRN on the portal"
-	}
-	return o, trail
-}
-
 func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
-	ans, trail, err := a.call(ctx, "lookup", nil, func(s *session) upstream.Request {
+	ans, trail, _, err := a.call(ctx, upstream.ForLookup, nil, func(s *session) upstream.Request {
 		return upstream.Request{
-			Purpose: "lookup", Method: http.MethodGet, Path: a.cfg.GetPath + "/" + url.PathEscape(c.Document),
+			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.cfg.GetPath + "/" + url.PathEscape(c.Document),
 			Route:  a.cfg.GetPath + "/{irn}",
 			Header: s.header, Timeout: a.cfg.LookupTimeout,
 		}
@@ -215,15 +199,17 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 		o := ans.Outcome(bridge.NotApplied, "the lookup's data can't be decrypted")
 		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
-	if o := ans.outcome(c); o.Class != bridge.Refused && o.Class != bridge.AlreadyCancelled {
+	switch o := ans.outcome(c); o.Class {
+	case bridge.Refused, bridge.AlreadyCancelled, bridge.Unclear:
+		// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
+		state.Text = ans.words(o).Message
+		return state, nil
+	default:
 		if o.HTTPStatus == http.StatusNotFound {
 			o.Class = bridge.NotApplied // a wrong get_path is no reason to stop cancels
 		}
 		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}
-	// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
-	state.Text = ans.mask.Text(ans.errors.Message())
-	return state, nil
 }
 
 // failed ends a lookup that got no answer.

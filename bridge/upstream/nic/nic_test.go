@@ -69,7 +69,7 @@ func TestWhatIsSent(t *testing.T) {
 			var sent *http.Request
 			f.answer = func(r *http.Request, _ int) string { sent = r; return "" }
 			a, _ := f.adapter(tt.change)
-			o := a.Cancel(t.Context(), tt.c)
+			o := a.Cancel(t.Context(), tt.c, upstreamtest.Free)
 			wantClass(t, o, bridge.Cancelled)
 			if got := o.Exchanges[1].Request; got != tt.plain {
 				t.Errorf("sent\n%s\nwant\n%s", got, tt.plain)
@@ -97,11 +97,13 @@ func TestEveryCode(t *testing.T) {
 		K = "1004 1006 1007 1008 1010 1011 1012 1013 1014 1015 1016 1017 1018 1019 3000 3002 3014 3015 3064 3030 3031 3033 3034 3035 " +
 			"3036 3045 3046 3053 3059 3060 3061 3065 3067 3068 3069 3070 3072 3080 3098 2255 5003"
 		C = "3009 2142 2145"
-		B = "3001 3005 3011 3028 3029 3074 3075 3076 3077 3078 3079 2143 2146 2147 2148 2150 2154 2226 2230 2257 2270 2278 2283 2295 4002 4003 4711"
-		R = "3020 3043 SYS_5001 2139 2140 2141 5001 4004"
+		B = "3001 3005 3011 3028 3029 3074 3075 3076 3077 3078 3079 2143 2148 2154 2226 2230 2257 2270 2283 4002 4003"
+		R = "3020 3043 SYS_5001 2139 2140 2141 2146 2147 5001 4004 114 GEN5008 GSPERR300"
 		A = "2302 4000"
-		// The registration portal's codes are not expected here and count as business refusals.
-		unlisted = "3003 3024 3073 8888"
+		// The registration portal's codes, those of generating an invoice and the e-way-bill side's others are no answer to a
+		// cancel: what no list has is looked up.
+		unlisted = "3003 3024 3073 4711 8888"
+		generate = "2150 2278 2295"
 	)
 	for _, tt := range []struct {
 		codes, text        string
@@ -115,11 +117,17 @@ func TestEveryCode(t *testing.T) {
 		{A, "x", bridge.AlreadyCancelled, bridge.Misconfigured, false, false},
 		{"1005 1020", "x", bridge.Misconfigured, bridge.Misconfigured, false, true}, // after one replay
 		{"9999", "Invoice is not active", bridge.AlreadyCancelled, bridge.Misconfigured, false, false},
-		{"9999", "x", bridge.Refused, bridge.Misconfigured, false, false},
+		{"9999", "IRN is already cancelled", bridge.AlreadyCancelled, bridge.Misconfigured, false, false}, // seen in production, 2026-11
+		{"9999", "x", bridge.Unclear, bridge.Misconfigured, true, false},
+		{"9999", "Connection reset", bridge.Unknown, bridge.NotApplied, false, false},
+		{"GEN5005", "GSP account limit exceeded", bridge.Misconfigured, bridge.Misconfigured, false, true},
+		{"118", "try after 5 minutes", bridge.NotApplied, bridge.NotApplied, false, false},
+		{"105 106", "Invalid Token", bridge.Misconfigured, bridge.Misconfigured, false, true}, // after one replay
+		{generate, "x", bridge.Unclear, bridge.Misconfigured, true, false},
 		{"5002", "Application error, contact the helpdesk", bridge.Unknown, bridge.NotApplied, false, false},
 		{"5002", "The field CnlRsn must be a string", bridge.Refused, bridge.Misconfigured, false, true},
 		{"5002", "Request body too large", bridge.Refused, bridge.Misconfigured, false, true},
-		{unlisted, "x", bridge.Refused, bridge.Misconfigured, true, false},
+		{unlisted, "x", bridge.Unclear, bridge.Misconfigured, true, false},
 	} {
 		for code := range strings.FieldsSeq(tt.codes) {
 			t.Run(code+" "+tt.text, func(t *testing.T) {
@@ -136,7 +144,7 @@ func TestEveryCode(t *testing.T) {
 					a, _ = f.adapter()
 					o = cancel(t, a)
 					wantClass(t, o, tt.onLogin)
-					if o.Code != code || o.Written || len(f.used()) != 0 || len(f.logins()) != 1 {
+					if o.Code != code || o.Sent || len(f.used()) != 0 || len(f.logins()) != 1 {
 						t.Errorf("on login: %+v, %d calls", o, len(f.used()))
 					}
 				})
@@ -162,8 +170,8 @@ func TestTransportOnLogin(t *testing.T) {
 				a, _ := f.adapter()
 				o := cancel(t, a)
 				wantClass(t, o, want)
-				if o.Written || len(f.used()) != 0 || len(o.Exchanges) != 1 {
-					t.Errorf("written %v, %d calls, %d exchanges", o.Written, len(f.used()), len(o.Exchanges))
+				if o.Sent || len(f.used()) != 0 || len(o.Exchanges) != 1 {
+					t.Errorf("written %v, %d calls, %d exchanges", o.Sent, len(f.used()), len(o.Exchanges))
 				}
 			})
 		})
@@ -197,7 +205,7 @@ func TestTransportOnCancel(t *testing.T) {
 			}
 			o := cancel(t, a)
 			wantClass(t, o, tt.class)
-			if o.Written != tt.written || o.Exchanges[1].Err == "" || sends(o) != 1 {
+			if o.Sent != tt.written || o.Exchanges[1].Err == "" || sends(o) != 1 {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -221,45 +229,81 @@ func TestTimeoutOfACallIsItsOwn(t *testing.T) {
 	})
 }
 
-// NIC e-invoice API: Status 1 means that it has happened, whatever the data says.
+// A success that can't be read is never refused, never sent again and never more than NIC's claim: the flow looks it up.
 func TestSuccessThatCantBeRead(t *testing.T) {
-	tests := []struct {
-		get   string
-		class bridge.Class
-		alarm string
-	}{
-		{"CNL", bridge.Cancelled, "its record shows the IRN as cancelled"},
-		{"503 <html>", bridge.Cancelled, "could not be asked"},
-		{"reset", bridge.Cancelled, "could not be asked"},
-		{errorReply("2148", "Requested IRN data is not available"), bridge.Cancelled, "could not be asked"},
-		{`{"Status":1,"Data":"garbage"}`, bridge.Cancelled, "could not be asked"},
-		{"ACT", bridge.Unknown, "shows the IRN as ACT"},
-		{"REJ", bridge.Unknown, "shows the IRN as REJ"},
+	for reply, claimed := range map[string]bool{
+		`{"Status":1,"Data":"AAAAAAAAAAAAAAAAAAAAAA=="}`:  true,
+		`{"Status":1,"Data":"no base64"}`:                 true,
+		`{"Status":1,"Data":null}`:                        false,
+		`{"Status":1}`:                                    false,
+		`{"Status":1,"Data":{"Irn":"` + vectorIRN + `"}}`: false, // in clear: not NIC's
+		`{"Status":1,"Data":"AAAAAAAAAAAAAAAAAAAAAA==","ErrorDetails":[{"ErrorCode":"2270","ErrorMessage":"late"}]}`: false,
+	} {
+		f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return reply }}
+		a, _ := f.adapter()
+		o := cancel(t, a)
+		wantClass(t, o, bridge.Unknown)
+		if o.Claimed != claimed || (o.Alarm != "") != claimed || o.Message == "" || !o.Sent || sends(o) != 1 || len(f.used()) != 1 {
+			t.Errorf("%s: claimed %v, sent %v, %d calls, message %q, alarm %q", reply, o.Claimed, o.Sent, len(f.used()), o.Message, o.Alarm)
+		}
+		cancel(t, a)
+		if n := len(f.logins()); claimed != (n == 2) {
+			t.Errorf("%s: %d logins: a session key is given up when it is suspect, and only then", reply, n)
+		}
 	}
-	for _, tt := range tests {
-		t.Run(tt.get, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := &fakeNIC{t: t}
-				f.answer = func(r *http.Request, _ int) string {
-					if r.Method == http.MethodGet {
-						return tt.get
-					}
-					return `{"Status":1,"Data":"AAAAAAAAAAAAAAAAAAAAAA=="}`
-				}
-				a, _ := f.adapter()
-				o := cancel(t, a)
-				wantClass(t, o, tt.class)
-				if !strings.Contains(o.Alarm, tt.alarm) || sends(o) != 1 || !o.Written {
-					t.Errorf("%d sends, written %v, alarm %q", sends(o), o.Written, o.Alarm)
-				}
-				if tt.class == bridge.Cancelled && (o.Date != "" || o.DateSource != bridge.DateEstimated) {
-					t.Errorf("date %q from %s", o.Date, o.DateSource)
-				}
-				if n := len(f.logins()); n < 2 {
-					t.Errorf("%d logins: the suspect session key was kept", n)
-				}
-			})
+}
+
+// Sent tells whether a byte of any send of the call may have left, the one that was stopped at the gate included.
+func TestSentIsTrueOfTheWholeCall(t *testing.T) {
+	refused := errorReply("1005", "Invalid Token")
+	for name, tc := range map[string]struct {
+		fake  *fakeNIC
+		fence bridge.Fence
+		class bridge.Class
+		sent  bool
+	}{
+		"lease lost before the send":       {&fakeNIC{}, upstreamtest.Lost, bridge.NotApplied, false},
+		"no fence":                         {&fakeNIC{}, nil, bridge.NotApplied, false},
+		"login refused":                    {&fakeNIC{auth: func(int) string { return errorReply("1019", "Incorrect Password") }}, upstreamtest.Free, bridge.Misconfigured, false},
+		"stopped at the gate, login fails": {&fakeNIC{auth: second("503 <html>"), answer: always(refused)}, upstreamtest.Free, bridge.NotApplied, true},
+		"stopped at the gate, lease lost":  {&fakeNIC{answer: always(refused)}, once(), bridge.NotApplied, true},
+		"stopped at the gate twice":        {&fakeNIC{answer: always(refused)}, upstreamtest.Free, bridge.Misconfigured, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := tc.fake
+			f.t = t
+			a, _ := f.adapter()
+			o := a.Cancel(t.Context(), vectorCancel, tc.fence)
+			wantClass(t, o, tc.class)
+			if o.Sent != tc.sent {
+				t.Errorf("sent %v, want %v: %s", o.Sent, tc.sent, o.Message)
+			}
 		})
+	}
+}
+
+func always(reply string) func(*http.Request, int) string {
+	return func(*http.Request, int) string { return reply }
+}
+
+// second is what every login but the first is answered.
+func second(reply string) func(int) string {
+	return func(n int) string {
+		if n == 1 {
+			return ""
+		}
+		return reply
+	}
+}
+
+// once is the fence of a process that loses its lease after the first send.
+func once() bridge.Fence {
+	sends := 0
+	return func(context.Context) error {
+		if sends++; sends > 1 {
+			return bridge.ErrLostLease
+		}
+		return nil
 	}
 }
 
@@ -276,6 +320,7 @@ func TestLookup(t *testing.T) {
 		{errorReply("2154", "IRN details are not found"), bridge.StatusUnknown, "2154: IRN details are not found"},
 		{errorReply("2283", "too old"), bridge.StatusUnknown, "2283: too old"},
 		{errorReply("9999", "Invoice is not active"), bridge.StatusUnknown, "9999: Invoice is not active"},
+		{errorReply("7777", "New rule"), bridge.StatusUnknown, "7777: New rule"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reply, func(t *testing.T) {
@@ -295,7 +340,8 @@ func TestLookup(t *testing.T) {
 	}
 	for _, reply := range []string{
 		"503 <html>", "200 <html>", "429 x", "403 <html>", "reset", errorReply("5001", "Application Error"), errorReply("1010", "Invalid Client-ID"),
-		errorReply("1005", "Invalid Token"), `{"Status":1,"Data":"AAAA"}`,
+		errorReply("1005", "Invalid Token"), `{"Status":1,"Data":"AAAA"}`, `{"Status":1,"Data":null}`,
+		`453 {"status_cd":"0","error":{"error_cd":"GEN5008","message":"GSTN Server Error"}}`,
 	} {
 		t.Run("no answer: "+reply, func(t *testing.T) {
 			f := &fakeNIC{t: t, answer: func(*http.Request, int) string { return reply }}
@@ -331,7 +377,7 @@ func TestOpenBreaker(t *testing.T) {
 		n := len(f.used())
 		o := cancel(t, a)
 		wantClass(t, o, bridge.NotApplied)
-		if o.RetryAfter <= 0 || o.Written || len(f.used()) != n {
+		if o.RetryAfter <= 0 || o.Sent || len(f.used()) != n {
 			t.Errorf("%+v", o)
 		}
 		if _, err := a.Lookup(t.Context(), vectorCancel); !errors.Is(err, bridge.ErrUnavailable) {
@@ -357,7 +403,7 @@ func TestTooManyRequestsShutsTheGate(t *testing.T) {
 		}
 		o := cancel(t, a)
 		wantClass(t, o, bridge.NotApplied)
-		if o.RetryAfter != 20*time.Second || !o.Written {
+		if o.RetryAfter != 20*time.Second || !o.Sent {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -382,9 +428,9 @@ func TestCancelledContextSendsNothing(t *testing.T) {
 	a, _ := f.adapter()
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	o := a.Cancel(ctx, vectorCancel)
+	o := a.Cancel(ctx, vectorCancel, upstreamtest.Free)
 	wantClass(t, o, bridge.NotApplied)
-	if o.Written || len(f.used()) != 0 {
+	if o.Sent || len(f.used()) != 0 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -93,7 +93,7 @@ func TestOpenSSLReadsWhatIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := a.Cancel(t.Context(), bridge.Cancellation{Document: opensslIRN, Reason: bridge.Others, Remarks: "für <b>"})
+	o := a.Cancel(t.Context(), bridge.Cancellation{Document: opensslIRN, Reason: bridge.Others, Remarks: "für <b>"}, upstreamtest.Free)
 	if o.Class != bridge.Cancelled || o.Date != "2026-11-01 10:00:00" {
 		t.Errorf("%+v", o)
 	}

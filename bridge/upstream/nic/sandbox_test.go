@@ -99,7 +99,7 @@ func TestDocumentsOfTheSandbox(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s, a := start(t, sim.Options{LegacyAuth: true}, tt.change)
-		o := a.Cancel(t.Context(), of(tt.irn))
+		o := a.Cancel(t.Context(), of(tt.irn), upstreamtest.Free)
 		if o.Class != tt.class || !strings.HasPrefix(o.Message, tt.message) {
 			t.Errorf("%s: %v %q, want %v %q", tt.irn, o.Class, o.Message, tt.class, tt.message)
 		}
@@ -152,9 +152,28 @@ func waits(d time.Duration) check {
 	}
 }
 
-func estimated(t *testing.T, _ *sim.Server, o bridge.Outcome) {
-	if o.DateSource != bridge.DateEstimated || o.Alarm == "" || count(o, "cancel") != 1 {
+// claimed is NIC's word for it alone: one call, an alarm, no look at the document.
+func claimed(t *testing.T, _ *sim.Server, o bridge.Outcome) {
+	if !o.Claimed || o.Alarm == "" || count(o, "cancel") != 1 || count(o, "lookup") != 0 {
 		t.Errorf("%+v", o)
+	}
+}
+
+func unclaimed(t *testing.T, _ *sim.Server, o bridge.Outcome) {
+	if o.Claimed || o.Message == "" || count(o, "cancel") != 1 || count(o, "lookup") != 0 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func unclassified(t *testing.T, _ *sim.Server, o bridge.Outcome) {
+	if !o.Unclassified || o.Alarm != "" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func quota(t *testing.T, _ *sim.Server, o bridge.Outcome) {
+	if !strings.Contains(o.Alarm, "used up its calls") {
+		t.Errorf("alarm %q", o.Alarm)
 	}
 }
 
@@ -171,7 +190,7 @@ func foreign(t *testing.T, _ *sim.Server, o bridge.Outcome) {
 }
 
 func cancelFaults() []fault {
-	const cancel, auth, get = sandbox.Cancel, sandbox.Auth, sandbox.Get
+	const cancel, auth = sandbox.Cancel, sandbox.Auth
 	return []fault{
 		{arm: one(cancel, "reset_before", "", 0), want: bridge.Unknown},
 		{arm: one(cancel, "drop_before_commit", "", 0), want: bridge.Unknown},
@@ -205,9 +224,23 @@ func cancelFaults() []fault {
 		{arm: one(cancel, "revoke_tokens", "keep", 1), want: bridge.Cancelled, commit: true, check: sends(2, 3)},
 		{arm: append(one(cancel, "revoke_tokens", "keep", 0), on(auth, "no_force_effect", "", 0)), want: bridge.Misconfigured, check: sends(2, 3)},
 		{arm: one(cancel, "rotate_sek", "", 1), want: bridge.Cancelled, commit: true, check: sends(2, 2)},
-		{arm: one(cancel, "garbage_data", "", 0), want: bridge.Cancelled, commit: true, check: estimated},
-		{arm: one(cancel, "garbage_data", "null", 0), want: bridge.Cancelled, commit: true, check: estimated},
-		{arm: append(one(cancel, "garbage_data", "", 0), on(get, "get_down", "", 0)), want: bridge.Cancelled, commit: true, check: estimated},
+		{arm: one(cancel, "garbage_data", "", 0), want: bridge.Unknown, commit: true, check: claimed},
+		{arm: one(cancel, "garbage_data", "null", 0), want: bridge.Unknown, commit: true, check: unclaimed},
+		{arm: one(cancel, "success_and_error", "2270", 0), want: bridge.Unknown, commit: true, check: unclaimed},
+		{arm: one(cancel, "no_irn", "", 0), want: bridge.Unknown, commit: true, check: unclaimed},
+		{arm: one(cancel, "error", "9999: IRN is already cancelled", 0), want: bridge.AlreadyCancelled},
+		{arm: one(cancel, "error", "9999: Odd", 0), want: bridge.Unclear, check: unclassified},
+		{arm: one(cancel, "error", "7777: New rule", 0), want: bridge.Unclear, check: unclassified},
+		{arm: one(cancel, "error_after_commit", "7777: New rule", 0), want: bridge.Unclear, commit: true, check: unclassified},
+		{arm: one(cancel, "error_after_commit", "500: Connection reset", 0), want: bridge.Unknown, commit: true},
+		{arm: one(cancel, "error", "118: Please try after 5 minutes", 0), want: bridge.NotApplied, check: waits(5 * time.Minute)},
+		{arm: one(cancel, "error", "105: Invalid Token", 1), want: bridge.Cancelled, commit: true, check: sends(2, 3)},
+		{arm: one(cancel, "gateway", "GEN5005: GSP account limit exceeded", 0), want: bridge.Misconfigured, check: quota},
+		{arm: one(cancel, "gateway", "106: Invalid Token", 1), want: bridge.Cancelled, commit: true, check: sends(2, 3)},
+		{arm: one(cancel, "gateway", "GSPERR300: GSPGSTDOWN", 0), want: bridge.Unknown},
+		{arm: one(cancel, "gateway", "RET1: New rule", 0), want: bridge.Unknown, check: unclassified},
+		{arm: one(cancel, "gateway_after_commit", "GEN5008: GSTN Server Error", 0), want: bridge.Unknown, commit: true},
+		{arm: one("", "bom", "", 0), want: bridge.Cancelled, commit: true},
 		{arm: one(cancel, "app_error_5002", "", 0), want: bridge.Unknown},
 		{arm: one(cancel, "sys_5001", "", 0), want: bridge.Unknown},
 		{arm: one(cancel, "err_2141_after_commit", "", 0), want: bridge.Unknown, commit: true},
@@ -239,6 +272,8 @@ func loginFaults() []fault {
 		{arm: one(auth, "truncate_json", "", 0), want: bridge.NotApplied},
 		{arm: one(auth, "sys_5001", "", 0), want: bridge.NotApplied},
 		{arm: one(auth, "error", "3033", 0), want: bridge.Misconfigured},
+		{arm: one(auth, "gateway", "GEN5008: GSTN Server Error", 0), want: bridge.NotApplied},
+		{arm: one(auth, "gateway", "GEN5005: GSP account limit exceeded", 0), want: bridge.Misconfigured},
 	}
 }
 
@@ -255,7 +290,7 @@ func (f fault) name() string {
 }
 
 func TestFaultsOfTheSandbox(t *testing.T) {
-	covered := map[string]bool{}
+	covered := map[string]bool{"get_down": true} // below
 	for _, f := range append(cancelFaults(), loginFaults()...) {
 		for _, a := range f.arm {
 			covered[a.Name] = true
@@ -283,11 +318,11 @@ func (f fault) run(t *testing.T) {
 	if irn == "" {
 		irn = sim.DemoIRN
 	}
-	o := a.Cancel(t.Context(), of(irn))
+	o := a.Cancel(t.Context(), of(irn), upstreamtest.Free)
 	if o.Class != f.want {
 		t.Fatalf("%v (%s; %s), want %v", o.Class, o.Message, o.Alarm, f.want)
 	}
-	if o.Class == bridge.Unknown && !o.Written {
+	if o.Class == bridge.Unknown && !o.Sent {
 		t.Error("unknown, though nothing was written")
 	}
 	doc, _ := s.Document(irn)
@@ -313,6 +348,22 @@ func (f fault) run(t *testing.T) {
 	}
 }
 
+// A success that can't be read is looked up by whoever asked for it, not here: with the lookup down nothing is lost.
+func TestLookupDown(t *testing.T) {
+	s, a := start(t, sim.Options{}, nil)
+	for _, f := range []sandbox.Fault{on(sandbox.Cancel, "garbage_data", "", 0), on(sandbox.Get, "get_down", "", 0)} {
+		if err := s.Arm(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := a.Cancel(t.Context(), of(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Unknown || !o.Claimed {
+		t.Errorf("%+v", o)
+	}
+	if state, err := a.Lookup(t.Context(), of(sim.DemoIRN)); err == nil {
+		t.Errorf("looked up: %+v", state)
+	}
+}
+
 // NIC allows few logins. Those that can't even reach it are not counted among them.
 func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
 	s := sim.Demo(sim.Options{Key: simKey()})
@@ -323,7 +374,7 @@ func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
 	l.Close()
 	a := connect(t, "http://"+l.Addr().String(), s, nil)
 	for range 4 { // the breaker would open at the fifth
-		if o := a.Cancel(t.Context(), of(sim.DemoIRN)); o.Class != bridge.NotApplied || o.RetryAfter != 0 || count(o, "login") != 1 {
+		if o := a.Cancel(t.Context(), of(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.NotApplied || o.RetryAfter != 0 || count(o, "login") != 1 {
 			t.Errorf("%+v", o)
 		}
 	}
@@ -333,7 +384,7 @@ func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
 	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: s}}
 	srv.Start()
 	defer srv.Close()
-	if o := a.Cancel(t.Context(), of(sim.DemoIRN)); o.Class != bridge.Cancelled {
+	if o := a.Cancel(t.Context(), of(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Cancelled {
 		t.Errorf("%+v", o)
 	}
 }
@@ -381,7 +432,7 @@ func TestSchemas(t *testing.T) {
 		return e.Data
 	}
 	a := connect(t, srv.URL, s, nil)
-	o := a.Cancel(t.Context(), of(sim.DemoIRN))
+	o := a.Cancel(t.Context(), of(sim.DemoIRN), upstreamtest.Free)
 	check("auth-request", "login", bodies[sim.AuthPath+" request"])
 	check("auth-reply", "login's reply", bodies[sim.AuthPath+" reply"])
 	check("sealed-request", "cancel", bodies[sim.CancelPath+" request"])
@@ -397,10 +448,16 @@ func TestSchemas(t *testing.T) {
 	}
 	check("reply", "GET's reply", bodies[sim.GetPath+sim.DemoIRN+" reply"])
 	check("get-reply", "GET's reply after decryption", inside(state.Exchanges[0]))
-	a.Cancel(t.Context(), of(sim.DemoForeignIRN))
+	a.Cancel(t.Context(), of(sim.DemoForeignIRN), upstreamtest.Free)
 	check("reply", "refusal", bodies[sim.CancelPath+" reply"])
 
-	connect(t, srv.URL, s, func(c *nic.Config) { c.AuthVersion = nic.Auth103 }).Cancel(t.Context(), of(sim.DemoIRN))
+	if err := s.Arm(on(sandbox.Cancel, "gateway", "GEN5008: GSTN Server Error", 1)); err != nil {
+		t.Fatal(err)
+	}
+	a.Cancel(t.Context(), of(sim.DemoForeignIRN), upstreamtest.Free)
+	check("gateway-error", "a gateway's refusal", bodies[sim.CancelPath+" reply"])
+
+	connect(t, srv.URL, s, func(c *nic.Config) { c.AuthVersion = nic.Auth103 }).Cancel(t.Context(), of(sim.DemoIRN), upstreamtest.Free)
 	check("auth-request-v1.03", "legacy login", bodies[sim.AuthPathV03+" request"])
 	check("auth-reply", "legacy login's reply", bodies[sim.AuthPathV03+" reply"])
 }

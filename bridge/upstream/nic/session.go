@@ -76,7 +76,7 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 		return lease, nil, fmt.Errorf("encrypt login: %w", err)
 	}
 	r := a.client.Do(ctx, upstream.Request{
-		Purpose: "login", Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
 	})
 	mask := a.mask.With(base64.StdEncoding.EncodeToString(appKey))
 	trail = []bridge.Exchange{r.Exchange(mask, plain, r.Body)}
@@ -188,18 +188,18 @@ func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
 		}
 		return data, bridge.Outcome{}
 	}
-	class, unclassified := e.errors.Class()
-	o := r.Outcome(bridge.Misconfigured, e.errors.Message())
-	o.Code, o.Unclassified = e.errors.Codes(), unclassified
+	class, _ := e.errors.Class()
+	o := upstream.BeforeCancel(e.errors.Outcome(r, "NIC"))
 	switch {
 	case len(e.errors) == 0:
-		o = r.Outcome(bridge.NotApplied, "NIC refused the login without a reason")
-	case class == upstream.IRPTemporary, class == upstream.IRPAmbiguous:
-		o.Class = bridge.NotApplied
-	case unclassified && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
-		o.Class = bridge.NotApplied
+		o.Message = "NIC refused the login without a reason"
+	case class == upstream.IRPWait, class == upstream.IRPTemporary, class == upstream.IRPAmbiguous:
+	case class == upstream.IRPUnlisted && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
 	default:
-		o.Alarm = "NIC refused the login: " + o.Message + hint(e.errors)
+		o.Class = bridge.Misconfigured
+		if !e.errors.Has("GEN5005") { // that has an alarm of its own
+			o.Alarm = "NIC refused the login: " + o.Message + hint(e.errors)
+		}
 	}
 	return authReply{}, o
 }

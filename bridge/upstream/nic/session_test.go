@@ -1,6 +1,7 @@
 package nic
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -142,6 +143,7 @@ func TestAtMostFourLoginsIn15Minutes(t *testing.T) {
 		a, _ := f.adapter()
 		start := time.Now()
 		var at []time.Duration
+		said := map[string]bool{}
 		for time.Since(start) < 15*time.Minute {
 			before := len(f.logins())
 			o := cancel(t, a)
@@ -151,11 +153,23 @@ func TestAtMostFourLoginsIn15Minutes(t *testing.T) {
 			} else if o.RetryAfter <= 0 {
 				t.Fatalf("held back without a time: %+v", o)
 			}
+			if o.Sent {
+				t.Fatalf("sent: %+v", o)
+			}
+			said[o.Message] = true
 			time.Sleep(time.Second)
 		}
 		want := []time.Duration{0, 10 * time.Second, 70 * time.Second, 370 * time.Second}
 		if !slices.Equal(at, want) {
 			t.Errorf("logins after %v, want %v", at, want)
+		}
+		for _, want := range []string{
+			"calls held back until 00:00:10 UTC: 3020: Internal Server Error pls try after sometime",
+			"logins held back until 00:15 UTC: 4 in 15m are used up",
+		} {
+			if !said[want] {
+				t.Errorf("nobody was told %q, but %q", want, slices.Sorted(maps.Keys(said)))
+			}
 		}
 		time.Sleep(time.Second)
 		cancel(t, a)

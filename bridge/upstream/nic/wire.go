@@ -2,7 +2,6 @@ package nic
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -63,9 +62,10 @@ func credentials(user, password, appKey string, force bool) []byte {
 
 // envelope is every reply of NIC before decryption.
 type envelope struct {
-	status string          // "1", "0", or whatever else stood there; empty when missing
-	data   json.RawMessage // nil when missing or null
-	errors upstream.IRPErrors
+	status  string          // "1", "0", or whatever else stood there; empty when missing
+	data    json.RawMessage // nil when missing or null
+	errors  upstream.IRPErrors
+	gateway bool // it is the envelope of a gateway before NIC
 }
 
 // field keeps a value raw, and counts how often its key came, in whatever letter case.
@@ -89,17 +89,20 @@ var errNotNIC = errors.New("not a reply of NIC's form")
 // nothing that can be relied on. A key that comes twice is such a case: two readers could see two answers.
 func decode(body []byte) (envelope, error) {
 	var wire struct{ Status, Data, ErrorDetails field }
-	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &wire); err != nil {
+	if json.Unmarshal(body, &wire) != nil {
 		return envelope{}, errNotNIC
 	}
 	if wire.Status.times > 1 || wire.Data.times > 1 || wire.ErrorDetails.times > 1 {
 		return envelope{}, errNotNIC
 	}
-	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: parseErrors(wire.ErrorDetails.raw, 0)}
-	if e.status != "1" && e.status != "0" && (e.status != "" || len(e.errors) == 0) {
-		return envelope{}, errNotNIC
+	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: upstream.IRPErrorsIn(wire.ErrorDetails.raw)}
+	if e.status == "1" || e.status == "0" || e.status == "" && len(e.errors) > 0 {
+		return e, nil
 	}
-	return e, nil
+	if errs, ok := upstream.GSPErrors(body); ok && e.status == "" {
+		return envelope{status: "0", errors: errs, gateway: true}, nil
+	}
+	return envelope{}, errNotNIC
 }
 
 // statusText makes 1, 1.0, "1" and " 1 " the same.
@@ -118,71 +121,4 @@ func text(raw json.RawMessage) string {
 		s = string(raw)
 	}
 	return strings.TrimSpace(s)
-}
-
-// parseErrors reads ErrorDetails as an array, one object, JSON in a string, base64 of JSON (NIC's page says so; never
-// seen), or free text, in that order. A shape inside a shape is followed a few levels deep.
-func parseErrors(raw json.RawMessage, depth int) upstream.IRPErrors {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || depth > 3 {
-		return nil
-	}
-	switch raw[0] {
-	case '[':
-		var items []json.RawMessage
-		if json.Unmarshal(raw, &items) != nil {
-			return nil
-		}
-		var all upstream.IRPErrors
-		for _, item := range items {
-			all = append(all, parseErrors(item, depth+1)...)
-		}
-		return all
-	case '{':
-		return parseEntry(raw)
-	}
-	s := text(raw)
-	if inner, ok := innerJSON(s); ok {
-		return parseErrors(inner, depth+1)
-	}
-	if e, ok := upstream.IRPErrorIn(s); ok {
-		return upstream.IRPErrors{e}
-	}
-	if s == "" {
-		return nil
-	}
-	return upstream.IRPErrors{{Text: s}}
-}
-
-func parseEntry(raw json.RawMessage) upstream.IRPErrors {
-	var entry struct{ ErrorCode, ErrorMessage json.RawMessage }
-	if json.Unmarshal(raw, &entry) != nil {
-		return nil
-	}
-	code := strings.TrimSuffix(text(entry.ErrorCode), ".0")
-	message := text(entry.ErrorMessage)
-	if code == "null" {
-		code = ""
-	}
-	if message == "null" {
-		message = ""
-	}
-	if code == "" && message == "" {
-		return nil
-	}
-	return upstream.IRPErrors{{Code: code, Text: message}}
-}
-
-// innerJSON finds an array or object in a string, plain or as base64.
-func innerJSON(s string) (json.RawMessage, bool) {
-	candidates := [][]byte{[]byte(s)}
-	if decoded, err := base64.StdEncoding.DecodeString(s); err == nil {
-		candidates = append(candidates, bytes.TrimSpace(decoded))
-	}
-	for _, c := range candidates {
-		if len(c) > 0 && (c[0] == '[' || c[0] == '{') && json.Valid(c) {
-			return c, true
-		}
-	}
-	return nil, false
 }

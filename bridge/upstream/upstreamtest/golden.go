@@ -81,8 +81,13 @@ func Words(o bridge.Outcome) string {
 	if o.RetryAfter > 0 {
 		add("retry after", o.RetryAfter.String())
 	}
-	if o.Unclassified {
-		lines = append(lines, "unclassified")
+	for _, mark := range []struct {
+		name string
+		set  bool
+	}{{"unclassified", o.Unclassified}, {"by state", o.ByState}, {"claimed", o.Claimed}} {
+		if mark.set {
+			lines = append(lines, mark.name)
+		}
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,7 +16,8 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// Budget is a bridge.Budget in memory that keeps its promises: sliding windows, gates that stay shut.
+// Budget is a bridge.Budget in memory that keeps its promises: sliding windows, gates that stay shut. It
+// knows no turns.
 type Budget struct {
 	mu    sync.Mutex
 	takes map[string][]time.Time
@@ -23,11 +25,11 @@ type Budget struct {
 }
 
 // Take implements bridge.Budget.
-func (b *Budget) Take(_ context.Context, r bridge.Rate) (time.Duration, error) {
+func (b *Budget) Take(_ context.Context, r bridge.Rate, _ int64) (booked time.Time, wait time.Duration, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.Limit == 0 {
-		return 0, nil
+		return booked, 0, nil
 	}
 	now := time.Now()
 	var inside []time.Time
@@ -37,13 +39,23 @@ func (b *Budget) Take(_ context.Context, r bridge.Rate) (time.Duration, error) {
 		}
 	}
 	if len(inside) >= r.Limit {
-		return inside[len(inside)-r.Limit].Add(r.Per).Sub(now), nil
+		return booked, inside[len(inside)-r.Limit].Add(r.Per).Sub(now), nil
 	}
 	if b.takes == nil {
 		b.takes = map[string][]time.Time{}
 	}
 	b.takes[r.Key] = append(inside, now)
-	return 0, nil
+	return now, 0, nil
+}
+
+// Return implements bridge.Budget.
+func (b *Budget) Return(_ context.Context, r bridge.Rate, booked time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.takes[r.Key], booked); i >= 0 {
+		b.takes[r.Key] = slices.Delete(b.takes[r.Key], i, i+1)
+	}
+	return nil
 }
 
 // Shut implements bridge.Budget.
@@ -98,3 +110,9 @@ func Respond(status int, body string, headers ...string) *http.Response {
 	}
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
+
+// Free is the fence of a process that may send.
+func Free(context.Context) error { return nil }
+
+// Lost is the fence of a process whose lease another one has taken over.
+func Lost(context.Context) error { return bridge.ErrLostLease }

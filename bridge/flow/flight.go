@@ -1,0 +1,194 @@
+package flow
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"einvoice-bridge/bridge"
+)
+
+// flight is one document being worked on, and everyone who waits for it. What stands above mu belongs to the goroutine
+// that carries it, once it has taken off.
+type flight struct {
+	key    bridge.Key
+	up     bridge.Upstream
+	terms  *Terms
+	errand errand
+	c      bridge.Cancellation
+	irn    string // as its first caller spelt it
+	caller string // who started it
+	done   chan struct{}
+	ctx    context.Context // of its work: the Service's, with the flight's span
+	span   trace.Span
+
+	progress
+	entry   bridge.Entry  // as on record, with what has been learnt since; no ID: none is known
+	unsaved bridge.Finish // evidence that is not on record yet
+	booking time.Time     // of the send that is booked; zero without one, or without a rate
+	trouble string        // what the obstacle is, for operators
+	report  bridge.CallReport
+	alone   bool // no flight at all: an answer from the record, which Close does not wait for
+
+	mu       sync.Mutex // never held while something is waited for
+	asks     []*ask
+	over     bool      // its end is being written down: nobody joins any more
+	waiting  bool      // for its turn at the authority, accepted
+	promised bool      // somebody was told so: it is carried on with until the entry expires
+	until    time.Time // the latest caller's deadline
+}
+
+// ask is one caller waiting for a flight.
+type ask struct {
+	req  bridge.Request
+	how  bridge.How
+	told chan bridge.Answer // buffered: the teller never waits
+	late *bridge.Answer     // what he was told when his time was over; guarded by the flight
+}
+
+// join lets a caller wait for the flight; false when it is ending and the record knows more.
+func (f *flight) join(a *ask) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return false
+	}
+	f.asks = append(f.asks, a)
+	if a.req.Until.After(f.until) {
+		f.until = a.req.Until
+	}
+	return true
+}
+
+// setWaiting notes whether the flight waits its turn; what a caller hears when his time is over depends on it.
+func (f *flight) setWaiting(w bool) {
+	f.mu.Lock()
+	f.waiting = w
+	f.mu.Unlock()
+}
+
+// left is how long the flight has: until its latest caller's time is over, or until its entry expires once somebody was
+// told that it waits its turn. now is the wall clock, by which entries expire.
+func (f *flight) left(now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := time.Until(f.until)
+	if f.promised {
+		left = max(left, f.entry.Expires.Sub(now))
+	}
+	return left
+}
+
+// giveUp takes a caller whose time is over off the flight and says what to tell him; ok is false when he has his answer
+// already.
+func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.Index(f.asks, a)
+	if i < 0 {
+		return bridge.Answer{}, false
+	}
+	f.asks = slices.Delete(f.asks, i, i+1)
+	ans = answer(bridge.Outcome{Class: bridge.Unknown, Message: "there was no answer yet when the caller's time was over"}, a.req)
+	if f.waiting {
+		f.promised = true
+		ans = bridge.Answer{Fault: bridge.FaultWaiting, Ref: a.req.Ref, Why: "it waits its turn at the authority"}
+	}
+	a.late = &ans
+	return ans, true
+}
+
+// ending lets nobody join any more and returns who waits.
+func (f *flight) ending() []*ask {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	return slices.Clone(f.asks)
+}
+
+// tell gives a caller his answer; false when his time was over before.
+func (f *flight) tell(a *ask, ans bridge.Answer) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.Index(f.asks, a)
+	if i < 0 {
+		return false
+	}
+	f.asks = slices.Delete(f.asks, i, i+1)
+	a.told <- ans
+	return true
+}
+
+// flights holds the documents that this process is working on: at most one flight each. A second request of the same
+// taxpayer joins its flight; another taxpayer's waits for it to end.
+type flights struct {
+	mu sync.Mutex
+	by map[bridge.Key]*flight
+	carriers
+}
+
+// enter returns the document's flight, and true when it is f and must be carried to its end.
+func (fs *flights) enter(f *flight) (*flight, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if g, ok := fs.by[f.key]; ok {
+		return g, false
+	}
+	fs.by[f.key] = f
+	return f, true
+}
+
+// leave lets newcomers start a flight of their own.
+func (fs *flights) leave(f *flight) {
+	fs.mu.Lock()
+	delete(fs.by, f.key)
+	fs.mu.Unlock()
+	f.span.End()
+	close(f.done)
+}
+
+// size is the number of documents in flight.
+func (fs *flights) size() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return len(fs.by)
+}
+
+// maxIdle is how many carriers stay when they have nothing to carry.
+const maxIdle = 64
+
+// carriers are goroutines that carry one flight after the other. A new goroutine has a small stack, and growing it to
+// what a call needs costs as much as reading the authority's reply (measured).
+type carriers struct {
+	next chan *flight // unbuffered: only one who waits takes a flight
+	idle atomic.Int32
+}
+
+// dispatch gives the flight to a carrier that waits, or to a new one.
+func (s *Service) dispatch(f *flight) {
+	select {
+	case s.flights.next <- f:
+	default:
+		go s.carrier(f)
+	}
+}
+
+func (s *Service) carrier(f *flight) {
+	for {
+		s.carry(f)
+		if s.flights.idle.Add(1) > maxIdle {
+			s.flights.idle.Add(-1)
+			return
+		}
+		select {
+		case f = <-s.flights.next:
+			s.flights.idle.Add(-1)
+		case <-s.quit:
+			return
+		}
+	}
+}

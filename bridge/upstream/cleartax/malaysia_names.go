@@ -1,0 +1,185 @@
+package cleartax
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// A document has two names: ClearTax's document id, by which it is cancelled, and LHDN's UUID, by which it is on record.
+// From a UUID to its document id there is one way for ever. The other way round there isn't: where documents are generated
+// with AllowCancelledDocumentsGeneration (ClearTax E-Invoicing Malaysia API, Generate E-Invoice), the id of a cancelled one
+// comes to name a new one.
+
+// named is a document by its names, as far as they are known.
+type named struct{ id, uuid string }
+
+// Resolve implements bridge.Resolver. What has the form of a UUID is asked for as such first; a document id may look like
+// one, so that is asked for next. A document id is asked for anew each time.
+func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge.Outcome) {
+	questions := []question{{name: "document-id", value: document}}
+	if uuid := strings.ToUpper(document); lhdnUUID.MatchString(uuid) {
+		if _, _, ok := m.ids.get(uuid); ok {
+			return uuid, bridge.Outcome{}
+		}
+		questions = []question{byUUID(uuid), questions[0]}
+	}
+	if !documentID.MatchString(document) {
+		code, message := refusalMY("irn", "must be up to 128 letters, digits, dots, hyphens and underscores")
+		return "", bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
+	}
+	var found foundMY
+	var trail []bridge.Exchange
+	_, err := m.guard.Lookup(ctx, func(ctx context.Context) (_ bridge.DocumentState, err error) {
+		found, trail, err = m.find(ctx, questions...)
+		return bridge.DocumentState{}, err
+	})
+	var o bridge.Outcome
+	switch {
+	case err != nil:
+		o = upstream.NotSent(err)
+	case found.uuid == "":
+		o = found.nothing()
+	default:
+		return found.uuid, o
+	}
+	o.Exchanges = trail
+	return "", o
+}
+
+// fresh is how long a document id is taken to name the document that it was seen to name. Within it somebody else would
+// have to cancel that one and generate another.
+const fresh = 10 * time.Second
+
+// nameNow is the document id under which the document can be cancelled: it must name this document and no later one. The
+// outcome's class is None when there is one.
+func (m *Malaysia) nameNow(ctx context.Context, uuid string) (string, []bridge.Exchange, bridge.Outcome) {
+	if id, seen, ok := m.ids.get(uuid); ok && time.Since(seen) < fresh {
+		return id, nil, bridge.Outcome{}
+	}
+	found, trail, err := m.find(ctx, byUUID(uuid))
+	if err == nil && found.id != "" && found.cancelled() { // then its document id may name another one
+		var now foundMY
+		var more []bridge.Exchange
+		now, more, err = m.find(ctx, question{name: "document-id", value: found.id})
+		trail = append(trail, more...)
+		if err == nil && now.uuid != uuid {
+			return "", trail, bridge.Outcome{
+				Class: bridge.Refused, ByState: true, Code: "IncorrectState",
+				Message: "IncorrectState: ClearTax shows the document as cancelled",
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return "", trail, upstream.NotSent(err)
+	case found.id == "":
+		return "", trail, found.nothing()
+	}
+	return found.id, trail, bridge.Outcome{}
+}
+
+// question asks ClearTax for a document by one of its names.
+type question struct {
+	name, value string
+	status      bool // the call that tells only the status, which names the UUID (seen in production)
+}
+
+func byUUID(uuid string) question { return question{name: "uuid", value: uuid} }
+
+// find puts the questions until one finds a document or can't be answered. The names of what it finds are remembered.
+func (m *Malaysia) find(ctx context.Context, questions ...question) (found foundMY, trail []bridge.Exchange, err error) {
+	for _, q := range questions {
+		found, err = m.ask(ctx, q, &trail)
+		if err == nil && found.id != "" && found.uuid == "" {
+			var more foundMY
+			q.status = true
+			if more, err = m.ask(ctx, q, &trail); more.uuid != "" {
+				found = more
+			}
+		}
+		if err != nil {
+			return foundMY{}, trail, withTrail(err, trail)
+		}
+		if found.id != "" && found.uuid != "" {
+			m.ids.put(found)
+		}
+		if found.named != (named{}) || !found.missing {
+			break
+		}
+	}
+	return found, trail, nil
+}
+
+// ask makes one lookup (ClearTax E-Invoicing Malaysia API, Get Document via UUID). Nothing found is no error.
+func (m *Malaysia) ask(ctx context.Context, q question, trail *[]bridge.Exchange) (foundMY, error) {
+	if err := m.guard.Admit(ctx, m.lookups); err != nil {
+		return foundMY{}, err
+	}
+	path, route := documentsMY+"?"+m.query(q.name, q.value), documentsMY
+	if q.status {
+		path, route = documentsMY+"/"+url.PathEscape(q.value)+"/status?"+m.query("", ""), documentsMY+"/{id}/status"
+	}
+	r, id := m.do(ctx, upstream.Request{
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path, Route: route, Timeout: m.profile.LookupTimeout,
+	})
+	*trail = append(*trail, r.Exchange(m.mask, nil, r.Body))
+	found, o := readLookupMY(r, verdict(r), q)
+	if o.Class != bridge.None {
+		o.UpstreamRef = id
+		return foundMY{}, m.guard.Fail(ctx, o)
+	}
+	return found, nil
+}
+
+// withTrail gives a failure the exchanges that led to it.
+func withTrail(err error, trail []bridge.Exchange) error {
+	f, ok := errors.AsType[*upstream.Failure](err)
+	if !ok || len(trail) == 0 {
+		return err
+	}
+	o := f.Outcome
+	o.Exchanges = trail
+	return &upstream.Failure{Outcome: o}
+}
+
+// ids remembers the document id of a UUID, and when that was last seen to name this document. Forgetting costs a lookup
+// and nothing else.
+type ids struct {
+	mu sync.Mutex
+	of map[string]known
+}
+
+type known struct {
+	id   string
+	seen time.Time // zero: the document was seen cancelled, so the id may name another one
+}
+
+const maxIDs = 10_000
+
+func (i *ids) get(uuid string) (id string, seen time.Time, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	k, ok := i.of[uuid]
+	return k.id, k.seen, ok
+}
+
+func (i *ids) put(f foundMY) {
+	k := known{id: f.id}
+	if f.byID || !f.cancelled() {
+		k.seen = time.Now()
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.of == nil || len(i.of) >= maxIDs {
+		i.of = map[string]known{}
+	}
+	i.of[f.uuid] = k
+}

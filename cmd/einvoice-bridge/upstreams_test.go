@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/fixtures/sandbox"
+)
+
+// planned is the plan of a simulators' configuration, edited.
+func planned(t *testing.T, edit func(string) string) (*plan, []simulator) {
+	t.Helper()
+	sims, path := sandboxed(t, edit)
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, problems := newPlan(f, upstream.NewShared(noBudget{}, slog.New(slog.NewTextHandler(io.Discard, nil))), newcomers(nil))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return p, sims
+}
+
+// Every kind takes cancels_per_minute and keeps to it.
+func TestCancelsPerMinuteCounts(t *testing.T) {
+	p, sims := planned(t, func(text string) string {
+		return strings.ReplaceAll(text, "    base_url:", "    cancels_per_minute: 7\n    base_url:")
+	})
+	for _, s := range sims {
+		if r := p.ups[s.taxpayer].Profile().Cancels; r.Limit != 7 || r.Per < time.Minute || r.Per > 65*time.Second || r.Key == "" {
+			t.Errorf("%s: %+v", s.name, r)
+		}
+	}
+}
+
+// Documents of an environment other than production have records of their own, through whatever kind.
+func TestEnvironmentsAreSpacesOfTheirOwn(t *testing.T) {
+	tried, sims := planned(t, nil)
+	real, _ := planned(t, func(text string) string {
+		return strings.ReplaceAll(text, `environment: "sandbox"`, `environment: "production"`)
+	})
+	for _, s := range sims {
+		a, b := tried.ups[s.taxpayer].Profile().Space, real.ups[s.taxpayer].Profile().Space
+		if !strings.HasSuffix(a, "/sandbox") || strings.Contains(b, "production") || strings.Contains(b, "sandbox") || b == "" {
+			t.Errorf("%s: the sandbox is %q, production %q", s.name, a, b)
+		}
+	}
+}
+
+// An invoice tried in the sandbox has the IRN of the real one, and one journal may have served both: production is
+// asked, never answered with the sandbox's date.
+func TestSandboxsRecordIsNotProductions(t *testing.T) {
+	sims, path := sandboxed(t, nil)
+	s := sims[0]
+	sent := func() (n int) {
+		for _, c := range s.log.Calls() {
+			if c.Operation == sandbox.Cancel {
+				n++
+			}
+		}
+		return n
+	}
+	ask := func() string {
+		a := startFile(t, path, slog.New(slog.DiscardHandler))
+		body, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success))
+		if err := errors.Join(err, a.stop()); err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if got := ask(); !strings.Contains(got, "<code>200</code>") {
+		t.Fatalf("in the sandbox: %s", got)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := strings.ReplaceAll(string(text), `environment: "sandbox"`, `environment: "production"`)
+	if err := os.WriteFile(path, []byte(real), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); sent() != 2 || !strings.Contains(got, "<code>204</code>") || !strings.Contains(got, "9999") {
+		t.Errorf("in production: %d cancels were sent in all, the answer is %s", sent(), got)
+	}
+}
+
+// An upstream that doesn't say where it is, or can't mean what it says, is named with its line.
+func TestEnvironmentWarnings(t *testing.T) {
+	for name, c := range map[string]struct{ environment, url, want string }{
+		"said":                      {"environment: sandbox, ", "https://einv1api.gstsandbox.nic.in", ""},
+		"said, production":          {"environment: Production, ", "https://api.einvoice1.gst.gov.in", ""},
+		"missing":                   {"", "https://einv1api.gstsandbox.nic.in", "upstream nic has no environment; by its host's name it is taken for sandbox"},
+		"missing, no marks":         {"", "https://api.einvoice1.gst.gov.in", "taken for production"},
+		"the wrong one":             {"environment: production, ", "https://einv1api.gstsandbox.nic.in", "is labelled production, and its host's name says sandbox"},
+		"nearly production":         {"environment: prod, ", "https://api.einvoice1.gst.gov.in", "is labelled prod, which is not production"},
+		"of a name that is no mark": {"environment: trial, ", "https://api.example.com", ""},
+	} {
+		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  nic: {kind: nic, " + c.environment + "base_url: \"" + c.url + "\"}\n"
+		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := environments(f)
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].Line != 3 || !strings.Contains(got[0].Text, c.want)) {
+			t.Errorf("%s: got %v, want %q", name, got, c.want)
+		}
+	}
+	text := `callers: {erp: {tokens: [], taxpayers: all}}
+upstreams:
+  nic: {kind: nic, client_id: c, client_secret: s, public_key: p, username: u, password: p}
+taxpayers:
+  A: {upstream: nic, base_url: "https://einv1api.gstsandbox.nic.in"}
+  B: {upstream: nic, base_url: "https://api.einvoice1.gst.gov.in", environment: production}
+`
+	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := environments(f); len(got) != 1 || got[0].Line != 5 || !strings.Contains(got[0].Text, "taxpayer A") {
+		t.Errorf("taxpayers with addresses of their own: %v", got)
+	}
+}
+
+// A caller that doesn't say how long it waits gets the file's reply_within.
+func TestReplyWithinOfEachCaller(t *testing.T) {
+	text := "reply_within: 20s\ncallers: {own: {tokens: [], taxpayers: all, reply_within: 7s}, none: {tokens: [], taxpayers: all}}\nupstreams: {}\n"
+	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range accessConfig(f).Callers {
+		if want := map[string]time.Duration{"own": 7 * time.Second, "none": 20 * time.Second}[c.Name]; c.Within != want {
+			t.Errorf("%s is kept for %s, want %s", c.Name, c.Within, want)
+		}
+	}
+}
+
+var _ bridge.Budget = noBudget{}
