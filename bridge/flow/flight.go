@@ -12,18 +12,23 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// flight is one document being worked on, and everyone who waits for it. What stands above mu belongs to the goroutine
-// that carries it, once it has taken off.
-type flight struct {
+// matter is one document as one request means it.
+type matter struct {
 	key    bridge.Key
 	up     bridge.Upstream
 	terms  *Terms
-	errand errand
 	c      bridge.Cancellation
-	irn    string // as its first caller spelt it
-	caller string // who started it
+	irn    string          // as the caller spelt it
+	caller string          // who asked
+	ctx    context.Context // of what is done for it: the Service's, with a span
+}
+
+// flight is one document being worked on, and everyone who waits for it. What stands above mu belongs to the goroutine
+// that carries it, once it has taken off.
+type flight struct {
+	matter
+	errand errand
 	done   chan struct{}
-	ctx    context.Context // of its work: the Service's, with the flight's span
 	span   trace.Span
 
 	progress
@@ -32,7 +37,6 @@ type flight struct {
 	booking time.Time     // of the send that is booked; zero without one, or without a rate
 	trouble string        // what the obstacle is, for operators
 	report  bridge.CallReport
-	alone   bool // no flight at all: an answer from the record, which Close does not wait for
 
 	mu       sync.Mutex // never held while something is waited for
 	asks     []*ask
@@ -93,10 +97,10 @@ func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 		return bridge.Answer{}, false
 	}
 	f.asks = slices.Delete(f.asks, i, i+1)
-	ans = answer(bridge.Outcome{Class: bridge.Unknown, Message: "there was no answer yet when the caller's time was over"}, a.req)
+	ans = unknown.answer(a.req, "there was no answer yet when the caller's time was over")
 	if f.waiting {
 		f.promised = true
-		ans = bridge.Answer{Fault: bridge.FaultWaiting, Ref: a.req.Ref, Why: "it waits its turn at the authority"}
+		ans = step{fault: bridge.FaultWaiting}.answer(a.req, "it waits its turn at the authority")
 	}
 	a.late = &ans
 	return ans, true
@@ -187,7 +191,7 @@ func (s *Service) carrier(f *flight) {
 		select {
 		case f = <-s.flights.next:
 			s.flights.idle.Add(-1)
-		case <-s.quit:
+		case <-s.work.closing:
 			return
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 // carry takes a flight from the record's first word on its document to its end.
 func (s *Service) carry(f *flight) {
-	defer s.work.Done()
+	defer s.work.end()
 	defer s.flights.leave(f)
 	defer s.giveBooking(f)
 	if f.entry.ID == 0 && !s.straight(f) {
@@ -234,7 +234,7 @@ func (s *Service) send(f *flight) {
 		if o.Class == bridge.Misconfigured {
 			kind = bridge.AlarmMisconfigured
 		}
-		s.alarm(f, kind, o.Alarm)
+		s.alarm(f.matter, kind, o.Alarm)
 	}
 }
 
@@ -338,7 +338,7 @@ func (s *Service) save(f *flight) {
 	}
 	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
-		s.alarm(f, bridge.AlarmJournal, "evidence can't be written: "+err.Error())
+		s.alarm(f.matter, bridge.AlarmJournal, "evidence can't be written: "+err.Error())
 		return
 	}
 	f.entry, f.unsaved = e, bridge.Finish{}
@@ -366,7 +366,7 @@ func (f *flight) stopped(o obstacle, why string) { f.obstacle, f.trouble = o, wh
 // breaks is stopped by the journal.
 func (s *Service) breaks(f *flight, what string, err error) {
 	f.stopped(broken, what+": "+err.Error())
-	s.alarm(f, bridge.AlarmJournal, f.trouble)
+	s.alarm(f.matter, bridge.AlarmJournal, f.trouble)
 }
 
 // journaled does one thing with the journal, at most for diskTime, and takes its time.

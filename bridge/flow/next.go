@@ -42,12 +42,19 @@ const (
 // step is a move and what belongs to it.
 type step struct {
 	move
-	outcome bridge.Outcome // of end and record; of fail its class and, for class None, its Fault
+	outcome bridge.Outcome // of end, record and fail
+	fault   string         // of park and fail, when there is no outcome to tell
 	wait    time.Duration  // of pause
 	jitter  bool           // the pause may be shorter
 	again   time.Time      // of leave: the next lookup; zero: it is the operator's
 	alarm   bridge.AlarmKind
 }
+
+// What is told when nothing came of a call.
+var (
+	busy    = step{move: fail, fault: bridge.FaultBusy, outcome: bridge.Outcome{RetryAfter: 5 * time.Second}}
+	unknown = step{move: fail, outcome: bridge.Outcome{Class: bridge.Unknown}}
+)
 
 // errand is why there is a flight.
 type errand uint8
@@ -143,11 +150,11 @@ func stopped(e bridge.Entry, f facts) step {
 	case f.obstacle == expired && f.held:
 		return step{move: end, outcome: bridge.Outcome{Class: bridge.NotApplied}, alarm: bridge.AlarmExpired}
 	case accepted:
-		return step{move: park}
+		return step{move: park, fault: bridge.FaultWaiting}
 	case f.obstacle == overdue:
-		return step{move: fail, outcome: bridge.Outcome{Class: bridge.Unknown}} // somebody else's cancel is under way
+		return unknown // somebody else's cancel is under way
 	}
-	return step{move: fail, outcome: bridge.Outcome{Message: bridge.FaultBusy, RetryAfter: 5 * time.Second}}
+	return busy
 }
 
 // sendNow sends as soon as its turn has come.

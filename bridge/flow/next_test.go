@@ -273,7 +273,7 @@ func TestNextInDoubt(t *testing.T) {
 
 func TestNextStopped(t *testing.T) {
 	const none = bridge.None
-	busy := says(bridge.FaultBusy)
+	busy := func(s step) bool { return s.fault == bridge.FaultBusy }
 	for _, r := range []row{
 		{"the record can't be read", bridge.Entry{}, all(free, met(broken)), fail, none, busy},
 		{"a repeat can't be queued", ended(bridge.NotApplied), func(f *facts) { f.obstacle = broken }, fail, none, busy},
@@ -322,11 +322,14 @@ func TestEveryClassIsAnswered(t *testing.T) {
 		{oNot, bridge.Answer{Class: bridge.NotApplied, Fault: bridge.FaultNotApplied, Ref: "r1", Why: "429"}, 503},
 		{oUnknown, bridge.Answer{Class: bridge.Unknown, Fault: bridge.FaultUnknown, Ref: "r1", Why: "reset"}, 503},
 		{bridge.Outcome{Class: bridge.Misconfigured, Alarm: "1008"}, bridge.Answer{Class: bridge.Misconfigured, Fault: bridge.FaultMisconfigured, Ref: "r1", Why: "1008"}, 503},
-		{bridge.Outcome{Message: bridge.FaultBusy}, bridge.Answer{Fault: bridge.FaultBusy, Ref: "r1"}, 503},
 		{bridge.Outcome{Class: bridge.Unclear}, bridge.Answer{Class: bridge.Unknown, Fault: bridge.FaultUnknown, Ref: "r1"}, 503}, // never ends an entry
 	} {
-		if got := answer(tt.o, r); got != tt.want || got.Code() != tt.code {
+		if got := (step{outcome: tt.o}).answer(r, ""); got != tt.want || got.Code() != tt.code {
 			t.Errorf("%s: got %+v (%d), want %+v (%d)", tt.o.Class, got, got.Code(), tt.want, tt.code)
 		}
+	}
+	want := bridge.Answer{Fault: bridge.FaultBusy, Ref: "r1", RetryAfter: 5 * time.Second, Why: "disk full"}
+	if got := busy.answer(r, "disk full"); got != want || got.Code() != 503 {
+		t.Errorf("busy: got %+v, want %+v", got, want)
 	}
 }

@@ -19,12 +19,12 @@ const (
 )
 
 func (s *Service) settle() {
-	defer s.work.Done()
+	defer s.work.end()
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
 	for round := 1; ; round++ {
 		select {
-		case <-s.quit:
+		case <-s.work.closing:
 			return
 		case <-tick.C:
 		}
@@ -80,10 +80,10 @@ func (s *Service) background(e bridge.Entry, why errand) {
 	if most := s.clock().Add(terms.CarryOutWithin); e.Expires.After(most) {
 		e.Expires = most
 	}
+	c := bridge.Cancellation{Taxpayer: e.Taxpayer, Document: e.Key.Document, Reason: e.Reason, Remarks: e.Remarks, Ref: e.Ref}
 	f := &flight{
-		key: e.Key, up: up, terms: terms, errand: why, irn: e.IRN, caller: e.Caller, entry: e, progress: progress{held: true},
-		c:        bridge.Cancellation{Taxpayer: e.Taxpayer, Document: e.Key.Document, Reason: e.Reason, Remarks: e.Remarks, Ref: e.Ref},
-		promised: why == forTurn,
+		matter: matter{key: e.Key, up: up, terms: terms, c: c, irn: e.IRN, caller: e.Caller},
+		errand: why, entry: e, progress: progress{held: true}, promised: why == forTurn,
 	}
 	if g, mine := s.takeOff(f, nil); !mine && g.c.Taxpayer != e.Taxpayer { // a flight of his own holds the same lease and knows as much
 		s.release(s.ctx, e)
@@ -128,7 +128,7 @@ func (s *Service) alarmStray(e bridge.Entry, kind bridge.AlarmKind, text string)
 func (s *Service) alarmAge(f *flight) {
 	age := s.clock().Sub(f.entry.FirstSend())
 	if f.errand == forTruth && f.entry.State == bridge.Open && age >= alarmAge {
-		s.alarm(f, bridge.AlarmOpen, fmt.Sprintf("doubtful for %s: look the document up in the authority's portal and record "+
+		s.alarm(f.matter, bridge.AlarmOpen, fmt.Sprintf("doubtful for %s: look the document up in the authority's portal and record "+
 			"what it shows (journal resolve)", age.Truncate(time.Minute)))
 	}
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // land ends a flight as next has decided.
 func (s *Service) land(f *flight, st step) {
 	if st.alarm != "" {
-		s.alarm(f, st.alarm, "the cancellation waited its turn for too long and was given up, unsent")
+		s.alarm(f.matter, st.alarm, "the cancellation waited its turn for too long and was given up, unsent")
 	}
 	o := st.outcome
 	switch st.move {
@@ -31,13 +32,13 @@ func (s *Service) land(f *flight, st step) {
 		s.alarmAge(f)
 	case park:
 		s.save(f)
-		s.tellAll(f, bridge.Outcome{Message: bridge.FaultWaiting}, bridge.FromCheck)
+		s.tellAll(f, st, bridge.FromCheck)
 	case fail:
-		s.tellAll(f, o, bridge.FromCheck)
+		s.tellAll(f, st, bridge.FromCheck)
 	case record:
 		s.save(f)
 		s.quiet.forget(f.entry.ID)
-		s.tellAll(f, o, bridge.FromJournal)
+		s.tellAll(f, st, bridge.FromJournal)
 	}
 }
 
@@ -58,34 +59,30 @@ func (s *Service) conclude(f *flight, fin bridge.Finish) {
 
 func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 	fin.At = s.clock()
-	asks := f.ending()
-	answers := f.answers(asks, fin.Outcome, bridge.FromUpstream)
+	asks, st := f.ending(), step{outcome: fin.Outcome}
+	answers := f.answers(asks, st, bridge.FromUpstream)
 	fin.Asks = f.records(asks, answers, fin.At)
 	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
-		s.alarm(f, bridge.AlarmJournal, "an outcome can't be written: "+err.Error())
+		s.alarm(f.matter, bridge.AlarmJournal, "an outcome can't be written: "+err.Error())
 		return false
 	}
 	f.entry, f.held = e, false
-	o := fin.Outcome
-	if e.Outcome.Class == bridge.Cancelled && o.Class != bridge.Cancelled { // late truth had won already
-		o = e.Outcome
-		answers = f.answers(asks, o, bridge.FromJournal)
-		s.note(f, f.records(asks, answers, fin.At))
+	if e.Outcome.Class == bridge.Cancelled && st.outcome.Class != bridge.Cancelled { // late truth had won already
+		st.outcome = e.Outcome
+		answers = f.answers(asks, st, bridge.FromJournal)
+		f.report.Journal += s.note(f.matter, f.records(asks, answers, fin.At), f.left(fin.At))
 	}
-	s.letGo(f, asks, answers, o)
+	s.letGo(f, asks, answers, st.outcome)
 	return true
 }
 
 // tellAll tells everyone who waits what no attempt stands behind: what is on record, or that nothing came of the call.
-func (s *Service) tellAll(f *flight, o bridge.Outcome, how bridge.How) {
-	if o.Message == "" || o.Class == bridge.None {
-		o.Alarm = f.trouble
-	}
-	asks := f.ending()
-	answers := f.answers(asks, o, how)
-	s.note(f, f.records(asks, answers, s.clock()))
-	s.letGo(f, asks, answers, o)
+func (s *Service) tellAll(f *flight, st step, how bridge.How) {
+	asks, now := f.ending(), s.clock()
+	answers := f.answers(asks, st, how)
+	f.report.Journal += s.note(f.matter, f.records(asks, answers, now), f.left(now))
+	s.letGo(f, asks, answers, st.outcome)
 	if f.held {
 		s.release(f.ctx, f.entry)
 	}
@@ -95,23 +92,29 @@ func (s *Service) tellAll(f *flight, o bridge.Outcome, how bridge.How) {
 // and the record says so.
 func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, o bridge.Outcome) {
 	classify(f.span, o.Class)
-	var gone []bridge.Ask
-	for i, a := range asks {
-		report := s.reportOf(f, a, answers[i], o) // before he hears it: then the flight may be read by nobody else
-		if f.tell(a, answers[i]) {
-			s.observe.Answered(report)
-		} else {
-			gone = append(gone, f.record(a, *a.late, s.clock()))
+	if n := len(f.entry.Attempts); n > 0 && f.tries > 0 { // what one that stays open was answered with
+		last := weigh(f.entry.Attempts).sent.Outcome
+		o.Unclassified = o.Unclassified || last.Unclassified
+		if o.Code == "" && o.Class == bridge.Unknown {
+			o.Code, o.UpstreamRef = last.Code, last.UpstreamRef
 		}
 	}
-	s.note(f, gone)
+	var gone []bridge.Ask
+	for i, a := range asks {
+		if f.tell(a, answers[i]) {
+			s.observe.Answered(report(f.matter, f.report, a, answers[i], o))
+		} else {
+			gone = append(gone, f.record(f.entry.ID, a, *a.late, s.clock()))
+		}
+	}
+	s.note(f.matter, gone, 0)
 }
 
-// answers words the outcome for everyone who waits.
-func (f *flight) answers(asks []*ask, o bridge.Outcome, how bridge.How) []bridge.Answer {
+// answers words a step for everyone who waits.
+func (f *flight) answers(asks []*ask, st step, how bridge.How) []bridge.Answer {
 	all := make([]bridge.Answer, len(asks))
 	for i, a := range asks {
-		all[i] = answer(o, a.req)
+		all[i] = st.answer(a.req, f.trouble)
 		if a.how == bridge.FromUpstream {
 			a.how = how
 		}
@@ -123,16 +126,16 @@ func (f *flight) answers(asks []*ask, o bridge.Outcome, how bridge.How) []bridge
 func (f *flight) records(asks []*ask, answers []bridge.Answer, now time.Time) []bridge.Ask {
 	all := make([]bridge.Ask, len(asks))
 	for i, a := range asks {
-		all[i] = f.record(a, answers[i], now)
+		all[i] = f.record(f.entry.ID, a, answers[i], now)
 	}
 	return all
 }
 
 // record is what the journal keeps of a caller who is told ans now.
-func (f *flight) record(a *ask, ans bridge.Answer, now time.Time) bridge.Ask {
+func (m matter) record(entry int64, a *ask, ans bridge.Answer, now time.Time) bridge.Ask {
 	r := bridge.Ask{
-		Ref: a.req.Ref, Caller: a.req.Caller, Taxpayer: f.c.Taxpayer, Key: f.key, IRN: a.req.IRN,
-		Reason: a.req.Reason, Remarks: a.req.Remarks, Entry: f.entry.ID, Received: a.req.Received,
+		Ref: a.req.Ref, Caller: a.req.Caller, Taxpayer: m.c.Taxpayer, Key: m.key, IRN: a.req.IRN,
+		Reason: a.req.Reason, Remarks: a.req.Remarks, Entry: entry, Received: a.req.Received,
 		Told: ans, ToldAt: now, How: a.how, SOAPIn: a.req.SOAPIn,
 	}
 	if a.req.Render != nil {
@@ -141,108 +144,92 @@ func (f *flight) record(a *ask, ans bridge.Answer, now time.Time) bridge.Ask {
 	return r
 }
 
-// note writes down what callers are told apart from a flight's end. Nobody waits for the disk beyond his time: what is
-// not written by then is written behind his back.
-func (s *Service) note(f *flight, asks []bridge.Ask) {
+// note writes down what callers are told apart from a flight's end, and returns how long that took. Nobody waits for the
+// disk beyond his time, left: what is not written by then is written behind his back.
+func (s *Service) note(m matter, asks []bridge.Ask, left time.Duration) time.Duration {
 	if len(asks) == 0 {
-		return
+		return 0
 	}
-	_, err := journaled(s, f, "journal tell", func(ctx context.Context) (struct{}, error) {
-		if left := f.left(s.clock()); left > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, left)
-			defer cancel()
-		}
-		return struct{}{}, s.journal.Tell(ctx, asks...)
-	})
+	if left <= 0 || left > diskTime {
+		left = diskTime
+	}
+	ctx, span := beginSpan(m.ctx, "journal tell")
+	defer span.End()
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	start := time.Now()
+	err := s.journal.Tell(ctx, asks...)
+	failed(span, err)
 	if err != nil {
-		s.noteLater(f, asks)
+		s.noteLater(m, asks)
 	}
+	return time.Since(start)
 }
 
 // noteLater tries once more, behind the back of callers who have their answers.
-func (s *Service) noteLater(f *flight, asks []bridge.Ask) {
-	if f.alone {
-		s.alarm(f, bridge.AlarmJournal, "what a caller was told from the record can't be written")
-		return
-	}
-	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), 2*diskTime)
+func (s *Service) noteLater(m matter, asks []bridge.Ask) {
+	s.work.begin()
+	go func() {
+		defer s.work.end()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), 2*diskTime)
 		defer cancel()
 		if err := s.journal.Tell(ctx, asks...); err != nil {
-			s.alarm(f, bridge.AlarmJournal, "what callers were told can't be written: "+err.Error())
+			s.alarm(m, bridge.AlarmJournal, "what callers were told can't be written: "+err.Error())
 		}
-	})
+	}()
 }
 
 // tellOne answers a caller who is on no flight.
-func (s *Service) tellOne(f *flight, a *ask, o bridge.Outcome) bridge.Answer {
-	if o.Alarm != "" {
-		s.alarm(f, bridge.AlarmMisconfigured, o.Alarm)
+func (s *Service) tellOne(m matter, a *ask, st step) bridge.Answer {
+	if st.outcome.Alarm != "" {
+		s.alarm(m, bridge.AlarmMisconfigured, st.outcome.Alarm)
 	}
-	ans := answer(o, a.req)
-	s.note(f, []bridge.Ask{f.record(a, ans, s.clock())})
-	s.observe.Answered(s.reportOf(f, a, ans, o))
+	ans := st.answer(a.req, "")
+	took := s.note(m, []bridge.Ask{m.record(0, a, ans, s.clock())}, time.Until(a.req.Until))
+	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, ans, st.outcome))
 	return ans
 }
 
 // late tells a caller whose time is over; the work goes on.
-func (s *Service) late(f *flight, a *ask, ans bridge.Answer) bridge.Answer {
-	// What the flight knows belongs to whoever carries it: here is only what never changes.
-	g := &flight{key: f.key, up: f.up, terms: f.terms, c: f.c, ctx: f.ctx}
-	g.c.Ref = a.req.Ref
-	s.noteLater(g, []bridge.Ask{g.record(a, ans, s.clock())})
-	s.observe.Answered(s.reportOf(g, a, ans, bridge.Outcome{Class: ans.Class}))
+func (s *Service) late(m matter, a *ask, ans bridge.Answer) bridge.Answer {
+	s.noteLater(m, []bridge.Ask{m.record(0, a, ans, s.clock())})
+	s.observe.Answered(report(m, bridge.CallReport{}, a, ans, bridge.Outcome{}))
 	return ans
 }
 
-// reportOf is one answered call for observers.
-func (s *Service) reportOf(f *flight, a *ask, ans bridge.Answer, o bridge.Outcome) bridge.CallReport {
-	r := f.report
-	r.Context, r.Key = a.req.Context, f.key
+// report completes what observers hear of one answered call.
+func report(m matter, r bridge.CallReport, a *ask, ans bridge.Answer, o bridge.Outcome) bridge.CallReport {
+	r.Context, r.Key = a.req.Context, m.key
 	r.Ref, r.Caller, r.Taxpayer = a.req.Ref, a.req.Caller, a.req.Taxpayer
 	r.Answer, r.How, r.Code, r.DateSource = ans, a.how, o.Code, o.DateSource
 	r.UpstreamRef, r.Unclassified = o.UpstreamRef, o.Unclassified
-	if n := len(f.entry.Attempts); n > 0 && f.tries > 0 { // what an open one was answered with
-		last := weigh(f.entry.Attempts).sent.Outcome
-		r.Unclassified = r.Unclassified || last.Unclassified
-		if r.Code == "" && ans.Class == bridge.Unknown {
-			r.Code, r.UpstreamRef = last.Code, last.UpstreamRef
-		}
-	}
-	if f.up != nil {
-		r.Upstream = f.up.Profile().Name
+	if m.up != nil {
+		r.Upstream = m.up.Profile().Name
 	}
 	r.Took = time.Since(a.req.Received)
 	return r
 }
 
-// answer puts an outcome into words for one caller, who gets back his own spelling of the IRN. An outcome without a class
-// is a Fault's text.
-func answer(o bridge.Outcome, r bridge.Request) bridge.Answer {
-	a := bridge.Answer{Class: o.Class, Ref: r.Ref, RetryAfter: o.RetryAfter}
-	switch o.Class {
-	case bridge.Cancelled:
-		a.IRN, a.CancelDate = r.IRN, o.Date
-	case bridge.Refused:
-		a.Message = bridge.OneLine(o.Message, 1000)
-	case bridge.None:
-		a.Fault, a.Why = o.Message, o.Alarm
-	case bridge.NotApplied:
-		a.Fault, a.Why = bridge.FaultNotApplied, why(o)
-	case bridge.Misconfigured:
-		a.Fault, a.Why = bridge.FaultMisconfigured, why(o)
+// answer words a step for one caller, who gets back his own spelling of the IRN. trouble is what was in the way, for
+// operators, where the outcome does not say it.
+func (st step) answer(r bridge.Request, trouble string) bridge.Answer {
+	o := st.outcome
+	a := bridge.Answer{Class: o.Class, Ref: r.Ref, RetryAfter: o.RetryAfter, Why: bridge.OneLine(cmp.Or(o.Message, o.Alarm, trouble), 500)}
+	switch {
+	case st.fault != "":
+		a.Class, a.Fault = bridge.None, st.fault
+	case o.Class == bridge.Cancelled:
+		a.IRN, a.CancelDate, a.Why = r.IRN, o.Date, ""
+	case o.Class == bridge.Refused:
+		a.Message, a.Why = bridge.OneLine(o.Message, 1000), ""
+	case o.Class == bridge.NotApplied:
+		a.Fault = bridge.FaultNotApplied
+	case o.Class == bridge.Misconfigured:
+		a.Fault = bridge.FaultMisconfigured
 	default:
-		a.Class, a.Fault, a.Why = bridge.Unknown, bridge.FaultUnknown, why(o)
+		a.Class, a.Fault = bridge.Unknown, bridge.FaultUnknown
 	}
 	return a
-}
-
-func why(o bridge.Outcome) string {
-	if o.Message != "" {
-		return bridge.OneLine(o.Message, 500)
-	}
-	return bridge.OneLine(o.Alarm, 500)
 }
 
 // release gives a lease back without evidence.
@@ -255,10 +242,10 @@ func (s *Service) release(ctx context.Context, e bridge.Entry) {
 	}
 }
 
-func (s *Service) alarm(f *flight, kind bridge.AlarmKind, text string) {
-	a := bridge.Alarm{Kind: kind, Taxpayer: f.c.Taxpayer, Key: f.key, Ref: f.c.Ref, Text: text}
-	if f.up != nil {
-		a.Upstream = f.up.Profile().Name
+func (s *Service) alarm(m matter, kind bridge.AlarmKind, text string) {
+	a := bridge.Alarm{Kind: kind, Taxpayer: m.c.Taxpayer, Key: m.key, Ref: m.c.Ref, Text: text}
+	if m.up != nil {
+		a.Upstream = m.up.Profile().Name
 	}
 	s.observe.Alarm(a)
 }
