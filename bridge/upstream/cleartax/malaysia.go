@@ -149,12 +149,17 @@ func (m *Malaysia) query(name, value string) string {
 
 // Lookup implements bridge.Upstream.
 func (m *Malaysia) Lookup(ctx context.Context, c bridge.Cancellation) (state bridge.DocumentState, err error) {
-	if !lhdnUUID.MatchString(c.Document) { // a document id may name another document by now
-		return bridge.DocumentState{Text: "the document is not on record by its LHDN UUID"}, nil
+	q := byUUID(c.Document)
+	old := !lhdnUUID.MatchString(c.Document) // on record by a document id, as before ids were resolved
+	if old {
+		q = question{name: "document-id", value: c.Document}
 	}
 	return m.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
-		found, trail, err := m.find(ctx, byUUID(c.Document))
+		found, trail, err := m.find(ctx, q)
 		state := found.state()
+		if old && state.Status != bridge.StatusCancelled { // it may name another document by now
+			state.Status, state.Text = bridge.StatusUnknown, "the document is not on record by its LHDN UUID"
+		}
 		state.Exchanges = trail
 		return state, err
 	})
