@@ -50,26 +50,29 @@ const gateMost = time.Hour
 
 // Take books one send under r if it fits into the sliding window now, and no other instance waits for r with a lower
 // turn. What waits here is the caller's to keep in order.
-func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (booked time.Time, wait time.Duration, err error) {
+func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Time, time.Duration, error) {
 	if r.Limit <= 0 {
 		return time.Time{}, 0, nil
 	}
 	if j.booker == nil {
 		return time.Time{}, 0, fmt.Errorf("journal %s: it was opened for reading only", j.name)
 	}
-	var at time.Time
-	err = j.booker.write(ctx, func(t *tx) error {
-		at, wait = j.book(t, r, turn)
+	var (
+		booked time.Time
+		wait   time.Duration
+	)
+	err := j.booker.write(ctx, func(t *tx) error {
+		booked, wait = j.book(t, r, turn)
 		return nil
 	}, func(committed bool) {
-		if committed && !at.IsZero() { // nobody knows of it
-			go j.returnLate(r, at)
+		if committed && !booked.IsZero() { // nobody knows of it
+			go j.returnLate(r, booked)
 		}
 	})
 	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("booking a send under %s: %w", r.Key, err)
 	}
-	return at, wait, nil
+	return booked, wait, nil
 }
 
 // book looks at the send that is Limit sends back: while that is inside the window, the window is full. Its age is also
