@@ -104,7 +104,8 @@ func (j *Journal) migratePostgres(ctx context.Context, c *pgx.ConnConfig) error 
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, db, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(turns))
+	j.was, err = migrate(ctx, db, goose.DialectPostgres, "migrations/postgres", goose.WithSessionLocker(turns))
+	return err
 }
 
 // postgresHint says what to do about an error of the server or of the way there.

@@ -66,7 +66,7 @@ func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error
 	j.closers = append(j.closers, db.Close)
 	f := &file{db: db, now: j.now}
 	if mode == "rwc" {
-		if err := migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
+		if j.was, err = migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
 			return j.explain(err)
 		}
 		if db, err = openOne(path, "rw", "cache_size(-100)"); err != nil {
@@ -118,31 +118,35 @@ func lockedError(path string) error {
 }
 
 // migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.
-func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...goose.ProviderOption) error {
+// was is their version before, 0 for new ones.
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...goose.ProviderOption) (was int64, err error) {
 	files, err := fs.Sub(migrations, dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p, err := goose.NewProvider(d, db, files, o...)
 	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	if was, err = p.GetDBVersion(ctx); err != nil {
+		return 0, fmt.Errorf("reading the version of the tables: %w", err)
 	}
 	pending, err := p.HasPending(ctx) // asked first: waiting for a turn takes seconds
 	if err == nil && pending {
 		_, err = p.Up(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("bringing the tables up to date: %w", err)
+		return was, fmt.Errorf("bringing the tables up to date: %w", err)
 	}
 	is, err := p.GetDBVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the version of the tables: %w", err)
+		return was, fmt.Errorf("reading the version of the tables: %w", err)
 	}
-	return versionError(is)
+	return was, versionError(is)
 }
 
 // schemaVersion is that of the last file under migrations.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // versionError compares the tables' version with this program's.
 func versionError(is int64) error {

@@ -69,6 +69,9 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 		return problems
 	}
 	a.warn(p)
+	if err = a.partEnvironments(ctx, p); err != nil {
+		return err
+	}
 	if a.traces, err = newTraces(ctx, f.Traces, a.log); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -88,4 +89,24 @@ func (a *app) prune(j pruner) {
 	case n > 0:
 		a.log.Info("journal pruned", "rows", n)
 	}
+}
+
+// partEnvironments gives the documents of other environments than production their own place in a journal of before they
+// had one.
+func (a *app) partEnvironments(ctx context.Context, p *plan) error {
+	for _, up := range p.ups {
+		is := up.Profile()
+		at := strings.LastIndexByte(is.Space, '/')
+		if at < 0 {
+			continue
+		}
+		n, err := a.journal.MoveSpace(ctx, is.Name, is.Space[:at], is.Space)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			a.log.Info("journal: documents of another environment than production are kept apart now", "upstream", is.Name, "space", is.Space, "documents", n)
+		}
+	}
+	return nil
 }
