@@ -1,16 +1,15 @@
-// Package bridge is the domain of einvoice-bridge: what a cancellation is, how it can end, and the one flow that
-// carries it from a caller's SOAP request to a tax authority's API and back.
+// Package bridge is the vocabulary of einvoice-bridge, and the contracts between its parts. It does nothing by itself and
+// imports the standard library only; every other package imports it, and it imports none of them.
 //
-// Start with [Service.Cancel] in service.go: it reads top to bottom as the path of one call. The words it uses:
+//   - a [Request] is one call of eInvoiceCancel; a [Cancellation] is what it asks of an authority: cancel this document of
+//     this taxpayer, for this reason;
+//   - an [Upstream] carries cancellations to one e-invoice API and ends each send in one [Outcome], of one of seven
+//     classes, which bind every adapter. It says what was said of the send, and concludes nothing for the document;
+//   - an [Entry] is a document's record for one taxpayer, an [Attempt] one send or lookup in it, and a [Journal] writes
+//     each down before it matters: the attempt before its first byte leaves, the outcome before the caller hears it;
+//   - a [Budget] holds rates and closed gates, which every send must pass;
+//   - an [Answer] is what the caller is told: a business reply (200 or 204) or a fault, each truthful;
+//   - an [Observer] hears what happens.
 //
-//   - a [Cancellation] is what a caller asks for: cancel this document of this taxpayer, for this reason;
-//   - an [Upstream] carries it to one e-invoice API and ends it in exactly one [Outcome] out of six classes;
-//   - a [Journal] writes down every step before it matters: the attempt before its first byte leaves, the outcome
-//     before the caller hears it;
-//   - an [Answer] is what the caller is told: a business reply (200 or 204) or a fault, each truthful.
-//
-// What the package promises: a cancellation is durable before it leaves, at most one is in flight for a document,
-// and every repeat of a cancelled document gets the same answer without asking the authority again.
-// What it does not do: speak SOAP, HTTP, SQL or any authority's protocol. Those packages import this one, never the
-// other way round.
+// Who puts them together is package flow: start there to see what becomes of a call.
 package bridge
