@@ -19,6 +19,7 @@ func (s *Service) carry(f *flight) {
 		s.find(f)
 	}
 	for {
+		f.begun = f.begun || f.held && f.entry.State != bridge.Final
 		st := next(f.entry, s.facts(f))
 		switch st.move {
 		case take:
@@ -147,7 +148,6 @@ func (s *Service) queue(f *flight) {
 	if s.book(f); f.booked || f.obstacle != noObstacle || f.entry.State == bridge.Final && !s.requeue(f) {
 		return
 	}
-	f.begun = true
 	limit, over := f.left(s.clock()), overdue
 	if f.entry.State == bridge.Accepted {
 		limit, over = f.entry.Expires.Sub(s.clock()), expired
@@ -204,7 +204,6 @@ func (s *Service) send(f *flight) {
 	if !f.armed && !s.arm(f) {
 		return
 	}
-	f.begun = true
 	i := len(f.entry.Attempts) - 1
 	a := &f.entry.Attempts[i]
 	ctx, span := beginSpan(f.ctx, "send")
@@ -273,7 +272,9 @@ func (s *Service) outrun(f *flight, what string, err error) {
 // look asks the authority what it holds for the document. What it says is evidence; a question that was not tried leaves
 // no trace.
 func (s *Service) look(f *flight) {
-	f.begun = true
+	if f.entry.State == bridge.Final && !s.requeue(f) { // ended in doubt, as it once could: it is open again
+		return
+	}
 	s.save(f)
 	ctx, span := beginSpan(f.ctx, "lookup")
 	at, start := s.clock(), time.Now()

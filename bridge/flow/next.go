@@ -92,7 +92,7 @@ type facts struct {
 // progress is what a flight has done so far.
 type progress struct {
 	held     bool // the document's lease is ours
-	begun    bool // the flight has done something with the entry
+	begun    bool // the flight has had the entry when it had not ended
 	armed    bool // the entry's last attempt is durable and not sent yet
 	booked   bool // its turn has come
 	rested   bool // it has paused since the last send or lookup

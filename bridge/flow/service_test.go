@@ -499,6 +499,26 @@ func TestBackgroundProvesNotApplied(t *testing.T) {
 	}))
 }
 
+// An entry that was ended although a send of its may have been carried out (older programs did) is looked up by the next
+// repeat, and goes on like any that is in doubt.
+func TestEndedInDoubtGoesOn(t *testing.T) {
+	for _, state := range []bridge.DocumentStatus{bridge.StatusActive, bridge.StatusCancelled} {
+		run(t, func(b *bench) {
+			b.ask()
+			e, err := b.journal.Find(b.Context(), bridge.Key{Space: "irp", Document: irn}, gstin)
+			if err != nil || e.State != bridge.Open {
+				b.Fatalf("%s, %v", e.State, err)
+			}
+			if _, err = b.journal.Finish(b.Context(), bridge.Finish{Entry: e.ID, State: bridge.Final, At: time.Now(), Outcome: refused}); err != nil {
+				b.Fatal(err)
+			}
+			b.authority.lookup = states(state)
+			time.Sleep(2 * time.Minute)
+			b.wantCode("a repeat", b.ask(), 200)
+		}, script(outcomes(unknown, cancelled), nil))
+	}
+}
+
 // Where lookups don't help, the caller's own repeat may send once more after two minutes.
 func TestRepeatResendsWhereLookupsDontHelp(t *testing.T) {
 	run(t, func(b *bench) {

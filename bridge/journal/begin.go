@@ -96,10 +96,12 @@ func (t *tx) insertAttempt(entry int64, a bridge.Attempt, exchanges any) bridge.
 func (j *Journal) takeBack(e bridge.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_, err := j.Finish(ctx, bridge.Finish{
-		Entry: e.ID, State: bridge.Final, At: j.now(), Release: true,
-		Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"},
-	})
+	late := bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"}
+	fin := bridge.Finish{Entry: e.ID, State: bridge.Final, At: j.now(), Release: true, Outcome: late}
+	if len(e.Attempts) > 0 { // written in the same commit, and never sent
+		fin.Attempt, fin.Result = e.Attempts[0].ID, late
+	}
+	_, err := j.Finish(ctx, fin)
 	if err != nil {
 		j.leases.drop(e.Key, e.Taxpayer)
 	}

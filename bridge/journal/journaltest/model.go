@@ -257,8 +257,11 @@ func (i *Instance) Begin(ctx context.Context, b bridge.Begin) (e bridge.Entry, c
 		return nil
 	}, func() {
 		if created { // its caller was told that it was not written down: it must never be carried out
-			merge(r, bridge.Finish{State: bridge.Final, At: i.now(),
-				Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"}}, i.held(k, taxpayer))
+			late := bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"}
+			for n := range r.Attempts { // written in the same commit, and never sent
+				r.Attempts[n].End, r.Attempts[n].Outcome = stored(i.now()), late
+			}
+			merge(r, bridge.Finish{State: bridge.Final, At: i.now(), Outcome: late}, i.held(k, taxpayer))
 		}
 		if created || fresh {
 			i.drop(k, taxpayer)
