@@ -574,7 +574,7 @@ func (i *Instance) take(k bridge.Key, taxpayer string) (fresh bool, err error) {
 func (i *Instance) prolong(l *lease) { l.until, l.ahead = time.Time{}, i.ahead() }
 
 // ahead is how far the process's wall clock is before the record's.
-func (i *Instance) ahead() time.Duration { return i.now().Sub(time.Now()) }
+func (i *Instance) ahead() time.Duration { return time.Until(i.now()) }
 
 // held tells whether the document's lease is ours, run out or not.
 func (i *Instance) held(k bridge.Key, taxpayer string) bool {
