@@ -46,7 +46,7 @@ var cases = map[string]func(*bench){
 	"attempt": attempt, "attempt refused": attemptRefused, "requeue": requeue, "may send": maySend,
 	"finish": finish, "look": look, "evidence without a lease": withoutLease, "late truth": lateTruth, "no way back": noWayBack,
 	"no end": noEnd, "asks": asks, "released": released, "due": due, "orphans": orphans, "begin after a crash": afterCrash,
-	"take over": takeOver, "stale": stale, "window": window, "return": giveBack, "order": order, "order of many": orderOfMany,
+	"take over": takeOver, "stale": stale, "window": window, "return": giveBack, "order": order, "order of many": orderOfMany, "order after a long wait": orderAfterLongWait,
 	"a dead head": deadHead, "gates": gates, "gates are bounded": gatesBounded,
 }
 
@@ -874,6 +874,38 @@ func orderOfMany(b *bench) {
 		}
 		all.Wait()
 		return cmp.Diff([]int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, went)
+	})
+}
+
+// However long the window is full, who waits keeps his place, also when he asks a little later than he was told to.
+func orderAfterLongWait(b *bench) {
+	b.several()
+	two := b.Join("two")
+	b.prompt(8*time.Second, func(r bridge.Rate) string {
+		r.Per = 3 * time.Second
+		b.take(b, r, bridge.Last)
+		went := make(chan int64, 2)
+		wait := func(p Process, turn int64, later time.Duration) {
+			for {
+				_, wait, err := p.Take(b.Context(), r, turn)
+				if err != nil {
+					b.Error(err)
+				}
+				if wait == 0 {
+					went <- turn
+					return
+				}
+				time.Sleep(wait + later)
+			}
+		}
+		go wait(b, 1, 50*time.Millisecond)
+		go wait(two, 2, 0)
+		first := <-went
+		<-went
+		if first != 1 {
+			return fmt.Sprintf("%d went first", first)
+		}
+		return ""
 	})
 }
 
