@@ -157,10 +157,11 @@ func (i *Instance) Mend() {
 	}
 }
 
-// runOut lets the leases run out, and those who wait for one of them know when.
+// runOut lets the leases run out, and those who wait for one of them know when: in the order of the entries, so that a
+// story goes the same way when it is told again.
 func (i *Instance) runOut() {
-	for _, l := range i.m.leases {
-		if l.by == i && l.until.IsZero() {
+	for _, r := range i.m.rows {
+		if l, ok := i.m.leases[r.Key]; ok && l.by == i && l.until.IsZero() {
 			l.until = time.Now().Add(i.m.Lease)
 			close(l.freed)
 			l.freed = make(chan struct{})
