@@ -196,8 +196,9 @@ func (o *office) shut(out bridge.Outcome, d time.Duration) bridge.Outcome {
 	if o.w.plan.rate > 0 && o.w.draw(0, 2) == 0 {
 		key = o.profile.Cancels.Key
 	}
+	until := time.Now().Add(d)
 	if err := o.i.disk.Shut(context.Background(), key, bridge.Gate{Class: out.Class, Until: o.i.now().Add(d), Text: out.Message}); err == nil {
-		o.w.gate(o.i, key, d)
+		o.w.shut(o.i, key, until)
 	}
 	return out
 }

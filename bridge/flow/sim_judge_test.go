@@ -56,23 +56,19 @@ func (w *world) arrived(p *paper) {
 // gate is when a gate was shut last, and until when at least.
 type gate struct{ shut, until time.Time }
 
-// gate notes that a process has shut one.
-func (w *world) gate(i *process, key string, d time.Duration) {
+// shut notes that a process has shut one.
+func (w *world) shut(i *process, key string, until time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tellLocked("%s shuts the gate %s for %s", i.name, key, d.Round(time.Millisecond))
-	if g := w.gates[key]; time.Now().Before(g.until) { // it was shut before
-		w.gates[key] = gate{g.shut, later(g.until, time.Now().Add(d))}
-		return
+	w.tellLocked("%s shuts the gate %s for %s", i.name, key, time.Until(until).Round(time.Millisecond))
+	g := w.gates[key]
+	if !time.Now().Before(g.until) {
+		g.shut = time.Now()
 	}
-	w.gates[key] = gate{time.Now(), time.Now().Add(d)}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+	if until.After(g.until) {
+		g.until = until
 	}
-	return b
+	w.gates[key] = g
 }
 
 // recorded is what the model has of a paper; SQLite's file is not asked.
