@@ -141,8 +141,8 @@ func stopped(e bridge.Entry, f facts) step {
 	w := weigh(e.Attempts)
 	accepted := f.held && e.State == bridge.Accepted
 	switch {
-	case f.held && e.State != bridge.Final && (w.doubt || f.tries > 0 && w.sent.Outcome.Class != bridge.NotApplied):
-		return leaving(e, w, f)
+	case f.held && e.State != bridge.Final && (w.doubt || f.tries > 0 && !(accepted && w.sent.Outcome.Class == bridge.NotApplied)):
+		return leaving(e, w, f) // also when only the record does not know yet that the last send came to nothing
 	case f.obstacle == gateShut && accepted:
 		return step{move: end, outcome: bridge.Outcome{Class: bridge.Misconfigured}}
 	case f.obstacle == gateShut:

@@ -282,6 +282,7 @@ func TestNextStopped(t *testing.T) {
 		{"closing before anything is on record", bridge.Entry{}, all(free, met(closing)), fail, none, busy},
 		{"closing while it waits", with(bridge.Accepted), met(closing), park, none, nil},
 		{"closing between two sends", with(bridge.Accepted, sent(oNot)), all(tried, met(closing)), park, none, nil},
+		{"… of which the last is not on record yet", with(bridge.Sending, sent(oNot)), all(tried, met(closing)), leave, none, nil},
 		{"closing in doubt", with(bridge.Open, sent(oUnknown)), all(tried, met(closing)), leave, none, nil},
 		{"the gate is shut, nothing on record", bridge.Entry{}, all(free, met(gateShut)), fail, bridge.Misconfigured, nil},
 		{"the gate is shut, waiting", with(bridge.Accepted), met(gateShut), end, bridge.Misconfigured, nil},

@@ -130,7 +130,7 @@ func (s *Service) resolve(m *matter, r bridge.Request) *step {
 	if e, err := s.journal.Find(ctx, m.key, m.c.Taxpayer); err == nil && (e.State != bridge.Final || e.Outcome.Class == bridge.Cancelled) {
 		return nil
 	}
-	id, o := names.Resolve(ctx, m.c.Document)
+	id, o := s.ask(ctx, names, m.c.Document)
 	switch o.Class {
 	case bridge.None:
 		m.c.Document, m.key.Document = id, id
@@ -139,6 +139,28 @@ func (s *Service) resolve(m *matter, r bridge.Request) *step {
 		return &step{move: fail, fault: bridge.FaultBusy, outcome: o}
 	}
 	return &step{move: fail, outcome: o}
+}
+
+// ask is Resolve for a caller who does not wait beyond his time: an adapter may still have something to write down when its
+// question is over.
+func (s *Service) ask(ctx context.Context, names bridge.Resolver, document string) (id string, o bridge.Outcome) {
+	answered := make(chan struct{})
+	var got struct {
+		id string
+		o  bridge.Outcome
+	}
+	s.work.begin()
+	go func() {
+		defer s.work.end()
+		defer close(answered)
+		got.id, got.o = names.Resolve(ctx, document)
+	}()
+	select {
+	case <-answered:
+		return got.id, got.o
+	case <-ctx.Done():
+		return "", bridge.Outcome{Class: bridge.NotApplied, Message: "nobody could say in time which document " + document + " is"}
+	}
 }
 
 // await starts the document's flight or joins it, and waits for its end or the caller's.

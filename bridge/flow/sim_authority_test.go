@@ -30,20 +30,21 @@ const (
 	loses                   // judged; the reply is lost
 	drops                   // lost on the way
 	goesLate                // the sender gives up; judged later
-	stops                   // stopped at the gate: nothing was judged
-	never                   // never left this machine
+	stops                   // stopped at the gate by a 429, which may say how long to stay away: nothing was judged
+	never                   // never left this machine: no room for a login
+	noEntry                 // nor this one: our login is refused
 	tooMany                 // judged, and answered 429 all the same
 	unlisted                // judged, and answered in words that are in no list
 	unlistedNot             // not judged, and answered likewise
 	another                 // judged; the answer names another document
 	seals                   // judged; the answer can't be read but for its yes
 	checksFirst             // refused by a check that comes before the document's state
-	turnsAway               // our rights are refused
+	turnsAway               // our rights are refused, and calls stay away for a while
 	fates
 )
 
 var fateWords = [fates]string{"is answered", "has its reply lost", "is lost on the way", "is given up, and judged later",
-	"is stopped at the gate", "never leaves", "is judged and answered 429", "is judged and answered in unlisted words",
+	"is stopped at the gate", "never leaves", "never leaves, our login being refused", "is judged and answered 429", "is judged and answered in unlisted words",
 	"is not judged and answered in unlisted words", "is judged, the answer naming another document",
 	"is judged, the answer unreadable but for its yes", "is refused before the state is looked at", "is refused for our rights"}
 
@@ -61,24 +62,36 @@ const (
 
 var viewWords = [views]string{"is answered", "shows what was", "gets no answer", "is not tried", "finds no such document"}
 
+// naming is what becomes of one question for a document's id.
+type naming uint8
+
+const (
+	knows    naming = iota
+	slow            // may take longer than the caller has
+	unasked         // can't be asked
+	turnedUs        // our rights are refused
+	namings
+)
+
 // paper is one document at the authority. Its own clock is time.Now.
 type paper struct {
-	name   string
-	rule   bool // a rule of the authority forbids to cancel it
-	byID   bool // "already cancelled" is told as IncorrectState, by state
-	hidden bool // it may not be viewed by us
+	name, id  string
+	paperPlan // rule: it may not be cancelled (frozen: and is shown so); byID: "already" is told as IncorrectState; hidden: not for us to view
 
-	by      string          // who cancelled it: a taxpayer of ours, "somebody else", or nobody
-	at      time.Time       // when
-	running int             // cancels under way
-	pending map[string]int  // cancels that were given up and will still be judged, by taxpayer
-	word    map[string]bool // to whom of ours success was told
+	by      string            // who cancelled it: a taxpayer of ours, "somebody else", or nobody
+	at      time.Time         // when
+	lied    bool              // a cancel of it was answered 429 although it had been carried out
+	running int               // cancels under way
+	left    map[string]int    // cancels of ours that left, by taxpayer
+	pending map[string]int    // of these, those that were given up and will still be judged
+	word    map[string]string // to whom of ours success was told, and the date
 }
 
 // office is one upstream of the story: the way to the papers for one taxpayer of one instance.
 type office struct {
 	w       *world
 	i       *process
+	at      int // place in world.homes
 	profile bridge.Profile
 	papers  map[string]*paper // by id; another environment or account has others
 }
@@ -103,8 +116,11 @@ func (o *office) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge
 	}
 	f := w.nextFate()
 	w.tell("%s sends a cancel of %s for %s: it %s", o.i.name, p.name, c.Taxpayer, fateWords[f])
-	if f == never {
-		return bridge.Outcome{Class: bridge.NotApplied, Message: "login held back"}
+	switch f {
+	case never:
+		return bridge.Outcome{Class: bridge.NotApplied, Message: "login held back", RetryAfter: max(0, w.draw(-20*time.Second, 20*time.Second))}
+	case noEntry:
+		return o.shut(bridge.Outcome{Class: bridge.Misconfigured, Message: "login refused"}, misconfHold)
 	}
 	w.sent(o, p, c.Taxpayer)
 	took := w.draw(200*time.Millisecond, 3*time.Second)
@@ -114,7 +130,7 @@ func (o *office) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge
 	died := o.i.sleep(took)
 	w.arrived(p)
 	if died { // the process is gone; what it sent may still be judged
-		if f != drops && f != stops && f != turnsAway && f != unlistedNot {
+		if f != drops && f != stops && f != turnsAway && f != unlistedNot && f != checksFirst {
 			w.judgeLater(p, c)
 		}
 		return bridge.Outcome{Class: bridge.Unknown, Message: "process died", Sent: true}
@@ -139,11 +155,18 @@ func (o *office) answer(p *paper, c bridge.Cancellation, f fate) bridge.Outcome 
 		return said(bridge.Unknown, "no reply")
 	case drops:
 		return said(bridge.Unknown, "no reply")
-	case stops:
-		return said(bridge.NotApplied, "429")
 	case tooMany:
 		w.judge(p, c)
-		return said(bridge.NotApplied, "429")
+		w.mu.Lock()
+		p.lied = true
+		w.mu.Unlock()
+		fallthrough
+	case stops:
+		no := said(bridge.NotApplied, "429")
+		if no.RetryAfter = max(0, w.draw(-time.Minute, time.Minute)); no.RetryAfter > 0 {
+			return o.shut(no, no.RetryAfter)
+		}
+		return no
 	case unlisted:
 		w.judge(p, c)
 		return said(bridge.Unclear, "7777: in no list")
@@ -159,8 +182,25 @@ func (o *office) answer(p *paper, c bridge.Cancellation, f fate) bridge.Outcome 
 	case checksFirst:
 		return said(bridge.Refused, "2270: the time limit is crossed")
 	default:
-		return said(bridge.Misconfigured, "403")
+		return o.shut(said(bridge.Misconfigured, "403"), misconfHold)
 	}
+}
+
+// misconfHold is how long calls stay away from who refuses our credentials.
+const misconfHold = time.Minute
+
+// shut closes the gate that an outcome says to stay behind, as the adapters' guard does: the taxpayer's own, or now and
+// then that of the account that all share.
+func (o *office) shut(out bridge.Outcome, d time.Duration) bridge.Outcome {
+	key := o.profile.Credential
+	if o.w.plan.rate > 0 && o.w.draw(0, 2) == 0 {
+		key = o.profile.Cancels.Key
+	}
+	until := time.Now().Add(d)
+	if err := o.i.disk.Shut(context.Background(), key, bridge.Gate{Class: out.Class, Until: o.i.now().Add(d), Text: out.Message}); err == nil {
+		o.w.shut(o.i, key, until)
+	}
+	return out
 }
 
 // judge carries one send out and says what the authority replies.
@@ -231,8 +271,36 @@ func (w *world) state(p *paper, lagging bool) bridge.DocumentState {
 	switch {
 	case p.by != "" && !p.at.After(at):
 		return bridge.DocumentState{Status: bridge.StatusCancelled}
-	case p.rule && strings.HasPrefix(p.name, "frozen"):
+	case p.rule && p.frozen:
 		return bridge.DocumentState{Status: bridge.StatusOther, Text: "Invalid"}
 	}
 	return bridge.DocumentState{Status: bridge.StatusActive, Text: "ACT"}
+}
+
+// Resolve implements bridge.Resolver: callers may use a number of their own. "No such document" is told of none that there
+// is; an authority whose names lie would make any answer false.
+func (o *office) Resolve(ctx context.Context, name string) (string, bridge.Outcome) {
+	n := o.w.nextNaming()
+	took := time.Duration(0)
+	switch n {
+	case slow:
+		took = o.w.draw(time.Second, 40*time.Second)
+	case unasked, turnedUs:
+		took = o.w.draw(0, 5*time.Second)
+	}
+	if took > 0 {
+		o.w.tell("%s asks whose number %s is: that takes %s", o.i.name, name, took.Round(time.Millisecond))
+		select {
+		case <-time.After(took):
+		case <-ctx.Done():
+			return "", bridge.Outcome{Class: bridge.NotApplied, Message: "no reply"}
+		}
+	}
+	switch n {
+	case unasked:
+		return "", bridge.Outcome{Class: bridge.NotApplied, Message: "breaker open", RetryAfter: 5 * time.Second}
+	case turnedUs:
+		return "", o.shut(bridge.Outcome{Class: bridge.Misconfigured, Message: "login refused"}, misconfHold)
+	}
+	return strings.TrimPrefix(name, "no-"), bridge.Outcome{}
 }

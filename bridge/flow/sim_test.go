@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -41,14 +40,16 @@ type plan struct {
 	instances int
 	rate      int // cancels a minute; 0: no limit
 	policy    AlreadyPolicy
+	carry     time.Duration // carry_out_within
 	papers    []paperPlan
 	acts      []act
 	fates     []fate
 	views     []view
+	namings   []naming
 	faults    []fault
 }
 
-type paperPlan struct{ rule, byID, hidden bool }
+type paperPlan struct{ rule, frozen, byID, hidden bool }
 
 // act is one thing that happens, at a time after the one before.
 type act struct {
@@ -59,6 +60,7 @@ type act struct {
 	instance int
 	spelling int
 	reason   bridge.Reason
+	recall   bool // no new work is taken: the record alone is asked
 	within   time.Duration
 	d        time.Duration
 }
@@ -75,25 +77,21 @@ const (
 	resolves
 	foreign
 	stalls
-	actKinds
 )
-
-// fault is what the journal does to one call of the flow.
-type fault struct {
-	delay         time.Duration
-	before, after bool // fails, before or after it has written
-}
 
 func newPlan(seed uint64) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	chance := func(n int) bool { return r.IntN(n) == 0 }
 	span := func(lo, hi time.Duration) time.Duration { return lo + time.Duration(r.Int64N(int64(hi-lo))) }
-	p := plan{seed: seed, instances: 1, policy: AlreadyByJournal, sqlite: *sqliteIn > 0 && seed%uint64(*sqliteIn) == 0}
+	p := plan{seed: seed, instances: 1, policy: AlreadyByJournal, carry: 30 * time.Minute, sqlite: *sqliteIn > 0 && seed%uint64(*sqliteIn) == 0}
 	if !p.sqlite && chance(2) {
 		p.instances = 2 + r.IntN(4)
 	}
 	if chance(4) {
 		p.rate = 1 + r.IntN(3)
+	}
+	if chance(4) {
+		p.carry = span(20*time.Second, 5*time.Minute)
 	}
 	switch r.IntN(8) {
 	case 0:
@@ -102,17 +100,20 @@ func newPlan(seed uint64) plan {
 		p.policy = AlreadyRefuse
 	}
 	for range 1 + r.IntN(2) {
-		p.papers = append(p.papers, paperPlan{rule: chance(5), byID: chance(4), hidden: chance(10)})
+		p.papers = append(p.papers, paperPlan{rule: chance(5), frozen: chance(2), byID: chance(4), hidden: chance(10)})
 	}
 	calm := chance(3) // nothing breaks but the authority
 	for range 2 + r.IntN(8) {
 		a := act{after: span(0, 8*time.Second), who: r.IntN(4) / 3, doc: r.IntN(len(p.papers)), instance: r.IntN(p.instances),
-			spelling: r.IntN(3), reason: [...]bridge.Reason{"1", "2"}[r.IntN(2)], within: span(2*time.Second, 50*time.Second), d: span(time.Second, 90*time.Second)}
+			spelling: r.IntN(3), reason: [...]bridge.Reason{"1", "2"}[r.IntN(2)], recall: chance(12),
+			within: span(2*time.Second, 50*time.Second), d: span(time.Second, 90*time.Second)}
 		switch n := r.IntN(16); {
 		case n < 9:
 			a.kind = asks
 		case n < 11:
-			a.kind = rests
+			if a.kind = rests; chance(16) {
+				a.d *= 40 // up to an hour
+			}
 		case n == 11:
 			a.kind = foreign
 		case calm:
@@ -134,8 +135,13 @@ func newPlan(seed uint64) plan {
 	for range r.IntN(8) {
 		p.views = append(p.views, view(r.IntN(int(views))))
 	}
+	if chance(3) {
+		for range r.IntN(6) {
+			p.namings = append(p.namings, naming(r.IntN(int(namings))))
+		}
+	}
 	if !calm && chance(2) {
-		for range r.IntN(30) {
+		for range r.IntN(40) {
 			f := fault{}
 			switch r.IntN(10) {
 			case 0:
@@ -165,18 +171,20 @@ type world struct {
 	rng     *rand.Rand
 	fates   []fate
 	views   []view
+	namings []naming
 	faults  []fault
 	calm    bool // the story's end: nothing breaks any more
 	lines   []string
 	wrongs  []string
 	sends   []time.Time // that left, under the rate
+	gates   map[string]gate
 	asked   map[wish]bool
 	routes  map[int]int // taxpayer → office
 	homes   [3]map[string]*paper
 	procs   []*process
 	deaths  int
+	lost    int // bookings that could not be given back
 	refs    int
-	lies    bool // the authority answered 429 to what it had carried out
 	stalled bool // a process stood still, and what it had booked left later
 }
 
@@ -220,55 +228,39 @@ func (w *world) drawLocked(lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
 }
 
-func (w *world) nextFate() fate {
+// pop is what comes next of a plan, the harmless zero value when nothing does.
+func pop[T any](w *world, rest *[]T) (first T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.calm || len(w.fates) == 0 {
-		return replies
+	if !w.calm && len(*rest) > 0 {
+		first, *rest = (*rest)[0], (*rest)[1:]
 	}
-	f := w.fates[0]
-	w.fates = w.fates[1:]
-	w.lies = w.lies || f == tooMany
+	return first
+}
+
+func (w *world) nextFate() fate     { return pop(w, &w.fates) }
+func (w *world) nextView() view     { return pop(w, &w.views) }
+func (w *world) nextNaming() naming { return pop(w, &w.namings) }
+
+func (w *world) nextFault(i *process, call string, k kind) fault {
+	f := pop(w, &w.faults)
+	if f != (fault{}) {
+		w.tell("the journal of %s, at %s: takes %s, fails before %v, after %v", i.name, call, f.delay.Round(time.Millisecond), f.before && k != claims, f.after && k != reads)
+	}
 	return f
 }
 
-func (w *world) nextView() view {
+func (w *world) lose() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.calm || len(w.views) == 0 {
-		return shows
-	}
-	v := w.views[0]
-	w.views = w.views[1:]
-	return v
-}
-
-// sent notes a cancel that leaves.
-func (w *world) sent(o *office, p *paper, taxpayer string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p.running++; p.running > 1 {
-		w.wrongLocked("two cancels of %s are under way at once", p.name)
-	}
-	if p.word[taxpayer] {
-		w.wrongLocked("a cancel of %s for %s, who was told that it is cancelled", p.name, taxpayer)
-	}
-	if o.profile.Cancels.Limit == 0 {
-		return
-	}
-	w.sends = append(w.sends, time.Now())
-	if n, most := len(w.sends), o.profile.Cancels.Limit; !w.plan.sqlite && !w.stalled && n > most && w.sends[n-1].Sub(w.sends[n-1-most]) < time.Minute-simSlack {
-		w.wrongLocked("%d cancels within %s, %d a minute are allowed", most+1, w.sends[n-1].Sub(w.sends[n-1-most]), most)
-	}
-}
-
-// simSlack is how much later than booked a cancel may leave: the attempt is written in between, and that may take a while.
-const simSlack = diskTime + time.Second
-
-func (w *world) arrived(p *paper) {
-	w.mu.Lock()
-	p.running--
+	w.lost++
 	w.mu.Unlock()
+}
+
+// proc is the process that stands in slot n now.
+func (w *world) proc(n int) *process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.procs[n]
 }
 
 // process is one instance at work.
@@ -276,8 +268,10 @@ type process struct {
 	w       *world
 	name    string
 	n       int
+	disk    *shaky
 	service *Service
 	terms   atomic.Pointer[Terms]
+	leaving bool         // it is stopping, and the next one comes by itself; guarded by the world
 	step    atomic.Int64 // of its wall clock, nanoseconds
 	said    atomic.Value // the last alarm
 	stalled atomic.Int64 // until when it stands still, Unix nanoseconds
@@ -318,23 +312,20 @@ func (w *world) boot(n int, step int64) error {
 	i := &process{w: w, n: n, name: fmt.Sprintf("instance %d", n+1), dead: make(chan struct{})}
 	w.mu.Unlock()
 	i.step.Store(step)
-	var record interface {
-		bridge.Journal
-		bridge.Budget
-	}
+	i.disk = &shaky{i: i}
 	if w.plan.sqlite {
 		j, err := journal.Open(context.Background(), "sqlite:"+filepath.Join(w.dir, "j.db"), journal.Options{Now: i.now})
 		if err != nil {
 			return err
 		}
-		record, i.kill = j, func() { _ = j.Close() }
+		i.disk.Journal, i.disk.Budget, i.kill = j, j, func() { _ = j.Close() }
 	} else {
 		j := w.model.Instance(i.name, i.now)
-		record, i.kill = j, j.Kill
+		j.Fault = i.disk.unheard
+		i.disk.Journal, i.disk.Budget, i.kill = j, j, j.Kill
 	}
-	shaky := &shaky{Journal: record, Budget: record, i: i}
 	i.terms.Store(w.terms(i))
-	i.service = New(shaky, shaky, watcher{i}, i.terms.Load())
+	i.service = New(i.disk, i.disk, watcher{i}, i.terms.Load())
 	i.service.clock = i.now
 	i.service.jitter = func(d time.Duration) time.Duration { return w.draw(0, d-1) }
 	w.mu.Lock()
@@ -354,7 +345,7 @@ func (w *world) terms(i *process) *Terms {
 	ways := map[string]bridge.Upstream{}
 	for who := range simTaxpayers {
 		at := w.routes[who]
-		o := &office{w: w, i: i, papers: w.homes[at], profile: bridge.Profile{
+		o := &office{w: w, i: i, at: at, papers: w.homes[at], profile: bridge.Profile{
 			Name: [...]string{"nic", "gsp", "elsewhere"}[at], Kind: "sim", Space: [...]string{"irp", "irp", "other"}[at],
 			Zone: time.UTC, Credential: fmt.Sprint("cred", at, who), CallTimeout: simCall, LookupTimeout: 10 * time.Second, LookupWindow: simWindow,
 			Rules: bridge.Rules{Document: "pathsafe", Normal: strings.ToLower, Refusal: func(f, r string) (string, string) { return "2142", "2142: " + f + " " + r }},
@@ -364,153 +355,15 @@ func (w *world) terms(i *process) *Terms {
 		}
 		ways[taxpayerName(who)] = o
 	}
-	return &Terms{CarryOutWithin: 30 * time.Minute, RepeatRefusalsAfter: time.Minute, AlreadyCancelled: w.plan.policy,
+	return &Terms{CarryOutWithin: w.plan.carry, RepeatRefusalsAfter: time.Minute, AlreadyCancelled: w.plan.policy,
 		Route: func(t string) (bridge.Upstream, bool) { up, ok := ways[t]; return up, ok }}
-}
-
-// Resolve implements bridge.Resolver: callers may use a number of their own.
-func (o *office) Resolve(_ context.Context, name string) (string, bridge.Outcome) {
-	return strings.TrimPrefix(name, "no-"), bridge.Outcome{}
-}
-
-// watcher is the observer of a process.
-type watcher struct{ i *process }
-
-// Answered implements bridge.Observer.
-func (watcher) Answered(bridge.CallReport) {}
-
-// Attempted implements bridge.Observer.
-func (watcher) Attempted(bridge.AttemptReport) {}
-
-// Alarm implements bridge.Observer.
-func (x watcher) Alarm(a bridge.Alarm) {
-	if !x.i.died() && x.i.said.Swap(a.Text) != a.Text { // once, not every two seconds
-		x.i.w.tell("%s calls an operator: %s", x.i.name, a.Text)
-	}
-}
-
-var errShaky = errors.New("disk error")
-
-// shaky is a journal that fails and is slow as planned.
-type shaky struct {
-	bridge.Journal
-	bridge.Budget
-	i *process
-}
-
-// shake is one call: what is wrong before it, do, what is wrong after it.
-func shake[T any](s *shaky, ctx context.Context, name string, after bool, do func() (T, error)) (v T, err error) {
-	w := s.i.w
-	w.mu.Lock()
-	var f fault
-	if !w.calm && len(w.faults) > 0 {
-		f, w.faults = w.faults[0], w.faults[1:]
-	}
-	if f != (fault{}) {
-		w.tellLocked("the journal of %s, at %s: takes %s, fails before %v, after %v", s.i.name, name, f.delay, f.before, f.after && after)
-	}
-	w.mu.Unlock()
-	if f.delay > 0 {
-		t := time.NewTimer(f.delay)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return v, ctx.Err()
-		}
-	}
-	if s.i.died() || f.before && name != "claim" {
-		return v, errShaky
-	}
-	if v, err = do(); err == nil && f.after && after {
-		err = errShaky
-	}
-	return v, err
-}
-
-func (s *shaky) Find(ctx context.Context, k bridge.Key, t string) (bridge.Entry, error) {
-	return shake(s, ctx, "find", false, func() (bridge.Entry, error) { return s.Journal.Find(ctx, k, t) })
-}
-
-func (s *shaky) Begin(ctx context.Context, b bridge.Begin) (e bridge.Entry, created bool, err error) {
-	e, err = shake(s, ctx, "begin", false, func() (e bridge.Entry, err error) {
-		e, created, err = s.Journal.Begin(ctx, b)
-		return e, err
-	})
-	return e, created, err
-}
-
-func (s *shaky) Requeue(ctx context.Context, e bridge.Entry) (bridge.Entry, error) {
-	return shake(s, ctx, "requeue", true, func() (bridge.Entry, error) { return s.Journal.Requeue(ctx, e) })
-}
-
-func (s *shaky) Attempt(ctx context.Context, e bridge.Entry, start time.Time) (bridge.Attempt, error) {
-	return shake(s, ctx, "attempt", true, func() (bridge.Attempt, error) { return s.Journal.Attempt(ctx, e, start) })
-}
-
-func (s *shaky) MaySend(ctx context.Context, e bridge.Entry) error {
-	if s.i.died() {
-		return errShaky
-	}
-	return s.Journal.MaySend(ctx, e)
-}
-
-func (s *shaky) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
-	return shake(s, ctx, "finish", true, func() (bridge.Entry, error) { return s.Journal.Finish(ctx, f) })
-}
-
-func (s *shaky) Tell(ctx context.Context, asks ...bridge.Ask) error {
-	_, err := shake(s, ctx, "tell", true, func() (struct{}, error) { return struct{}{}, s.Journal.Tell(ctx, asks...) })
-	return err
-}
-
-func (s *shaky) Release(ctx context.Context, e bridge.Entry) error {
-	if s.i.died() {
-		return errShaky
-	}
-	return s.Journal.Release(ctx, e)
-}
-
-// Due and Orphans may fail after they have claimed some.
-func (s *shaky) Due(ctx context.Context, now time.Time, n int) ([]bridge.Entry, error) {
-	return s.claims(func() ([]bridge.Entry, error) { return s.Journal.Due(ctx, now, n) })
-}
-
-func (s *shaky) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, error) {
-	return s.claims(func() ([]bridge.Entry, error) { return s.Journal.Orphans(ctx, now) })
-}
-
-func (s *shaky) claims(do func() ([]bridge.Entry, error)) ([]bridge.Entry, error) {
-	if s.i.died() {
-		return nil, errShaky
-	}
-	claimed, err := do()
-	if len(claimed) > 0 && err == nil { // else the story's faults are used up by looking for nothing
-		return shake(s, context.Background(), "claim", true, func() ([]bridge.Entry, error) { return claimed, nil })
-	}
-	return claimed, err
-}
-
-func (s *shaky) Take(ctx context.Context, r bridge.Rate, turn int64) (at time.Time, wait time.Duration, err error) {
-	wait, err = shake(s, ctx, "take", false, func() (wait time.Duration, err error) {
-		at, wait, err = s.Budget.Take(ctx, r, turn)
-		return wait, err
-	})
-	return at, wait, err
-}
-
-func (s *shaky) Return(ctx context.Context, r bridge.Rate, at time.Time) error {
-	if s.i.died() {
-		return errShaky
-	}
-	return s.Budget.Return(ctx, r, at)
 }
 
 // play plays a plan and returns what went wrong and, if loud, the story.
 func play(t *testing.T, p plan, loud bool) (wrongs, lines []string) {
 	w := &world{plan: p, loud: loud, model: journaltest.NewModel(), rng: rand.New(rand.NewPCG(p.seed, 2)),
-		fates: slices.Clone(p.fates), views: slices.Clone(p.views), faults: slices.Clone(p.faults),
-		asked: map[wish]bool{}, routes: map[int]int{}, procs: make([]*process, p.instances)}
+		fates: slices.Clone(p.fates), views: slices.Clone(p.views), namings: slices.Clone(p.namings), faults: slices.Clone(p.faults),
+		gates: map[string]gate{}, asked: map[wish]bool{}, routes: map[int]int{}, procs: make([]*process, p.instances)}
 	if p.sqlite {
 		dir, err := os.MkdirTemp(tmpfs(), "story")
 		if err != nil {
@@ -560,7 +413,7 @@ func (w *world) print() {
 		w.homes[at] = map[string]*paper{}
 		for n, pp := range w.plan.papers {
 			name := fmt.Sprintf("document %c%s", 'A'+n, [...]string{"", "", " of the other account"}[at])
-			w.homes[at][docID(n)] = &paper{name: name, rule: pp.rule, byID: pp.byID, hidden: pp.hidden, pending: map[string]int{}, word: map[string]bool{}}
+			w.homes[at][docID(n)] = &paper{name: name, id: docID(n), paperPlan: pp, left: map[string]int{}, pending: map[string]int{}, word: map[string]string{}}
 		}
 	}
 }
@@ -568,7 +421,7 @@ func (w *world) print() {
 func docID(n int) string { return fmt.Sprintf("doc%c", 'a'+n) }
 
 func (w *world) act(t *testing.T, a act) {
-	i := w.procs[a.instance]
+	i := w.proc(a.instance)
 	switch a.kind {
 	case asks:
 		w.calls.Go(func() { w.ask(i, a, a.within) })
@@ -582,18 +435,26 @@ func (w *world) act(t *testing.T, a act) {
 		}
 		w.mu.Unlock()
 	case crashes:
+		if !w.leave(i) {
+			return
+		}
 		w.tell("%s is killed", i.name)
 		i.crash()
 		time.Sleep(a.d / 20)
 		if err := w.boot(a.instance, i.step.Load()); err != nil {
 			t.Fatal(err)
 		}
-	case restarts:
-		w.tell("%s is restarted", i.name)
-		i.stop(40 * time.Second)
-		if err := w.boot(a.instance, i.step.Load()); err != nil {
-			t.Fatal(err)
+	case restarts: // those who ask it meanwhile are answered from the record, or turned away
+		if !w.leave(i) {
+			return
 		}
+		w.tell("%s is restarted", i.name)
+		w.calls.Go(func() {
+			i.stop(40 * time.Second)
+			if err := w.boot(a.instance, i.step.Load()); err != nil {
+				w.wrong("%s does not come back: %v", i.name, err)
+			}
+		})
 	case moves:
 		w.move(a.who, [...]int{0, 1, 2}[int(a.d.Milliseconds())%3])
 	case steps:
@@ -606,8 +467,10 @@ func (w *world) act(t *testing.T, a act) {
 	case resolves:
 		w.resolve(i, a)
 	case stalls:
-		if j, ok := i.service.journal.(*shaky).Journal.(*journaltest.Instance); ok {
+		if j, ok := i.disk.Journal.(*journaltest.Instance); ok {
+			w.mu.Lock()
 			w.stalled = true
+			w.mu.Unlock()
 			w.tell("%s stands still for %s", i.name, (2 * a.d).Round(time.Second))
 			i.stalled.Store(time.Now().Add(2 * a.d).UnixNano())
 			j.Cut()
@@ -623,24 +486,34 @@ func (i *process) stall() {
 	}
 }
 
+// leave tells whether the process may end now; false when it is ending already.
+func (w *world) leave(i *process) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := i.leaving
+	i.leaving = true
+	return !was
+}
+
 // move reloads every instance with another way for a taxpayer.
 func (w *world) move(who, to int) {
 	w.mu.Lock()
 	w.routes[who] = to
 	w.tellLocked("%s goes by %s from now on", taxpayerName(who), [...]string{"nic", "gsp", "elsewhere, where the documents are others"}[to])
+	procs := slices.Clone(w.procs)
 	w.mu.Unlock()
-	for _, i := range w.procs {
+	for _, i := range procs {
 		t := w.terms(i)
 		i.terms.Store(t)
 		i.service.Change(t)
 	}
 }
 
-// resolve is an operator who looks at the authority's own page, sees the truth, and writes it down for what is open. He
-// comes when nothing is on its way any more.
+// resolve is an operator. He takes back what waits its turn. For what is open he looks at the authority's own page, sees
+// the truth, and writes it down; he comes when nothing is on its way any more.
 func (w *world) resolve(i *process, a act) {
-	e, err := i.service.journal.(*shaky).Journal.Find(context.Background(), bridge.Key{Space: "irp", Document: docID(a.doc)}, taxpayerName(a.who))
-	if err != nil || e.State != bridge.Open {
+	e, err := i.disk.Journal.Find(context.Background(), bridge.Key{Space: "irp", Document: docID(a.doc)}, taxpayerName(a.who))
+	if err != nil || e.State != bridge.Open && e.State != bridge.Accepted {
 		return
 	}
 	w.mu.Lock()
@@ -649,19 +522,36 @@ func (w *world) resolve(i *process, a act) {
 	if p.by != "" {
 		o = bridge.Outcome{Class: bridge.Cancelled, Date: "2026-03-01 10:00:00"}
 	}
-	waits := p.running > 0 || p.pending[taxpayerName(a.who)] > 0
+	waits := p.running > 0 || p.pending[e.Taxpayer] > 0
 	w.mu.Unlock()
-	if waits {
-		return
+	var hand interface {
+		Resolve(context.Context, int64, bridge.Outcome, string, string, bool) (bridge.Entry, error)
+		Withdraw(context.Context, int64, string) (bridge.Entry, error)
 	}
-	if j, ok := i.service.journal.(*shaky).Journal.(*journal.Journal); ok {
-		_, err = j.Resolve(context.Background(), e.ID, o, "operator", "seen in the portal", true)
-	} else {
-		_, err = w.model.Resolve(e.ID, o, "operator", "seen in the portal", true)
+	if hand = (byHand{w.model}); w.plan.sqlite {
+		hand = i.disk.Journal.(*journal.Journal)
 	}
-	if err == nil {
-		w.tell("an operator writes down that %s is %s", p.name, o.Class)
+	switch {
+	case e.State == bridge.Accepted:
+		if _, err = hand.Withdraw(context.Background(), e.ID, "operator"); err == nil {
+			w.tell("an operator takes the cancellation of %s for %s back", p.name, e.Taxpayer)
+		}
+	case !waits:
+		if _, err = hand.Resolve(context.Background(), e.ID, o, "operator", "seen in the portal", true); err == nil {
+			w.tell("an operator writes down that %s is %s", p.name, o.Class)
+		}
 	}
+}
+
+// byHand is the model's side for operators, in the shape of the journal's.
+type byHand struct{ m *journaltest.Model }
+
+func (h byHand) Resolve(_ context.Context, id int64, o bridge.Outcome, by, why string, force bool) (bridge.Entry, error) {
+	return h.m.Resolve(id, o, by, why, force)
+}
+
+func (h byHand) Withdraw(_ context.Context, id int64, by string) (bridge.Entry, error) {
+	return h.m.Withdraw(id, by)
 }
 
 // crash ends the process under whatever it is doing: nothing more reaches the journal, and nobody finishes anything.
@@ -688,137 +578,6 @@ func (i *process) stop(grace time.Duration) {
 	}
 	close(i.dead)
 	i.kill()
-}
-
-// ask is one call, judged at the moment of its answer. Who asked a process that dies hears nothing.
-func (w *world) ask(i *process, a act, within time.Duration) (ans bridge.Answer, heard bool) {
-	id := docID(a.doc)
-	t := i.terms.Load()
-	up, _ := t.Route(taxpayerName(a.who))
-	o := up.(*office)
-	p := o.papers[id]
-	w.mu.Lock()
-	w.refs++
-	ref := fmt.Sprintf("r%d", w.refs)
-	at := w.routes[a.who]
-	w.asked[wish{a.who, at, a.doc}] = true
-	w.tellLocked("%s: %s asks %s to cancel %s, within %s", ref, taxpayerName(a.who), i.name, p.name, within.Round(time.Millisecond))
-	w.mu.Unlock()
-	r := bridge.Request{Ref: ref, Caller: "erp", Taxpayer: taxpayerName(a.who), IRN: [...]string{id, strings.ToUpper(id), "no-" + id}[a.spelling],
-		Reason: string(a.reason), Remarks: "x", Received: time.Now(), Until: time.Now().Add(within)}
-	ans = i.service.Cancel(t, r)
-	if i.died() {
-		w.tell("%s hears nothing: %s has died", ref, i.name)
-		return ans, false
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.tellLocked("%s is told %d %s%s (%s)", ref, ans.Code(), ans.Message, ans.Fault, ans.Why)
-	w.judgeAnswer(p, r, ans)
-	return ans, true
-}
-
-func (w *world) judgeAnswer(p *paper, r bridge.Request, ans bridge.Answer) {
-	ours := p.by == r.Taxpayer
-	coming := p.pending[r.Taxpayer] > 0 && p.by == "" && !p.rule
-	if over := time.Since(r.Until); over > 10*time.Millisecond {
-		w.wrongLocked("%s had to wait %s too long", r.Ref, over)
-	}
-	switch {
-	case ans.Code() == 200:
-		p.word[r.Taxpayer] = true
-		if p.by == "" {
-			w.wrongLocked("%s is told 200 for %s, which is not cancelled", r.Ref, p.name)
-		}
-	case ans.Code() == 204 && (ours || coming):
-		w.wrongLocked("%s is told 204 %q for %s, which we have cancelled", r.Ref, ans.Message, p.name)
-	case ans.Fault == bridge.FaultNotApplied && (ours || coming) && !w.lies:
-		w.wrongLocked("%s is told that %s was not cancelled, and it is", r.Ref, p.name)
-	}
-}
-
-// settle is the story's end: nothing breaks any more, everybody comes back, and asks until there is an answer.
-func (w *world) settle() {
-	w.mu.Lock()
-	w.calm = true
-	w.tellLocked("from now on nothing breaks")
-	w.mu.Unlock()
-	for who := range simTaxpayers {
-		w.move(who, 0)
-	}
-	last := map[wish]bridge.Answer{}
-	for round := range 30 {
-		open := 0
-		for who := range simTaxpayers {
-			for doc := range w.plan.papers {
-				x := wish{who, 0, doc}
-				had, asked := last[x]
-				if !w.asked[x] && !w.asked[wish{who, 1, doc}] || asked && had.Fault == "" || round > 12 && w.homes[0][docID(doc)].hidden {
-					continue
-				}
-				last[x], _ = w.ask(w.procs[round%len(w.procs)], act{who: who, doc: doc, reason: "1"}, 50*time.Second)
-				open++
-			}
-		}
-		if open == 0 {
-			break
-		}
-		time.Sleep(35 * time.Second)
-	}
-	time.Sleep(2 * time.Minute) // for what may yet come to light
-	for who := range simTaxpayers {
-		for doc := range w.plan.papers {
-			x := wish{who, 0, doc}
-			if ans, asked := last[x]; asked {
-				if again, _ := w.ask(w.procs[0], act{who: who, doc: doc, reason: "1"}, 50*time.Second); again.Fault == "" {
-					ans = again
-				}
-				w.judgeLast(x, ans)
-			}
-		}
-	}
-	if w.plan.rate > 0 {
-		time.Sleep(time.Duration(4*w.refs/w.plan.rate) * time.Minute) // for what that has made wait
-	}
-}
-
-// judgeLast holds the last answer against the truth.
-func (w *world) judgeLast(x wish, ans bridge.Answer) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p := w.homes[0][docID(x.doc)]
-	switch {
-	case ans.Fault != "" && !p.hidden:
-		w.wrongLocked("the last word on %s for %s is no answer: %s (%s)", p.name, taxpayerName(x.who), ans.Fault, ans.Why)
-	case p.by == taxpayerName(x.who) && ans.Fault == "" && ans.Code() != 200:
-		w.wrongLocked("the last word on %s, which %s has cancelled, is %d %s", p.name, taxpayerName(x.who), ans.Code(), ans.Message)
-	}
-}
-
-// judgeEnd looks at the record when all is over.
-func (w *world) judgeEnd() {
-	if w.plan.sqlite {
-		return
-	}
-	for _, e := range w.model.Entries() {
-		p := w.homes[0][e.Key.Document]
-		if e.Key.Space != "irp" {
-			p = w.homes[2][e.Key.Document]
-		}
-		switch {
-		case e.State == bridge.Accepted && e.Key.Space == "irp":
-			w.wrong("%s was accepted for %s and never carried out", p.name, e.Taxpayer)
-		case e.State == bridge.Sending:
-			w.wrong("%s is still being sent for %s", p.name, e.Taxpayer)
-		case e.State == bridge.Final && e.Outcome.Class == bridge.Cancelled && p.by == "":
-			w.wrong("the record has %s cancelled for %s, and it is not", p.name, e.Taxpayer)
-		case e.State == bridge.Final && e.Outcome.Class != bridge.Cancelled && p.by == e.Taxpayer && !(w.lies && e.Outcome.Class == bridge.NotApplied):
-			w.wrong("the record has %s %s for %s, who has cancelled it", p.name, e.Outcome.Class, e.Taxpayer)
-		}
-	}
-	if booked, sent := len(w.model.Sends("rate")), len(w.sends); w.plan.rate > 0 && w.deaths == 0 && !w.stalled && booked > sent { // what can't be given back while the record is out of reach ages out
-		w.wrong("%d sends were booked and %d left", booked, sent)
-	}
 }
 
 func TestSimulation(t *testing.T) {
@@ -866,10 +625,12 @@ func shrink(t *testing.T, p plan) plan {
 			func(q *plan, n int) bool { return drop(&q.faults, n) },
 			func(q *plan, n int) bool { return drop(&q.fates, n) },
 			func(q *plan, n int) bool { return drop(&q.views, n) },
+			func(q *plan, n int) bool { return drop(&q.namings, n) },
 		} {
 			for n := 0; ; {
 				q := p
-				q.acts, q.faults, q.fates, q.views = slices.Clone(p.acts), slices.Clone(p.faults), slices.Clone(p.fates), slices.Clone(p.views)
+				q.acts, q.faults, q.fates = slices.Clone(p.acts), slices.Clone(p.faults), slices.Clone(p.fates)
+				q.views, q.namings = slices.Clone(p.views), slices.Clone(p.namings)
 				if !cut(&q, n) {
 					break
 				}

@@ -68,7 +68,7 @@ func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 		return false
 	}
 	f.entry, f.held = e, false
-	if e.Outcome.Class == bridge.Cancelled && st.outcome.Class != bridge.Cancelled { // late truth had won already
+	if o := e.Outcome; o.Class == bridge.Cancelled && (st.outcome.Class != bridge.Cancelled || st.outcome.Date != o.Date) { // another one's truth is on record already
 		st.outcome = e.Outcome
 		answers = f.answers(asks, st, bridge.FromJournal)
 		f.report.Journal += s.note(f.matter, f.records(asks, answers, fin.At), f.left(fin.At))
@@ -185,7 +185,11 @@ func (s *Service) tellOne(m matter, a *ask, st step) bridge.Answer {
 		s.alarm(m, bridge.AlarmMisconfigured, st.outcome.Alarm)
 	}
 	ans := st.answer(a.req, "")
-	took := s.note(m, []bridge.Ask{m.record(0, a, ans, s.clock())}, time.Until(a.req.Until))
+	left := time.Until(a.req.Until)
+	if left <= 0 {
+		return s.late(m, a, ans)
+	}
+	took := s.note(m, []bridge.Ask{m.record(0, a, ans, s.clock())}, left)
 	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, ans, st.outcome))
 	return ans
 }

@@ -262,7 +262,7 @@ func (i *Instance) Begin(ctx context.Context, b bridge.Begin) (e bridge.Entry, c
 			for n := range r.Attempts { // written in the same commit, and never sent
 				r.Attempts[n].End, r.Attempts[n].Outcome = stored(i.now()), late
 			}
-			merge(r, bridge.Finish{State: bridge.Final, At: i.now(), Outcome: late}, i.held(k, taxpayer))
+			merge(r, bridge.Finish{State: bridge.Final, At: stored(i.now()), Outcome: late}, i.held(k, taxpayer))
 		}
 		if created || fresh {
 			i.drop(k, taxpayer)
