@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type answer struct {
 	errors  upstream.IRPErrors
 	gateway bool // the errors are a gateway's, not in NIC's envelope
 	mask    upstream.Mask
+	where   string // for the operator: where the document may be, when it isn't where it was looked for
 }
 
 // words hides in an outcome's texts what NIC may have quoted.
@@ -140,7 +142,28 @@ func (a answer) refused() bridge.Outcome {
 	if o.Class == bridge.Misconfigured {
 		o.Alarm += hint(a.errors)
 	}
+	if a.where != "" {
+		o.Alarm = a.errors.Message() + ": " + a.where
+	}
 	return o
+}
+
+// elsewhere tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
+func (a answer) elsewhere() bool {
+	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e upstream.IRPError) bool { return e.Code != "2148" })
+}
+
+// letIn tells whether the call got past the gate, as far as can be said.
+func (a answer) letIn() bool {
+	switch a.verdict {
+	case tokenRefused:
+		return false
+	case failed:
+		return a.refused().Class != bridge.Misconfigured
+	case unreadable:
+		return a.byStatus().Class != bridge.Misconfigured
+	}
+	return true
 }
 
 // byStatus is for replies without a body that decides.

@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -27,7 +28,7 @@ type Config struct {
 
 	HeaderStyle    string // "underscore" (client_id; default) or "hyphen" (client-id)
 	AuthVersion    string // "1.04" (default) or "1.03", which gateways may still want
-	IRP            string // header "irp": "NIC1" or "NIC2", for IRNs of the other system; usually empty
+	IRP            string // header "irp": "NIC1" or "NIC2", the system that is asked first; usually empty
 	SupGSTIN       string // the supplier's GSTIN, only when an e-commerce operator cancels
 	RemarksTooLong string // "refuse" (default) or "truncate": what happens above 100 characters
 
@@ -200,6 +201,22 @@ func (c Config) sessionHeader(token string) http.Header {
 		h[c.spelt("sup_gstin")] = []string{c.SupGSTIN}
 	}
 	return h
+}
+
+// crossHeader is a session's header for NIC's other system.
+func (c Config) crossHeader(h http.Header) http.Header {
+	h = maps.Clone(h)
+	h["irp"] = []string{c.otherIRP()}
+	return h
+}
+
+// otherIRP is the system that calls don't go to by themselves: where irp is not set the host's name tells, and it is NIC1
+// that most are (NIC's hosts: api.einvoice1.gst.gov.in, api.einvoice2.gst.gov.in).
+func (c Config) otherIRP() string {
+	if c.IRP == "NIC2" || c.IRP == "" && strings.Contains(c.Settings.BaseURL, "einvoice2.") {
+		return "NIC1"
+	}
+	return "NIC2"
 }
 
 // spelt turns NIC's documented header name into the configured style. Some proxies drop names with underscores.

@@ -149,10 +149,38 @@ func (a *Adapter) Probe(ctx context.Context) error {
 	return err
 }
 
-// call makes one call under the session, and the same once more after a new login when it was stopped at the gate. A
+// call makes one call, and the same once more at NIC's other system when the answer is 2148: the IRN is registered there,
+// and nothing was carried out here (NIC e-invoice API, "Cancel IRN", header irp; checked 2026-11). What that system makes
+// of a token or of settings with which this one has just answered says nothing about them: then 2148 stands.
+func (a *Adapter) call(ctx context.Context, purpose upstream.Purpose, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, sent bool, err error) {
+	ans, trail, sent, err = a.ask(ctx, purpose, plain, build)
+	if err != nil || !ans.elsewhere() {
+		return ans, trail, sent, err
+	}
+	held, logins, err := a.session.Get(ctx)
+	trail = append(trail, logins...)
+	if err != nil {
+		return ans, trail, sent, err
+	}
+	there := *held.Token
+	there.header = a.cfg.crossHeader(there.header)
+	other := read(a.client.Do(ctx, build(&there)), &there)
+	trail, sent = append(trail, other.Exchange(there.mask, plain, other.plainBody())), sent || other.Written
+	switch {
+	case other.elsewhere():
+		other.where = "neither NIC1 nor NIC2 has this IRN: was it registered at another IRP, or in another environment than base_url's?"
+	case other.letIn():
+	default:
+		ans.where = "this IRN is registered at NIC's other system, " + a.cfg.otherIRP() + ", which did not let the call in: cancel it on that system's portal, or there with access of its own"
+		return ans, trail, sent, nil
+	}
+	return other, trail, sent, nil
+}
+
+// ask makes one call under the session, and the same once more after a new login when it was stopped at the gate. A
 // lookup whose reply can't be decrypted is repeated, too; a cancel never is. sent tells whether a byte of either has left.
 // An error means that there was no session to call with.
-func (a *Adapter) call(ctx context.Context, purpose upstream.Purpose, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, sent bool, err error) {
+func (a *Adapter) ask(ctx context.Context, purpose upstream.Purpose, plain []byte, build func(*session) upstream.Request) (ans answer, trail []bridge.Exchange, sent bool, err error) {
 	for replayed := false; ; replayed = true {
 		held, logins, err := a.session.Get(ctx)
 		trail = append(trail, logins...)

@@ -87,8 +87,9 @@ func TestDocumentsOfTheSandbox(t *testing.T) {
 		{sim.DemoCancelledIRN, nil, bridge.AlreadyCancelled, "9999: Invoice is not active"},
 		{sim.DemoEwayBillIRN, nil, bridge.Refused, "2230: "},
 		{sim.DemoOldIRN, nil, bridge.Refused, "2270: "},
-		{sim.DemoOtherIRN, nil, bridge.Refused, "2148: "},
+		{sim.DemoOtherIRN, nil, bridge.Cancelled, ""}, // on NIC2: 2148 first
 		{sim.DemoOtherIRN, func(c *nic.Config) { c.IRP = "NIC2" }, bridge.Cancelled, ""},
+		{sim.DemoIRN, func(c *nic.Config) { c.IRP = "NIC2" }, bridge.Cancelled, ""}, // on NIC1: 2148 first
 		{strings.Repeat("0", 64), nil, bridge.Refused, "2154: "},
 		{sim.DemoIRN, func(c *nic.Config) { c.AuthVersion = nic.Auth103 }, bridge.Cancelled, ""},
 		{sim.DemoIRN, func(c *nic.Config) { c.HeaderStyle = nic.Hyphen }, bridge.Cancelled, ""},
