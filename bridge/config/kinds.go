@@ -12,6 +12,7 @@ import (
 // taxpayer's own settings are laid over.
 type Kind struct {
 	Needs, Takes []string
+	Instead      map[string]string // by a needed key: the one that, when it is there, stands for it
 }
 
 // common keys are taken by every kind.
@@ -43,8 +44,9 @@ var Kinds = map[string]Kind{
 		Takes: []string{"call_headers", "query", "parallel", "remarks_too_long"},
 	},
 	"mastersindia": {
-		Needs: []string{"base_url", "username", "password"},
-		Takes: []string{"api", "client_id", "client_secret", "remarks_too_long"},
+		Needs:   []string{"base_url", "username", "password"},
+		Takes:   []string{"api", "api_key", "client_id", "client_secret", "remarks_too_long"},
+		Instead: map[string]string{"username": "api_key", "password": "api_key"},
 	},
 }
 
@@ -86,10 +88,21 @@ func (l *loader) checkUpstreams() {
 			l.at(join(path, "kind"), "a taxpayer can't change its upstream's kind; name another upstream")
 		}
 		l.checkSettings(path, t.Settings)
-		for _, key := range Kinds[t.Settings.Kind].Needs {
-			if setting(t.Settings, key).IsZero() {
-				l.at(path, "taxpayer %s: %s needs %s, here or in upstream %s", name, t.Settings.Kind, key, t.Upstream)
-			}
+		l.checkNeeds(path, name, t)
+	}
+}
+
+// checkNeeds looks for what a taxpayer's kind can't do without.
+func (l *loader) checkNeeds(path, name string, t Taxpayer) {
+	kind := Kinds[t.Settings.Kind]
+	for _, key := range kind.Needs {
+		instead, ok := kind.Instead[key]
+		switch {
+		case !setting(t.Settings, key).IsZero() || ok && !setting(t.Settings, instead).IsZero():
+		case ok:
+			l.at(path, "taxpayer %s: %s needs %s (or %s instead), here or in upstream %s", name, t.Settings.Kind, key, instead, t.Upstream)
+		default:
+			l.at(path, "taxpayer %s: %s needs %s, here or in upstream %s", name, t.Settings.Kind, key, t.Upstream)
 		}
 	}
 }

@@ -270,7 +270,8 @@ type Upstream struct {
 	Parallel    int               `yaml:"parallel"` // calls at once per organisation
 
 	// mastersindia
-	API string `yaml:"api"` // legacy | v1
+	API    string `yaml:"api"`     // legacy | v1
+	APIKey Secret `yaml:"api_key"` // v1, instead of a login
 }
 
 // Taxpayer is a GSTIN or TIN: where its cancellations go, and what is special to it.

@@ -109,7 +109,7 @@ func buildInvX(name, taxpayer string, c config.Upstream, s upstream.Settings, sh
 func buildMastersIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
 	return mastersindia.New(mastersindia.Config{
 		Name: name, GSTIN: taxpayer, Settings: s, API: c.API, Username: c.Username, Password: c.Password.Reveal(),
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RemarksTooLong: c.RemarksTooLong,
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), APIKey: c.APIKey.Reveal(), RemarksTooLong: c.RemarksTooLong,
 		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
 	}, shared)
 }

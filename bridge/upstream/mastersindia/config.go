@@ -23,6 +23,8 @@ type Config struct {
 	API                    string // "legacy" (default) or "v1"
 	Username, Password     string
 	ClientID, ClientSecret string // legacy only
+	// APIKey is what v1 takes in a header instead of a login, and of the four above.
+	APIKey string
 
 	RemarksTooLong   string // "refuse" (default) or "truncate": what happens above 100 characters
 	CancelsPerMinute int    // of the account; 0: no limit known
@@ -63,13 +65,27 @@ func or[T comparable](value *T, fallback T) {
 // check names everything that is wrong, by configuration key, without any value that could be secret.
 func (c Config) check() error {
 	var errs []error
-	needed := []struct{ key, value string }{{"gstin", c.GSTIN}, {"username", c.Username}, {"password", c.Password}}
-	if c.API == Legacy {
-		needed = append(needed, []struct{ key, value string }{{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}}...)
+	type setting struct{ key, value string }
+	needed := []setting{{"gstin", c.GSTIN}}
+	login := []setting{{"username", c.Username}, {"password", c.Password}}
+	switch {
+	case c.APIKey == "" && c.API == Legacy:
+		needed = append(append(needed, login...), setting{"client_id", c.ClientID}, setting{"client_secret", c.ClientSecret})
+	case c.APIKey == "":
+		needed = append(needed, login...)
+	case c.API != V1:
+		errs = append(errs, errors.New("api_key needs api: v1; the legacy API takes a token only"))
+	case !printable(c.APIKey):
+		errs = append(errs, errors.New("api_key has blanks or control characters and can't be sent in a header"))
 	}
 	for _, f := range needed {
 		if f.value == "" {
 			errs = append(errs, errors.New(f.key+" is missing"))
+		}
+	}
+	for _, f := range login {
+		if c.APIKey != "" && f.value != "" {
+			errs = append(errs, errors.New("api_key stands for a login: drop "+f.key+", or the key"))
 		}
 	}
 	if c.API != Legacy && c.API != V1 {
@@ -114,7 +130,7 @@ func special(r rune) bool {
 // account is the digest of what logs in: its session, its logins and its rate.
 func (c Config) account() string {
 	return upstream.Digest("mastersindia", c.API, strings.TrimRight(c.Settings.BaseURL, "/"),
-		c.Username, c.Password, c.ClientID, c.ClientSecret, c.Settings.Proxy)
+		c.Username, c.Password, c.ClientID, c.ClientSecret, c.APIKey, c.Settings.Proxy)
 }
 
 func (c Config) profile() bridge.Profile {

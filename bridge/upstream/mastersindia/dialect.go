@@ -62,7 +62,11 @@ func get(path string, query url.Values) upstream.Request {
 	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
 }
 
+// jwt puts the session's token on a call. A call without one carries the account's key.
 func jwt(token string, q upstream.Request) upstream.Request {
+	if token == "" {
+		return q
+	}
 	q.Header["Authorization"] = []string{"JWT " + token}
 	return q
 }

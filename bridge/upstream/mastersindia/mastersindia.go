@@ -38,8 +38,8 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		dialect: dialects[cfg.API],
 		client:  client,
 		desk:    shared.Guard(cfg.account(), hold),
-		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "signedinvoice", "signedqrcode").
-			With(cfg.Password, cfg.ClientSecret),
+		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
+			With(cfg.Password, cfg.ClientSecret, cfg.APIKey),
 		warnings: cfg.warnings(),
 	}
 	a.guard = shared.Guard(a.profile.Credential, hold)
@@ -74,8 +74,12 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 	})
 }
 
-// Probe implements bridge.Upstream. It only logs in: every call for a document is one at the tax authority, too.
+// Probe implements bridge.Upstream. It only logs in: every call for a document is one at the tax authority, too. With a
+// key there is no login, and only a call for a document could try it.
 func (a *Adapter) Probe(ctx context.Context) error {
+	if a.cfg.APIKey != "" {
+		return a.client.Reach(ctx)
+	}
 	_, _, err := a.session.Get(ctx)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,60 @@ func adapter(t *testing.T, server *sim.Server, shared *upstream.Shared, api stri
 		t.Fatal(err)
 	}
 	return bench{Adapter: a, sim: server}
+}
+
+// The key stands in the header api_key and nothing logs in (the vendor's v1 pages, "Authentication", 2026-11).
+func TestTheKeyInsteadOfALogin(t *testing.T) {
+	keyed := func(key string) func(*mastersindia.Config) {
+		return func(c *mastersindia.Config) {
+			c.Username, c.Password, c.ClientID, c.ClientSecret, c.APIKey = "", "", "", "", key
+		}
+	}
+	b := newBench(t, mastersindia.V1, keyed(sim.DemoAPIKey))
+	o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
+	if o.Class != bridge.Cancelled || !o.Sent || len(o.Exchanges) != 1 || b.count(sandbox.Auth) != 0 {
+		t.Errorf("%+v, %d logins", o, b.count(sandbox.Auth))
+	}
+	state, err := b.Lookup(t.Context(), cancellation(sim.DemoIRN))
+	if err != nil || state.Status != bridge.StatusCancelled || b.count(sandbox.Auth) != 0 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if err := b.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	o = b.Cancel(t.Context(), cancellation(sim.DemoForeignIRN), upstreamtest.Free)
+	if o.Class != bridge.Refused || !strings.HasPrefix(o.Message, "2143") {
+		t.Errorf("another's document: %+v", o)
+	}
+
+	b = newBench(t, mastersindia.V1, keyed("a-wrong-key"))
+	o = b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free)
+	if o.Class != bridge.Misconfigured || !strings.Contains(o.Alarm, "api_key") || b.count(sandbox.Cancel) != 1 || b.count(sandbox.Auth) != 0 {
+		t.Errorf("wrong key: %+v, %d calls", o, b.count(sandbox.Cancel))
+	}
+	if strings.Contains(fmt.Sprintf("%+v", o), "a-wrong-key") {
+		t.Error("the key shows")
+	}
+	if _, err = b.Lookup(t.Context(), cancellation(sim.DemoIRN)); err == nil {
+		t.Error("a lookup with the wrong key found something")
+	}
+
+	for name, tt := range map[string]struct {
+		api, want string
+		change    func(*mastersindia.Config)
+	}{
+		"legacy has none": {mastersindia.Legacy, "api_key needs api: v1", keyed("k")},
+		"both":            {mastersindia.V1, "api_key stands for a login: drop password", func(c *mastersindia.Config) { c.APIKey, c.Username = "k", "" }},
+		"no header":       {mastersindia.V1, "api_key has blanks", keyed("a\nb")},
+		"neither":         {mastersindia.V1, "username is missing", keyed("")},
+	} {
+		cfg := config("https://mi.example", tt.api)
+		tt.change(&cfg)
+		_, err := mastersindia.New(cfg, newShared(nil, &upstreamtest.Budget{}))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // together cancels n documents at once.

@@ -3,6 +3,7 @@ package mastersindia
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"einvoice-bridge/bridge"
@@ -93,6 +94,9 @@ func (r results) state(irn string) bridge.DocumentState {
 // call makes one call with the session's token. A call that was turned away because of its token is made again after a
 // new login, once per visit. The error is a *upstream.Failure: whatever it says, the call had no effect.
 func (v *visit) call(ctx context.Context, build func(token string) upstream.Request) (upstream.Reply, body, error) {
+	if v.cfg.APIKey != "" {
+		return v.keyed(ctx, build(""))
+	}
 	for {
 		held, trail, err := v.session.Get(ctx)
 		v.trail = append(v.trail, trail...)
@@ -112,6 +116,21 @@ func (v *visit) call(ctx context.Context, build func(token string) upstream.Requ
 		}
 		v.replayed = true
 	}
+}
+
+// keyed makes one call with the account's key (the vendor's v1 pages, "Authentication": header Authorization or api_key).
+// One that is turned away is not made again: no login would make it another key.
+func (v *visit) keyed(ctx context.Context, q upstream.Request) (upstream.Reply, body, error) {
+	q.Header["api_key"] = []string{v.cfg.APIKey}
+	reply := v.send(ctx, q, &token{mask: v.Adapter.mask})
+	b := read(reply)
+	turnedAway := reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden
+	if reply.Err != nil || b.Results != nil || b.gateway || !turnedAway {
+		return reply, b, nil
+	}
+	o := reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", reply.Status, b.reason())))
+	o.Alarm = "Masters India refuses the api_key (" + o.Message + "): check it, base_url, and whether the account may cancel"
+	return upstream.Reply{}, body{}, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 }
 
 func (v *visit) send(ctx context.Context, q upstream.Request, t *token) upstream.Reply {
