@@ -170,6 +170,9 @@ func (l *loader) readValue(line int, path string) string {
 		l.problem(line, "the value's file %s can't be read or has over %d bytes", path, maxValue)
 		return ""
 	}
+	if bytes.IndexByte(data, 0) >= 0 {
+		return string(data) // DER or UTF-16: these bytes at its end are no line break
+	}
 	return string(bytes.TrimRight(data, "\r\n"))
 }
 

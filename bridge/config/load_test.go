@@ -202,6 +202,19 @@ func TestKindsNameSettings(t *testing.T) {
 	}
 }
 
+// A key in DER or UTF-16 comes whole: 0x0a at its end is no line break.
+func TestBinaryFileComesWhole(t *testing.T) {
+	dir := t.TempDir()
+	const key = "0\x82\x00\xff\x0d\x0a"
+	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse([]byte(good), dir, env)
+	if err != nil || f.Upstreams["nic"].PublicKey != key {
+		t.Errorf("%q, %v", f.Upstreams["nic"].PublicKey, err)
+	}
+}
+
 // An override of one taxpayer does not leak into another's settings.
 func TestOverridesStayApart(t *testing.T) {
 	f, err := parse(t, strings.Replace(good, "    on_behalf_of:", "    headers: {x-b: '2'}\n    on_behalf_of:", 1)+

@@ -5,13 +5,8 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
-	"encoding/pem"
 	"errors"
-	"fmt"
 )
 
 // NIC prescribes AES-256 in ECB mode with PKCS#7 padding. The standard library has no ECB, for good reasons; here it
@@ -71,46 +66,4 @@ func encryptRSA(key *rsa.PublicKey, plain []byte) (string, error) {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(sealed), nil
-}
-
-const wantedKey = `expected NIC's RSA public key: PEM "PUBLIC KEY", the bare base64 of it, or an X.509 certificate`
-
-// parseKey reads NIC's public key in the forms in which it is handed out. fingerprint is the SHA-256 of its SPKI DER.
-func parseKey(file []byte) (key *rsa.PublicKey, fingerprint string, err error) {
-	fail := func(holds string) (*rsa.PublicKey, string, error) {
-		return nil, "", fmt.Errorf("public_key holds %s; %s", holds, wantedKey)
-	}
-	file = bytes.TrimSpace(bytes.TrimPrefix(file, []byte("\ufeff")))
-	if len(file) == 0 {
-		return nil, "", errors.New("public_key is missing or empty; " + wantedKey)
-	}
-	der := file
-	if block, _ := pem.Decode(file); block != nil {
-		if bytes.Contains([]byte(block.Type), []byte("PRIVATE")) {
-			return fail("a private key")
-		}
-		if block.Type != "PUBLIC KEY" && block.Type != "CERTIFICATE" {
-			return fail(fmt.Sprintf("PEM %q", block.Type))
-		}
-		der = block.Bytes
-	} else if raw, err := base64.StdEncoding.DecodeString(string(file)); err == nil { // line breaks are skipped
-		der = raw
-	}
-	var public any
-	if public, err = x509.ParsePKIXPublicKey(der); err != nil {
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return fail("something that is neither a public key nor a certificate")
-		}
-		public, der = cert.PublicKey, cert.RawSubjectPublicKeyInfo
-	}
-	key, ok := public.(*rsa.PublicKey)
-	if !ok {
-		return fail(fmt.Sprintf("a key of another kind (%T)", public))
-	}
-	if key.Size() < 256 {
-		return fail(fmt.Sprintf("an RSA key of only %d bits, where NIC has 2048", key.N.BitLen()))
-	}
-	sum := sha256.Sum256(der)
-	return key, hex.EncodeToString(sum[:]), nil
 }

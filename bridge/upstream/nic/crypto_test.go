@@ -3,8 +3,6 @@ package nic
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -154,53 +152,6 @@ func certificate(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return der
-}
-
-func TestParseKeyForms(t *testing.T) {
-	der := spki(t, &nicKey().PublicKey)
-	text := base64.StdEncoding.EncodeToString(der)
-	folded := text[:76] + "\r\n" + text[76:152] + "\n" + text[152:] + "\n"
-	cert := certificate(t)
-	for name, file := range map[string][]byte{
-		"PEM":                    pemOf("PUBLIC KEY", der),
-		"PEM after a BOM":        append([]byte("\ufeff"), pemOf("PUBLIC KEY", der)...),
-		"PEM with words before":  append([]byte("NIC sandbox, 2025\n"), pemOf("PUBLIC KEY", der)...),
-		"bare base64":            []byte(text),
-		"bare base64 with lines": []byte(folded),
-		"DER":                    der,
-		"certificate":            pemOf("CERTIFICATE", cert),
-		"certificate as base64":  []byte(base64.StdEncoding.EncodeToString(cert)),
-	} {
-		key, print, err := parseKey(file)
-		if err != nil || !key.Equal(&nicKey().PublicKey) || len(print) != 64 {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestParseKeyTellsWhatTheFileHolds(t *testing.T) {
-	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	small := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 1023), big.NewInt(1)), E: 65537}
-	tests := []struct {
-		name, want string
-		file       []byte
-	}{
-		{"empty", "public_key is missing or empty; ", []byte(" \n")},
-		{"private key", "public_key holds a private key; ", pemOf("PRIVATE KEY", []byte("x"))},
-		{"RSA private key", "public_key holds a private key; ", pemOf("RSA PRIVATE KEY", []byte("x"))},
-		{"request", `public_key holds PEM "CERTIFICATE REQUEST"; `, pemOf("CERTIFICATE REQUEST", []byte("x"))},
-		{"elliptic key", "public_key holds a key of another kind (*ecdsa.PublicKey); ", pemOf("PUBLIC KEY", spki(t, &ec.PublicKey))},
-		{"short key", "public_key holds an RSA key of only 1024 bits, where NIC has 2048; ", pemOf("PUBLIC KEY", spki(t, small))},
-		{"a page", "public_key holds something that is neither a public key nor a certificate; ", []byte("<html>")},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := parseKey(tt.file)
-			if err == nil || err.Error() != tt.want+wantedKey {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
 }
 
 func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
