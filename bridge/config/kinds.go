@@ -24,8 +24,9 @@ var common = []string{
 // Kinds are the e-invoice APIs that an upstream can be.
 var Kinds = map[string]Kind{
 	"nic": {
-		Needs: []string{"base_url", "client_id", "client_secret", "username", "password", "public_key"},
-		Takes: []string{"header_style", "auth_version", "irp", "sup_gstin", "auth_path", "cancel_path", "lookup_path", "remarks_too_long"},
+		Needs:   []string{"base_url", "client_id", "client_secret", "username", "password", "public_key"},
+		Takes:   []string{"header_style", "auth_version", "irp", "sup_gstin", "auth_path", "cancel_path", "lookup_path", "remarks_too_long"},
+		Instead: map[string]string{"client_id": "headers", "client_secret": "headers"},
 	},
 	"myinvois": {
 		Needs: []string{"base_url", "client_id", "client_secret"},

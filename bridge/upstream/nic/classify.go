@@ -188,7 +188,7 @@ func closedDoor(r upstream.Reply) bridge.Outcome {
 	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d", r.Status))
 	switch r.Status {
 	case http.StatusUnauthorized:
-		o.Alarm = "NIC refused the call with HTTP 401: check client_id and client_secret"
+		o.Alarm = "NIC refused the call with HTTP 401: check client_id and client_secret (or the header that stands for them)"
 	case http.StatusForbidden:
 		o.Alarm = "NIC refused the call with HTTP 403: is this machine's address on NIC's allow-list?"
 	case http.StatusNotFound:

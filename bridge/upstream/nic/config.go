@@ -20,10 +20,10 @@ type Config struct {
 	Name     string // in the configuration, for logs and metrics
 	Settings upstream.Settings
 
-	ClientID, ClientSecret string
+	ClientID, ClientSecret string // both may be empty where a static header stands for them (ClearTax as GSP)
 	GSTIN                  string
 	Username, Password     string
-	// PublicKey is NIC's key of that environment: PEM, the bare base64 of its DER, or an X.509 certificate.
+	// PublicKey is NIC's key of that environment, see parseKey for the forms.
 	PublicKey []byte
 
 	HeaderStyle    string // "underscore" (client_id; default) or "hyphen" (client-id)
@@ -34,7 +34,7 @@ type Config struct {
 
 	AuthPath   string // default /eivital/v1.04/auth (or v1.03)
 	CancelPath string // default /eicore/v1.03/Invoice/Cancel
-	GetPath    string // default /eicore/v1.03/Invoice/irn; the IRN is appended
+	GetPath    string // default /eicore/v1.03/Invoice/irn; the IRN takes {irn}'s place (EY: …/enSearch?irn={irn}), or is appended
 
 	CancelsPerMinute int // of the client id, for all its taxpayers together; 0: no limit
 
@@ -57,11 +57,17 @@ func (c Config) withDefaults() Config {
 	or(&c.AuthPath, "/eivital/v"+c.AuthVersion+"/auth")
 	or(&c.CancelPath, "/eicore/v1.03/Invoice/Cancel")
 	or(&c.GetPath, "/eicore/v1.03/Invoice/irn")
+	if !strings.Contains(c.GetPath, irnPlace) {
+		c.GetPath += "/" + irnPlace
+	}
 	or(&c.CallTimeout, 30*time.Second)
 	or(&c.LoginTimeout, 10*time.Second)
 	or(&c.LookupTimeout, 10*time.Second)
 	return c
 }
+
+// irnPlace is where a lookup's path has the IRN.
+const irnPlace = "{irn}"
 
 func or[T comparable](value *T, fallback T) {
 	if *value == *new(T) {
@@ -78,7 +84,11 @@ func (c Config) check() error {
 	for _, f := range []struct{ key, value string }{
 		{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}, {"username", c.Username}, {"password", c.Password},
 	} {
+		client := strings.HasPrefix(f.key, "client_")
 		switch {
+		case f.value == "" && client && c.ClientID+c.ClientSecret == "" && len(c.Settings.Headers) > 0:
+		case f.value == "" && client:
+			wrong("%s is missing; only a gateway's own static header (headers) can stand for client_id and client_secret, and then for both", f.key)
 		case f.value == "":
 			wrong("%s is missing", f.key)
 		case f.key != "password" && !printable(f.value):
@@ -105,8 +115,11 @@ func (c Config) check() error {
 		}
 	}
 	for _, f := range []struct{ key, value string }{
-		{"auth_path", c.AuthPath}, {"cancel_path", c.CancelPath}, {"get_path", c.GetPath},
+		{"auth_path", c.AuthPath}, {"cancel_path", c.CancelPath}, {"lookup_path", strings.ReplaceAll(c.GetPath, irnPlace, "irn")},
 	} {
+		if strings.ContainsAny(f.value, "{}") {
+			wrong("%s has braces; the only placeholder is {irn}, in lookup_path", f.key)
+		}
 		if u, err := url.Parse(f.value); err != nil || !strings.HasPrefix(f.value, "/") || u.Host != "" {
 			wrong("%s must start with a slash and be a path", f.key)
 		}
@@ -176,11 +189,9 @@ func (c Config) warnings(fingerprint string) []string {
 
 // header is that of a login.
 func (c Config) header() http.Header {
-	h := http.Header{
-		c.spelt("client_id"):     {c.ClientID},
-		c.spelt("client_secret"): {c.ClientSecret},
-		"Content-Type":           {"application/json"},
-		"Accept":                 {"application/json"},
+	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	if c.ClientID != "" {
+		h[c.spelt("client_id")], h[c.spelt("client_secret")] = []string{c.ClientID}, []string{c.ClientSecret}
 	}
 	if c.AuthVersion == Auth104 {
 		h["Gstin"] = []string{c.GSTIN}
@@ -210,10 +221,12 @@ func (c Config) crossHeader(h http.Header) http.Header {
 	return h
 }
 
+var secondSystem = regexp.MustCompile(`^https?://[a-z.]*(einvoice2\.|einv2api\.)`)
+
 // otherIRP is the system that calls don't go to by themselves: where irp is not set the host's name tells, and it is NIC1
-// that most are (NIC's hosts: api.einvoice1.gst.gov.in, api.einvoice2.gst.gov.in).
+// that most are (NIC's hosts: api.einvoice2.gst.gov.in, einv2api.gstsandbox.nic.in).
 func (c Config) otherIRP() string {
-	if c.IRP == "NIC2" || c.IRP == "" && strings.Contains(c.Settings.BaseURL, "einvoice2.") {
+	if c.IRP == "NIC2" || c.IRP == "" && secondSystem.MatchString(c.Settings.BaseURL) {
 		return "NIC1"
 	}
 	return "NIC2"
@@ -234,13 +247,20 @@ func (c Config) credential(keyPrint string) string {
 		c.HeaderStyle, c.AuthVersion, c.IRP, c.SupGSTIN, c.AuthPath, c.CancelPath, c.Settings.Proxy,
 		string(c.Settings.Certificate),
 	}
-	names := make([]string, 0, len(c.Settings.Headers))
-	for name := range c.Settings.Headers {
-		names = append(names, name)
+	return upstream.Digest(append(fields, c.staticHeaders()...)...)
+}
+
+func (c Config) staticHeaders() (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(c.Settings.Headers)) {
+		all = append(all, name, c.Settings.Headers[name])
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fields = append(fields, name, c.Settings.Headers[name])
+	return all
+}
+
+// client is who NIC or the gateway counts calls of.
+func (c Config) client() string {
+	if c.ClientID == "" {
+		return upstream.Digest(c.staticHeaders()...)
 	}
-	return upstream.Digest(fields...)
+	return c.ClientID
 }

@@ -25,7 +25,7 @@ func TestNewNamesEverySettingThatIsWrong(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", func(c *Config) { *c = Config{Name: "nic-1"} }, []string{
-			"nic nic-1: ", "client_id is missing", "client_secret is missing", "username is missing", "password is missing",
+			"nic nic-1: ", "client_id is missing; only a gateway's own static header", "client_secret is missing; only", "username is missing", "password is missing",
 			`gstin "" is not 15 letters and digits`, "public_key is missing or empty", "base_url is missing",
 		}},
 		{"GSTIN", func(c *Config) { c.GSTIN = "29AAFCD5862R00" }, []string{`gstin "29AAFCD5862R00" is not 15 letters and digits`}},
@@ -36,7 +36,12 @@ func TestNewNamesEverySettingThatIsWrong(t *testing.T) {
 		}},
 		{"line break", func(c *Config) { c.ClientSecret = "top-secret\n" }, []string{"client_secret has control characters"}},
 		{"path", func(c *Config) { c.CancelPath = "https://elsewhere.example/x" }, []string{"cancel_path must start with a slash"}},
-		{"path to another host", func(c *Config) { c.GetPath = "//elsewhere.example/x" }, []string{"get_path must start with a slash"}},
+		{"path to another host", func(c *Config) { c.GetPath = "//elsewhere.example/x" }, []string{"lookup_path must start with a slash"}},
+		{"half a client", func(c *Config) {
+			c.ClientSecret, c.Settings.Headers = "", map[string]string{"X-CT-Auth-Token": "top-secret"}
+		}, []string{"client_secret is missing; only"}},
+		{"another placeholder", func(c *Config) { c.GetPath = "/irn/{id}" }, []string{"lookup_path has braces; the only placeholder is {irn}"}},
+		{"a placeholder elsewhere", func(c *Config) { c.CancelPath = "/cancel/{irn}" }, []string{"cancel_path has braces"}},
 		{"long password", func(c *Config) { c.Password = strings.Repeat("top-secret", 7) }, []string{"username and password are too long, by 15 bytes"}},
 		{"private key", func(c *Config) { c.PublicKey = pemOf("PRIVATE KEY", []byte("top-secret")) }, []string{"public_key holds a private key"}},
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +85,9 @@ func tokenOf(r *http.Request) string {
 	return ""
 }
 
+// askedIRN is what a GET names, wherever in its path.
+var askedIRN = regexp.MustCompile(`[0-9a-f]{64}`)
+
 func (f *fakeNIC) sealed(r *http.Request, reply string, body []byte) string {
 	f.mu.Lock()
 	block, _ := aes.NewCipher(f.sek)
@@ -101,7 +105,7 @@ func (f *fakeNIC) sealed(r *http.Request, reply string, body []byte) string {
 		json.Unmarshal(plain, &c)
 		data = fmt.Sprintf(`{"Irn":%q,"CancelDate":"2026-11-01 10:00:00"}`, c.Irn)
 	case reply == "ACT" || reply == "CNL" || reply == "REJ":
-		data = fmt.Sprintf(`{"Irn":%q,"Status":%q}`, r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], reply)
+		data = fmt.Sprintf(`{"Irn":%q,"Status":%q}`, askedIRN.FindString(r.URL.RequestURI()), reply)
 	default:
 		return reply
 	}

@@ -7,8 +7,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -57,6 +59,10 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		return nil, fmt.Errorf("nic %s: %w", cfg.Name, err)
 	}
 	credential := cfg.credential(print)
+	secrets := []string{cfg.Password, cfg.ClientSecret}
+	if cfg.ClientID == "" {
+		secrets = append(secrets, slices.Collect(maps.Values(cfg.Settings.Headers))...)
+	}
 	a := &Adapter{
 		cfg:        cfg,
 		key:        key,
@@ -66,7 +72,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		logins:     cfg.logins(),
 		authHeader: cfg.header(),
 		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
-			With(cfg.Password, cfg.ClientSecret),
+			With(secrets...),
 		warnings: cfg.warnings(print),
 	}
 	a.session = upstream.SessionFor(shared, credential, a.login)
@@ -94,7 +100,7 @@ func (c Config) profile(credential string) bridge.Profile {
 
 // logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.
 func (c Config) logins() bridge.Rate {
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.GSTIN, c.Username)
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client(), c.GSTIN, c.Username)
 	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
 }
 
@@ -103,7 +109,7 @@ func (c Config) cancels() bridge.Rate {
 	if c.CancelsPerMinute == 0 {
 		return bridge.Rate{}
 	}
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID)
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client())
 	return bridge.Rate{Key: "nic-cancel/" + key, Limit: c.CancelsPerMinute, Per: time.Minute}
 }
 
@@ -204,10 +210,10 @@ func (a *Adapter) ask(ctx context.Context, purpose upstream.Purpose, plain []byt
 }
 
 func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	route, _, _ := strings.Cut(a.cfg.GetPath, "?")
 	ans, trail, _, err := a.call(ctx, upstream.ForLookup, nil, func(s *session) upstream.Request {
 		return upstream.Request{
-			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.cfg.GetPath + "/" + url.PathEscape(c.Document),
-			Route:  a.cfg.GetPath + "/{irn}",
+			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: strings.ReplaceAll(a.cfg.GetPath, irnPlace, url.QueryEscape(c.Document)), Route: route,
 			Header: s.header, Timeout: a.cfg.LookupTimeout,
 		}
 	})
@@ -234,7 +240,7 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 		return state, nil
 	default:
 		if o.HTTPStatus == http.StatusNotFound {
-			o.Class = bridge.NotApplied // a wrong get_path is no reason to stop cancels
+			o.Class = bridge.NotApplied // a wrong lookup_path is no reason to stop cancels
 		}
 		return bridge.DocumentState{}, a.failed(ctx, ans, o, trail)
 	}

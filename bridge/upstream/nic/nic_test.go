@@ -53,6 +53,17 @@ func TestWhatIsSent(t *testing.T) {
 			not: []string{"client_id", "user_name"},
 		},
 		{
+			name: "a static header for the client (ClearTax as GSP: X-CT-Auth-Token)",
+			change: func(c *Config) {
+				c.ClientID, c.ClientSecret = "", ""
+				c.Settings.Headers = map[string]string{"X-CT-Auth-Token": "gateway-token-1"}
+			},
+			c:      vectorCancel,
+			plain:  `{"Irn":"` + vectorIRN + `","CnlRsn":"1","CnlRem":"Wrong entry"}`,
+			header: map[string]string{"X-CT-Auth-Token": "gateway-token-1", "user_name": "user-name-1"},
+			not:    []string{"client_id", "client_secret"},
+		},
+		{
 			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = Truncate },
 			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.Others, Remarks: strings.Repeat("x", 99) + "😀<&>"},
 			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"4","CnlRem":"` + strings.Repeat("x", 99) + `"}`,
@@ -322,6 +333,7 @@ func TestTheOtherSystem(t *testing.T) {
 		"carried out there":               {"", "", "", "", bridge.Cancelled, []string{"", "NIC2"}, ""},
 		"the other way":                   {"NIC2", "", "", "", bridge.Cancelled, []string{"NIC2", "NIC1"}, ""},
 		"by the host's name":              {"", "https://api.einvoice2.gst.gov.in", "", "", bridge.Cancelled, []string{"", "NIC1"}, ""},
+		"by the sandbox host's name":      {"", "https://einv2api.gstsandbox.nic.in", "", "", bridge.Cancelled, []string{"", "NIC1"}, ""},
 		"nor there":                       {"NIC1", "", "", notHere, bridge.Refused, []string{"NIC1", "NIC2"}, "neither NIC1 nor NIC2"},
 		"refused there":                   {"", "", "", errorReply("2270", "too late"), bridge.Refused, []string{"", "NIC2"}, ""},
 		"doubtful there":                  {"", "", "", "reset", bridge.Unknown, []string{"", "NIC2"}, ""},
@@ -380,6 +392,24 @@ func TestTheOtherSystem(t *testing.T) {
 		s, err := a.Lookup(t.Context(), vectorCancel)
 		if err != nil || s.Status != tt.status || s.Text != tt.text || len(s.Exchanges) != 3 {
 			t.Errorf("%+v, %v", s, err)
+		}
+	}
+}
+
+// The IRN goes where {irn} stands (EY IRP: …/enSearch?irn=IRN), else at the path's end.
+func TestLookupPaths(t *testing.T) {
+	for path, want := range map[string]string{
+		"":                               "/eicore/v1.03/Invoice/irn/" + vectorIRN,
+		"/core/v1.03/Invoice/irn":        "/core/v1.03/Invoice/irn/" + vectorIRN,
+		"/v1.0/api/enSearch?irn={irn}":   "/v1.0/api/enSearch?irn=" + vectorIRN,
+		"/v1/irn/{irn}/status?full=true": "/v1/irn/" + vectorIRN + "/status?full=true",
+	} {
+		f := &fakeNIC{t: t}
+		var asked string
+		f.answer = func(r *http.Request, _ int) string { asked = r.URL.RequestURI(); return "ACT" }
+		a, _ := f.adapter(func(c *Config) { c.GetPath = path })
+		if s, err := a.Lookup(t.Context(), vectorCancel); err != nil || s.Status != bridge.StatusActive || asked != want {
+			t.Errorf("%q: asked %s, %+v, %v", path, asked, s, err)
 		}
 	}
 }
