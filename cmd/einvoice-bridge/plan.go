@@ -37,6 +37,7 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	var problems config.Problems
 	p.ups, p.warnings, problems = buildUpstreams(f, shared)
 	p.warnings = append(p.warnings, warnings(f, p.read)...)
+	problems = append(problems, misplaced(f)...)
 	var broken config.Problems
 	p.listening, broken = checkListeners(f, p.read)
 	problems = append(problems, broken...)

@@ -130,6 +130,47 @@ taxpayers:
 	}
 }
 
+// A label that contradicts what is known of a host is an error, which check and serve stop at, for every kind; http in
+// clear is a warning, for every kind.
+func TestMisplacedAndInClear(t *testing.T) {
+	for _, tt := range []struct{ keys, problem, warning string }{
+		{"kind: nic, environment: sandbox, base_url: 'https://api.einvoice1.gst.gov.in'", "the host of its base_url is known as production", ""},
+		{"kind: nic, environment: production, base_url: 'https://einv1api.gstsandbox.nic.in'", "known as sandbox", ""},
+		{"kind: myinvois, environment: sandbox, base_url: 'https://gw.example', identity_url: 'https://api.myinvois.hasil.gov.my'", "the host of its identity_url is known as production", ""},
+		{"kind: cleartax-in, environment: sandbox, base_url: 'https://api.clear.in'", "known as production", ""},
+		{"kind: cleartax-my, environment: production, base_url: 'https://api-sandbox.my.cleartax.com'", "known as sandbox", ""},
+		{"kind: invx, environment: production, base_url: 'https://gw.example', auth_url: 'https://sandbox.services.vayananet.com/theodore/apis/v1'", "the host of its auth_url", ""},
+		{"kind: mastersindia, environment: sandbox, base_url: 'https://router.mastersindia.co'", "known as production", ""},
+		{"kind: nic, environment: pilot, base_url: 'https://api.einvoice1.gst.gov.in'", "", ""},
+		{"kind: nic, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
+		{"kind: nic, environment: sandbox, base_url: 'http://127.0.0.1:9000'", "", ""},
+		{"kind: nic, environment: sandbox, base_url: 'http://localhost:9000'", "", ""},
+		{"kind: myinvois, environment: sandbox, base_url: 'http://[::1]:9000', identity_url: 'http://gw.example'", "", "identity_url is not https"},
+		{"kind: cleartax-in, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
+		{"kind: cleartax-my, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
+		{"kind: invx, environment: sandbox, base_url: 'https://gw.example', auth_url: 'http://gw.example'", "", "auth_url is not https"},
+		{"kind: mastersindia, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
+	} {
+		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  x: {" + tt.keys + "}\n"
+		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, problems := newPlan(f, upstream.NewShared(noBudget{}, slog.New(slog.DiscardHandler)), newcomers(nil))
+		for what, got := range map[string]config.Problems{tt.problem: problems, tt.warning: p.warnings} {
+			if what == "" {
+				continue
+			}
+			if len(got) != 1 || got[0].Line != 3 || !strings.Contains(got[0].Text, what) {
+				t.Errorf("%s: %v, want %q", tt.keys, got, what)
+			}
+		}
+		if tt.problem == "" && len(problems) > 0 || tt.warning == "" && tt.problem == "" && len(p.warnings) > 0 {
+			t.Errorf("%s: problems %v, warnings %v", tt.keys, problems, p.warnings)
+		}
+	}
+}
+
 // A caller that doesn't say how long it waits gets the file's reply_within.
 func TestReplyWithinOfEachCaller(t *testing.T) {
 	text := "reply_within: 20s\ncallers: {own: {tokens: [], taxpayers: all, reply_within: 7s}, none: {tokens: [], taxpayers: all}}\nupstreams: {}\n"

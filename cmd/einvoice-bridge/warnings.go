@@ -5,6 +5,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -25,9 +27,67 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 		}
 	}
 	all = append(all, environments(f)...)
+	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {
 		for _, w := range server.NearEnd("client_certificate", parsePEM(text), now) {
 			warn(path, w)
+		}
+	}
+	return all
+}
+
+// way is an upstream as it is reached: as written, or as a taxpayer's own settings make it.
+type way struct {
+	path, who string
+	config.Upstream
+}
+
+// ways are all that a file has, each once; a taxpayer's only where an address or the environment is its own.
+func ways(f *config.File) (all []way) {
+	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
+		if u := f.Upstreams[name]; u.BaseURL != "" {
+			all = append(all, way{"upstreams." + name, "upstream " + name, u})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
+		u, of := f.Taxpayers[name].Settings, f.Upstreams[f.Taxpayers[name].Upstream]
+		if u.BaseURL != of.BaseURL || u.Environment != of.Environment || u.IdentityURL != of.IdentityURL || u.AuthURL != of.AuthURL {
+			all = append(all, way{"taxpayers." + name, "taxpayer " + name, u})
+		}
+	}
+	return all
+}
+
+// addresses are where its calls go, by key.
+func (w way) addresses() map[string]string {
+	return map[string]string{"base_url": w.BaseURL, "identity_url": w.IdentityURL, "auth_url": w.AuthURL}
+}
+
+// misplaced finds upstreams whose environment is the opposite of what is known of a host: a real invoice would be
+// cancelled as a trial, or a trial's answer told of a real one.
+func misplaced(f *config.File) (all config.Problems) {
+	for _, w := range ways(f) {
+		for _, key := range slices.Sorted(maps.Keys(w.addresses())) {
+			if address := w.addresses()[key]; upstream.Contradicts(w.Environment, address) {
+				all = append(all, config.Problem{Line: f.Line(w.path + ".environment"), Text: fmt.Sprintf(
+					"%s has environment %s, but the host of its %s is known as %s: correct the one or the other",
+					w.who, w.Environment, key, upstream.KnownEnvironment(address))})
+			}
+		}
+	}
+	return all
+}
+
+// inClear finds addresses that are neither https nor on this machine.
+func inClear(f *config.File) (all config.Problems) {
+	for _, w := range ways(f) {
+		for _, key := range slices.Sorted(maps.Keys(w.addresses())) {
+			u, err := url.Parse(w.addresses()[key])
+			if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
+				continue
+			}
+			all = append(all, config.Problem{Line: f.Line(w.path + "." + key), Text: fmt.Sprintf(
+				"%s: %s is not https: secrets, tokens and invoices travel in clear", w.who, key)})
 		}
 	}
 	return all
@@ -52,16 +112,8 @@ func environments(f *config.File) (all config.Problems) {
 		}
 		all = append(all, config.Problem{Line: f.Line(path), Text: text})
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
-		if u := f.Upstreams[name]; u.BaseURL != "" {
-			look("upstreams."+name+".environment", "upstream "+name, u)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
-		u, of := f.Taxpayers[name].Settings, f.Upstreams[f.Taxpayers[name].Upstream]
-		if u.BaseURL != of.BaseURL || u.Environment != of.Environment {
-			look("taxpayers."+name+".environment", "taxpayer "+name, u)
-		}
+	for _, w := range ways(f) {
+		look(w.path+".environment", w.who, w.Upstream)
 	}
 	return all
 }

@@ -127,7 +127,6 @@ func TestWarnings(t *testing.T) {
 		{"https://api-sandbox.my.cleartax.com", "production", `environment is "production"`},
 		{"https://api.clear.in", "sandbox", `environment is "sandbox"`},
 		{"https://gateway.example", "sandbox", ""},
-		{"http://gateway.example", "", "base_url is not https"},
 		{"http://127.0.0.1:9000", "", ""},
 	} {
 		cfg := malaysiaConfig()

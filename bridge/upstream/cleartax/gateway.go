@@ -185,9 +185,6 @@ func (a access) warn() []string {
 	if sandbox && strings.HasPrefix(label, "prod") || !sandbox && known && strings.Contains(label, "sandbox") {
 		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.name, a.environment, host))
 	}
-	if u.Scheme == "http" && host != "localhost" && host != "::1" && !strings.HasPrefix(host, "127.") {
-		all = append(all, a.name+": base_url is not https: the token travels in clear")
-	}
 	return all
 }
 

@@ -112,9 +112,6 @@ func (c Config) warnings() []string {
 	if slices.Contains(rawHosts, host) {
 		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", host)
 	}
-	if loopback := host == "localhost" || host == "::1" || strings.HasPrefix(host, "127."); u.Scheme == "http" && !loopback {
-		warn("base_url is not https: password and token travel in clear")
-	}
 	for _, f := range []struct{ key, value string }{{"username", c.Username}, {"password", c.Password}} {
 		if f.value != strings.TrimFunc(f.value, special) {
 			warn("%s begins or ends with a special character, which the provider's sign-on forbids", f.key)

@@ -483,7 +483,6 @@ func TestWarnings(t *testing.T) {
 	}{
 		"all is well":   {func(*mastersindia.Config) {}, ""},
 		"password":      {func(c *mastersindia.Config) { c.Password = "secret!" }, "password begins or ends with a special character"},
-		"clear text":    {func(c *mastersindia.Config) { c.Settings.BaseURL = "http://mi.example" }, "not https"},
 		"raw gateway":   {func(c *mastersindia.Config) { c.Settings.BaseURL = "https://api.mastersindia.co" }, "use kind nic"},
 		"special midst": {func(c *mastersindia.Config) { c.Password = "sec!ret" }, ""},
 	} {

@@ -181,9 +181,6 @@ func (c Config) warnings(fingerprint string) []string {
 	if label := strings.ToLower(c.Settings.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
 		warn("environment is %q, but the base URL's host is %s", c.Settings.Environment, host)
 	}
-	if loopback := host == "localhost" || host == "::1" || strings.HasPrefix(host, "127."); u.Scheme == "http" && !loopback {
-		warn("base_url is not https: client secret and token travel in clear")
-	}
 	return all
 }
 

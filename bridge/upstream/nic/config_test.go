@@ -100,7 +100,6 @@ func TestWarnings(t *testing.T) {
 		{"https://einvoice1.gst.gov.in", "", "", "is the portal for people"},
 		{"https://api.einvoice1.gst.gov.in", "sandbox", "", `environment is "sandbox"`},
 		{"https://einv1api.gstsandbox.nic.in", "Production", "", `environment is "Production"`},
-		{"http://gateway.example", "", "", "base_url is not https"},
 	}
 	for _, tt := range tests {
 		got := Config{Name: "nic", Settings: upstream.Settings{BaseURL: tt.base, Environment: tt.environment}}.warnings(tt.print)
