@@ -45,6 +45,8 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 	switch {
 	case err != nil:
 		o = upstream.NotSent(err)
+	case found.named == named{} && found.missing && m.ids.knows(document): // reads lag writes: that is no word on it
+		o = bridge.Outcome{Class: bridge.NotApplied, Message: "ClearTax finds no document by a name under which it has shown one"}
 	case found.uuid == "":
 		o = found.nothing()
 	default:
@@ -169,6 +171,18 @@ func (i *ids) get(uuid string) (id string, seen time.Time, ok bool) {
 	defer i.mu.Unlock()
 	k, ok := i.of[uuid]
 	return k.id, k.seen, ok
+}
+
+// knows tells whether a document was seen under that document id.
+func (i *ids) knows(id string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, k := range i.of {
+		if k.id == id {
+			return true
+		}
+	}
+	return false
 }
 
 func (i *ids) put(f foundMY) {

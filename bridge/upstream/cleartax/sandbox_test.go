@@ -121,6 +121,21 @@ func TestAllNamesOfADocumentAreOneKey(t *testing.T) {
 	}
 }
 
+// TestADocumentThatIsNotFoundAnyMore: reads lag writes, so that what was found under a name before is not unknown when it
+// isn't found now.
+func TestADocumentThatIsNotFoundAnyMore(t *testing.T) {
+	s, m := againstMalaysia(t, nil)
+	uuid, _ := m.Resolve(ctx, sim.DemoDocumentID)
+	m.Cancel(ctx, cancellation(uuid), upstreamtest.Free)
+	arm(t, s, sandbox.Fault{Name: "lookup_missing"})
+	if got, o := m.Resolve(ctx, sim.DemoDocumentID); got != "" || o.Class != bridge.NotApplied || o.Sent {
+		t.Errorf("%q %s %s", got, o.Class, o.Message)
+	}
+	if got, o := m.Resolve(ctx, sim.DemoUUID); got != uuid {
+		t.Errorf("by its UUID: %q %s %s", got, o.Class, o.Message)
+	}
+}
+
 // TestADocumentIDThatNamesANewDocument: after a cancel and a new generation under the same id, the id leads to the new
 // document, and a cancel of the old one, which is looked up as cancelled, never reaches the new one.
 func TestADocumentIDThatNamesANewDocument(t *testing.T) {
