@@ -383,6 +383,7 @@ func TestEveryIndianSwitch(t *testing.T) {
 		{armed("gateway_after_commit", "GEN5008: GSTN Server Error"), "", bridge.Unknown, "GEN5008", 1, 0},
 		{armed("v2_cancel_date", ""), "", bridge.Cancelled, "", 1, 0},
 		{sandbox.Fault{Name: "bom"}, "", bridge.Cancelled, "", 1, 0},
+		{sandbox.Fault{Name: "lookup_stale"}, sim.DemoCancelledIRN, bridge.AlreadyCancelled, "9999", 0, 0},
 		{armed("commit_then_301", ""), "", bridge.Unknown, "301", 1, 0},
 		{armed("cleartax_error", "101"), "", bridge.Unknown, "101", 0, 0},
 		{armed("cleartax_error", "201"), "", bridge.Misconfigured, "201", 0, 0},
