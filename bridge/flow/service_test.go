@@ -734,6 +734,33 @@ func TestGateOfASharedAccountMakesOthersWait(t *testing.T) {
 	}, script(outcomes(cancelled), nil), paced)
 }
 
+// Who waits for a gate of his own holds up nobody who comes behind him under the same rate.
+func TestOwnGateHoldsUpNobodyBehind(t *testing.T) {
+	run(t, func(b *bench) {
+		p := *b.authority.profile
+		p.Credential = "of another taxpayer"
+		other, terms := &authority{profile: &p, cancel: b.authority.cancel, running: map[string]int{}}, b.terms()
+		terms.Route = func(taxpayer string) (bridge.Upstream, bool) {
+			if taxpayer == gstin {
+				return b.authority, true
+			}
+			return other, true
+		}
+		b.changed = terms
+		if err := b.journal.Shut(b.Context(), "cred", bridge.Gate{Class: bridge.NotApplied, Until: time.Now().Add(10 * time.Minute)}); err != nil {
+			b.Fatal(err)
+		}
+		if a := b.ask(func(r *bridge.Request) { r.Until = r.Received.Add(5 * time.Second) }); a.Fault != bridge.FaultWaiting {
+			b.Errorf("behind its own gate: %+v", a)
+		}
+		start := time.Now()
+		b.wantCode("another taxpayer", b.ask(func(r *bridge.Request) { r.Taxpayer, r.IRN = "29AAFCD5862R000", strings.Repeat("a", 64) }), 200)
+		if took := time.Since(start); took > time.Second {
+			b.Errorf("held up for %s", took)
+		}
+	}, script(outcomes(cancelled), nil), paced)
+}
+
 // What stays doubtful for an hour is an operator's: an alarm at every lookup from then on, and none before.
 func TestOldDoubtIsAlarmed(t *testing.T) {
 	run(t, func(b *bench) {

@@ -190,9 +190,7 @@ func (l *line) enter(t *turn) (serve bool) {
 	at, _ := slices.BinarySearchFunc(l.queue, t.id, func(t *turn, id int64) int { return int(t.id - id) })
 	l.queue = slices.Insert(l.queue, at, t)
 	serve, l.busy = !l.busy, true
-	if at == 0 {
-		l.poke()
-	}
+	l.poke() // those in front may wait for gates of their own
 	return serve
 }
 
