@@ -70,6 +70,19 @@ func (s *Service) find(f *flight) {
 	}
 }
 
+// peek reads what is on record of a cancellation that was to be written down unread: a disk that can't be written may be
+// readable, and who only repeats what has ended is told that.
+func (s *Service) peek(f *flight) {
+	if f.entry.ID != 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, time.Second)
+	defer cancel()
+	if e, err := s.journal.Find(ctx, f.key, f.c.Taxpayer); err == nil {
+		f.entry = e
+	}
+}
+
 // take writes the cancellation down, with its first attempt when that may leave at once, or takes the lease of the entry
 // that is there. While somebody else has the lease it waits for him.
 func (s *Service) take(f *flight) {
@@ -98,6 +111,7 @@ func (s *Service) take(f *flight) {
 		}
 	case err != nil:
 		s.breaks(f, "a cancellation can't be written down and was not sent", err)
+		s.peek(f)
 	default:
 		f.entry, f.held, f.armed = e, true, created && b.SendNow
 	}

@@ -613,6 +613,19 @@ func TestCantBeWrittenIsNotSent(t *testing.T) {
 	}, script(outcomes(cancelled), nil), breaking(func() error { return errors.New("disk full") }, works))
 }
 
+// A disk that can't be written may be readable: who repeats what has ended is told that.
+func TestCantBeWrittenTellsWhatIsOnRecord(t *testing.T) {
+	var disk error
+	run(t, func(b *bench) {
+		first := b.ask()
+		disk = errors.New("database is locked")
+		if a := b.ask(); a.Code() != 200 || a.CancelDate != first.CancelDate {
+			b.Errorf("got %+v, first %+v", a, first)
+		}
+		b.wantSends("from the record", 1, 0)
+	}, script(outcomes(cancelled), nil), breaking(func() error { return disk }, works))
+}
+
 // An outcome that can't be written is not told: the caller hears Unknown at its deadline, and the truth once the disk
 // is back.
 func TestOutcomeThatCantBeWritten(t *testing.T) {

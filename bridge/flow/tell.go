@@ -150,7 +150,7 @@ func (s *Service) note(m matter, asks []bridge.Ask, left time.Duration) time.Dur
 	if len(asks) == 0 {
 		return 0
 	}
-	if left <= 0 || left > diskTime {
+	if left -= left / 4; left <= 0 || left > diskTime { // there must be time to tell him
 		left = diskTime
 	}
 	ctx, span := beginSpan(m.ctx, "journal tell")
