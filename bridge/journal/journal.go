@@ -52,9 +52,10 @@ type Journal struct {
 }
 
 var (
-	_ bridge.Journal = (*Journal)(nil)
-	_ bridge.Tokens  = (*Journal)(nil)
-	_ bridge.Budget  = (*Journal)(nil)
+	_ bridge.Journal  = (*Journal)(nil)
+	_ bridge.Tokens   = (*Journal)(nil)
+	_ bridge.Budget   = (*Journal)(nil)
+	_ bridge.Sessions = (*Journal)(nil)
 )
 
 // Open opens the journal of a running service, creates it if need be and brings its tables up to date. dsn is
@@ -217,6 +218,7 @@ func (j *Journal) register(ctx context.Context) error {
 		now, day := t.now(), (24 * time.Hour).Microseconds()
 		if j.shared == nil {
 			t.exec(`DELETE FROM instances`) // the file's lock says that nobody else lives
+			t.exec(endTurns)
 		} else {
 			t.exec(`DELETE FROM instances WHERE seen < $1 OR seen > $2`, now-day, now+day)
 		}

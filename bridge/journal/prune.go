@@ -58,6 +58,7 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 		t.exec(`DELETE FROM tokens WHERE expires > 0 AND expires < $1 OR revoked > 0 AND revoked < $1`, old)
 		t.exec(`DELETE FROM gates WHERE until < $1`, old)
 		t.exec(`DELETE FROM sends WHERE at < $1`, old)
+		t.exec(`DELETE FROM sessions WHERE until < $1 AND turn < $1`, old)
 		return nil
 	}, nil)
 	if err != nil {

@@ -146,7 +146,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 }
 
 // schemaVersion is that of the last file under migrations.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // versionError compares the tables' version with this program's.
 func versionError(is int64) error {
