@@ -43,10 +43,11 @@ type Held[T any] struct {
 	generation uint64
 }
 
-// Session keeps the token of one credential in memory. It is safe for concurrent use: at most one login runs, and
-// everybody who needs it waits for that one.
+// Session keeps the token of one credential in memory and, with a seal, in the journal, where the next process and other
+// instances find it. It is safe for concurrent use: at most one login runs, and everybody who needs it waits for that one.
 type Session[T any] struct {
 	login Login[T]
+	form  Form[T]
 	*holder[T]
 }
 
@@ -54,13 +55,16 @@ type Session[T any] struct {
 type holder[T any] struct {
 	log        *slog.Logger
 	credential string
+	vault      *vault // nil: sessions end with the process
 	flight     singleflight.Group
 
 	mu         sync.Mutex
 	lease      Lease[T]
-	generation uint64 // counts leases; 0: never logged in
-	valid      bool   // the lease was not dropped
-	rejected   bool   // the last lease was dropped, so the next login is for Rejected
+	generation uint64 // counts leases
+	kept       int64  // the generation in the vault that the lease is; 0: it is in memory only
+	logins     uint64
+	valid      bool // the lease was not dropped
+	rejected   bool // the last lease was dropped, so the next login is for Rejected
 	failed     int
 	lastErr    error
 }
@@ -151,6 +155,10 @@ func (s *Session[T]) logIn(ctx context.Context) landed[T] {
 	if h, ok := s.current(); ok {
 		return landed[T]{held: h}
 	}
+	h, found, after, err := s.await(ctx)
+	if found || err != nil {
+		return landed[T]{held: h, err: err}
+	}
 	s.mu.Lock()
 	why, prev := Fresh, s.lease.Token
 	if s.rejected {
@@ -158,37 +166,81 @@ func (s *Session[T]) logIn(ctx context.Context) landed[T] {
 	}
 	s.mu.Unlock()
 	lease, exchanges, err := s.login(ctx, why, prev)
-	return landed[T]{held: s.keep(lease, err), exchanges: exchanges, err: err}
+	return landed[T]{held: s.keep(ctx, lease, after, err), exchanges: exchanges, err: err}
 }
 
 // renew tries once. When nothing better comes of it the old token is used to its end.
 func (s *Session[T]) renew() landed[T] {
+	ctx := context.Background()
+	after, h, mine := s.renewal(ctx)
+	if !mine {
+		return h
+	}
 	s.mu.Lock()
 	prev, generation := s.lease, s.generation
 	s.mu.Unlock()
-	lease, _, err := s.login(context.Background(), Renewal, prev.Token)
+	lease, _, err := s.login(ctx, Renewal, prev.Token)
 	if err == nil && !lease.Until.After(prev.Until) {
 		err = errors.New("the authority gave no longer-lived session")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
+		s.yield(ctx)
 		s.log.Warn("session was not renewed", "credential", short(s.credential), "err", err)
-		if s.generation == generation {
-			s.lease.Renew = time.Time{}
-		}
+		s.renewAt(generation, time.Time{})
 		return landed[T]{err: err, renewal: true}
 	}
-	return landed[T]{held: s.set(lease), renewal: true}
+	return landed[T]{held: s.keep(ctx, lease, after, nil), renewal: true}
 }
 
-func (s *Session[T]) keep(lease Lease[T], err error) Held[T] {
+// renewal takes the turn to renew, unless another instance has renewed or is about to: then mine is false.
+func (s *Session[T]) renewal(ctx context.Context) (after int64, l landed[T], mine bool) {
+	if s.vault == nil {
+		return 0, l, true
+	}
+	s.mu.Lock()
+	generation := s.generation
+	s.mu.Unlock()
+	h, found, after, err := s.find(ctx)
+	if found {
+		return after, landed[T]{held: h, renewal: true}, false
+	}
+	if err == nil {
+		mine, err = s.vault.sessions.LogIn(ctx, s.credential, s.vault.who, after)
+	}
+	if !mine {
+		s.renewAt(generation, time.Now().Add(putOff))
+		if err == nil {
+			err = errors.New("another instance renews the session")
+		}
+	}
+	return after, landed[T]{err: err, renewal: true}, mine
+}
+
+// renewAt puts the next renewal of the lease off, if it is still that one.
+func (s *Session[T]) renewAt(generation uint64, next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.generation == generation {
+		s.lease.Renew = next
+	}
+}
+
+// keep notes how a login ended, here and in the vault.
+func (s *Session[T]) keep(ctx context.Context, lease Lease[T], after int64, err error) Held[T] {
+	kept := int64(0)
+	if err != nil {
+		s.yield(ctx)
+	} else {
+		kept = s.put(ctx, lease, after)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lastErr = err; err != nil {
 		s.failed++
 		return Held[T]{}
 	}
+	s.logins++
+	s.kept = kept
 	return s.set(lease)
 }
 
@@ -202,7 +254,7 @@ func (s *Session[T]) set(lease Lease[T]) Held[T] {
 func (s *holder[T]) info() SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := SessionInfo{Credential: s.credential, Logins: s.generation, Failed: s.failed}
+	i := SessionInfo{Credential: s.credential, Logins: s.logins, Failed: s.failed}
 	if s.valid {
 		i.Until = s.lease.Until
 	}

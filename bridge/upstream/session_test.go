@@ -48,7 +48,7 @@ func (a *teller) asked() []Why {
 	return a.whys
 }
 
-func (a *teller) session() *Session[int] { return SessionFor(newShared(), "c", a.login) }
+func (a *teller) session() *Session[int] { return SessionFor(newShared(), "c", a.login, Plain[int]()) }
 
 func get(t *testing.T, s *Session[int], want int) Held[int] {
 	t.Helper()
@@ -232,8 +232,8 @@ func TestSessionShowsAFailedLoginInOneCallOnly(t *testing.T) {
 func TestSessionsOfOneCredentialAreOne(t *testing.T) {
 	shared := newShared()
 	a := &teller{lives: time.Hour}
-	first, second := SessionFor(shared, "c", a.login), SessionFor(shared, "c", a.login)
-	other := SessionFor(shared, "d", a.login)
+	first, second := SessionFor(shared, "c", a.login, Plain[int]()), SessionFor(shared, "c", a.login, Plain[int]())
+	other := SessionFor(shared, "d", a.login, Plain[int]())
 	get(t, first, 1)
 	get(t, second, 1)
 	if _, ok := other.current(); ok {

@@ -22,6 +22,7 @@ type Shared struct {
 
 	budget bridge.Budget
 	log    *slog.Logger
+	vault  *vault // nil: sessions end with the process
 	name   string // of the upstream that this view is for; empty: all
 	*stock
 }
@@ -56,7 +57,7 @@ func NewShared(budget bridge.Budget, log *slog.Logger) *Shared {
 func (s *Shared) Next() *Shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, stock: &stock{
+	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, vault: s.vault, stock: &stock{
 		pools: s.pools.next(), guards: s.guards.next(), sessions: s.sessions.next(), slots: s.slots.next(), uses: map[use]bool{},
 	}}
 }
@@ -129,18 +130,19 @@ func (s *Shared) Guard(credential string, hold time.Duration) *Guard {
 }
 
 // SessionFor is the session of a credential. All that ask with the same credential and token type hold the same token;
-// each logs in its own way when its turn comes, so that a changed way is used from the next login on.
-func SessionFor[T any](s *Shared, credential string, login Login[T]) *Session[T] {
+// each logs in its own way when its turn comes, so that a changed way is used from the next login on. The form is how
+// the token is kept when sessions outlive the process: see Seal.
+func SessionFor[T any](s *Shared, credential string, login Login[T], form Form[T]) *Session[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := sessionKey{credential, reflect.TypeFor[T]()}
 	have, ok := s.sessions.get(key)
 	if !ok {
-		have = &holder[T]{log: s.log, credential: credential}
+		have = &holder[T]{log: s.log, credential: credential, vault: s.vault}
 		s.sessions.now[key] = have
 	}
 	s.uses[use{s.name, credential}] = true
-	return &Session[T]{login, have.(*holder[T])}
+	return &Session[T]{login, form, have.(*holder[T])}
 }
 
 // Sessions lists the sessions for the console and metrics, in no order.

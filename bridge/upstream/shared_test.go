@@ -17,12 +17,12 @@ func TestNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	guard, slots := old.Guard("stays", time.Minute), old.Slots("org", 5)
-	session := SessionFor(old, "stays", before.login)
+	session := SessionFor(old, "stays", before.login, Plain[int]())
 	get(t, session, 1)
-	SessionFor(old, "goes", before.login)
+	SessionFor(old, "goes", before.login, Plain[int]())
 
 	next := old.Next()
-	kept := SessionFor(next, "stays", after.login)
+	kept := SessionFor(next, "stays", after.login, Plain[int]())
 	h := get(t, kept, 1)
 	sameClient, err := next.Client(settings)
 	if err != nil || sameClient.pool != client.pool {
@@ -34,7 +34,7 @@ func TestNext(t *testing.T) {
 	if next.Slots("org", 6) == slots {
 		t.Error("six places are the old five")
 	}
-	SessionFor(next, "comes", after.login)
+	SessionFor(next, "comes", after.login, Plain[int]())
 
 	kept.Drop(h)
 	get(t, kept, 2)
@@ -66,7 +66,7 @@ func TestForShowsAnUpstreamsOwn(t *testing.T) {
 	nic.Guard("both", time.Minute)
 	spare.Guard("both", time.Minute)
 	login := (&teller{lives: time.Hour}).login
-	SessionFor(spare, "b", login)
+	SessionFor(spare, "b", login, Plain[int]())
 	for name, tc := range map[string]struct {
 		*Shared
 		guards, sessions int

@@ -54,7 +54,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		mask:     upstream.NewMask("token", "password").With(cfg.Password),
 	}
 	a.guard = shared.Guard(a.profile.Credential, hold)
-	a.session = upstream.SessionFor(shared, cfg.user(), a.login)
+	a.session = upstream.SessionFor(shared, cfg.user(), a.login, a.form())
 	return a, nil
 }
 
@@ -92,8 +92,9 @@ func (a *Adapter) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Close gives the user's token back, since theodore refuses logins while ten are active. It is for an orderly shutdown,
-// when nothing is in flight any more; of several adapters with one user the first logs out for all.
+// Close gives the user's token back, since theodore refuses logins while ten are active, unless the next start will use
+// it. It is for an orderly shutdown, when nothing is in flight any more; of several adapters with one user the first logs
+// out for all.
 func (a *Adapter) Close(ctx context.Context) error {
 	t, held := a.session.End()
 	if !held {

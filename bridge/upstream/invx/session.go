@@ -35,6 +35,24 @@ type token struct {
 	mask  upstream.Mask // that hides it, too
 }
 
+// kept is what a token is made from, as it is sealed.
+type kept struct {
+	Token string    `json:"token"`
+	Orgs  []string  `json:"orgs"`
+	Dies  time.Time `json:"dies"`
+}
+
+func (a *Adapter) form() upstream.Form[*token] {
+	return upstream.Form[*token]{
+		Write: func(t *token) ([]byte, error) { return json.Marshal(kept{t.value, t.orgs, t.dies}) },
+		Read: func(b []byte) (*token, error) {
+			var k kept
+			err := json.Unmarshal(b, &k)
+			return &token{value: k.Token, orgs: k.Orgs, dies: k.Dies, mask: a.mask.With(k.Token)}, err
+		},
+	}
+}
+
 // serves tells whether the user of the token belongs to the organisation, as far as theodore has said.
 func (t *token) serves(org string) bool {
 	return t.orgs == nil || slices.ContainsFunc(t.orgs, func(o string) bool { return strings.EqualFold(o, org) })

@@ -43,7 +43,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		warnings: cfg.warnings(),
 	}
 	a.guard = shared.Guard(a.profile.Credential, hold)
-	a.session = upstream.SessionFor(shared, cfg.account(), a.login)
+	a.session = upstream.SessionFor(shared, cfg.account(), a.login, a.form())
 	return a, nil
 }
 

@@ -17,6 +17,17 @@ type token struct {
 	mask  upstream.Mask // that hides it, too
 }
 
+func (a *Adapter) form() upstream.Form[*token] {
+	value := upstream.Plain[string]()
+	return upstream.Form[*token]{
+		Write: func(t *token) ([]byte, error) { return value.Write(t.value) },
+		Read: func(b []byte) (*token, error) {
+			v, err := value.Read(b)
+			return &token{v, a.mask.With(v)}, err
+		},
+	}
+}
+
 // login always starts anew: v1 speaks of refresh tokens but gives none, legacy has none.
 func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream.Lease[*token], []bridge.Exchange, error) {
 	var none upstream.Lease[*token]

@@ -90,7 +90,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
 	a.guard, a.account = shared.Guard(credential, hold), shared.Guard(account, hold)
-	a.session = upstream.SessionFor(shared, credential, a.login)
+	a.session = upstream.SessionFor(shared, credential, a.login, upstream.Plain[token]())
 	return a, nil
 }
 

@@ -75,7 +75,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			With(secrets...),
 		warnings: cfg.warnings(print),
 	}
-	a.session = upstream.SessionFor(shared, credential, a.login)
+	a.session = upstream.SessionFor(shared, credential, a.login, a.form())
 	return a, nil
 }
 

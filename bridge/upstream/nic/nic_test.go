@@ -591,7 +591,7 @@ func BenchmarkCancel(b *testing.B) {
 	body := []byte(`{"Status":1,"Data":"` + vectors(b)["reply/sealed"] + `","ErrorDetails":null,"InfoDtls":null}`)
 	kept := upstream.SessionFor(upstream.NewShared(nil, nil), "c", func(context.Context, upstream.Why, *session) (upstream.Lease[*session], []bridge.Exchange, error) {
 		return upstream.Lease[*session]{Token: s, Until: time.Now().Add(time.Hour)}, nil, nil
-	})
+	}, upstream.Form[*session]{})
 	for _, recorded := range []bool{false, true} {
 		b.Run(fmt.Sprintf("recorded=%v", recorded), func(b *testing.B) {
 			b.ReportAllocs()

@@ -152,17 +152,45 @@ func (a *Adapter) newSession(data authReply, appKey []byte, mask upstream.Mask) 
 	if err != nil || len(sek) != 32 {
 		return nil, errors.New("its Sek is not a 32-byte key wrapped with our AppKey")
 	}
-	s := &session{
-		token: data.AuthToken, sek: [32]byte(sek),
-		header: a.cfg.sessionHeader(data.AuthToken), mask: mask.With(data.AuthToken),
+	expiry, err := time.ParseInLocation(time.DateTime, data.TokenExpiry, upstream.IST)
+	if err != nil {
+		expiry = time.Time{}
 	}
-	if s.block, err = aes.NewCipher(sek); err != nil {
+	return a.sessionOf(kept{data.AuthToken, sek, expiry}, mask)
+}
+
+// kept is what a session is made from, as it is sealed.
+type kept struct {
+	Token  string    `json:"token"`
+	SEK    []byte    `json:"sek"`
+	Expiry time.Time `json:"expiry"`
+}
+
+func (a *Adapter) sessionOf(k kept, mask upstream.Mask) (*session, error) {
+	if len(k.SEK) != 32 {
+		return nil, errors.New("the session's key is not one of 32 bytes")
+	}
+	block, err := aes.NewCipher(k.SEK)
+	if err != nil {
 		return nil, err
 	}
-	if t, err := time.ParseInLocation(time.DateTime, data.TokenExpiry, upstream.IST); err == nil {
-		s.expiry = t
+	return &session{
+		token: k.Token, sek: [32]byte(k.SEK), block: block, expiry: k.Expiry,
+		header: a.cfg.sessionHeader(k.Token), mask: mask.With(k.Token),
+	}, nil
+}
+
+func (a *Adapter) form() upstream.Form[*session] {
+	return upstream.Form[*session]{
+		Write: func(s *session) ([]byte, error) { return json.Marshal(kept{s.token, s.sek[:], s.expiry}) },
+		Read: func(b []byte) (*session, error) {
+			var k kept
+			if err := json.Unmarshal(b, &k); err != nil {
+				return nil, err
+			}
+			return a.sessionOf(k, a.mask)
+		},
 	}
-	return s, nil
 }
 
 // lease counts the token's life by NIC's own clock, so that a wrong local clock or zone does no harm.
