@@ -48,6 +48,9 @@ func (l *loader) check() {
 	if !strings.HasPrefix(f.Journal, "sqlite:") && !strings.HasPrefix(f.Journal, "postgres://") && !strings.HasPrefix(f.Journal, "postgresql://") {
 		l.at("journal", "journal is sqlite:FILE or postgres://…")
 	}
+	if f.Seal != "" && f.SealKey() == nil {
+		l.at("seal", "seal is not 32 bytes in base64; head -c 32 /dev/urandom | base64 makes one")
+	}
 	for path, words := range sorted(map[string]struct {
 		value string
 		words []string

@@ -254,3 +254,26 @@ func BenchmarkTenThousandTaxpayers(b *testing.B) {
 		}
 	}
 }
+
+// A seal is 32 bytes, and what is wrong with one doesn't show it.
+func TestSeal(t *testing.T) {
+	for seal, good := range map[string]bool{
+		NewSeal(): true, "": true, "c2hvcnQgYW5kIHNlY3JldA==": false, "no base64, and secret": false, NewSeal() + "AAAA": false,
+	} {
+		f := &File{Seal: Secret(seal), lines: map[string]int{"seal": 1}}
+		l := loader{file: f}
+		l.check()
+		told := ""
+		for _, p := range l.problems {
+			if strings.HasPrefix(p.Text, "seal ") {
+				told = p.Text
+			}
+		}
+		if (told == "") != good || seal != "" && strings.Contains(told, seal) {
+			t.Errorf("%q: %q", seal, told)
+		}
+		if key := f.SealKey(); (len(key) == 32) != (good && seal != "") {
+			t.Errorf("%q stands for a key of %d bytes", seal, len(key))
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"log/slog"
 	"time"
 )
@@ -10,6 +12,9 @@ type File struct {
 	Listen    Listeners `yaml:"listen"`
 	PublicURL string    `yaml:"public_url"`
 	Journal   string    `yaml:"journal"`
+	// Seal encrypts the upstream sessions that are kept in the journal: 32 random bytes in base64. Without it sessions end
+	// with the process.
+	Seal Secret `yaml:"seal"`
 
 	ReplyWithin         Duration `yaml:"reply_within"`
 	CarryOutWithin      Duration `yaml:"carry_out_within"`
@@ -49,6 +54,24 @@ type File struct {
 
 	path  string
 	lines map[string]int
+}
+
+// SealKey is the key that Seal stands for; nil when there is none.
+func (f *File) SealKey() []byte {
+	key, err := base64.StdEncoding.DecodeString(f.Seal.Reveal())
+	if err != nil || len(key) != sealLen {
+		return nil
+	}
+	return key
+}
+
+const sealLen = 32
+
+// NewSeal makes a value for Seal.
+func NewSeal() string {
+	key := make([]byte, sealLen)
+	rand.Read(key) // never fails
+	return base64.StdEncoding.EncodeToString(key)
 }
 
 // Path is the file that this was loaded from; empty when it was not.

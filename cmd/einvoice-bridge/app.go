@@ -64,7 +64,13 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
-	p, problems := newPlan(f, upstream.NewShared(a.journal, a.log), newcomers(a.journal))
+	shared := upstream.NewShared(a.journal, a.log)
+	if key := f.SealKey(); key != nil {
+		if err = shared.Seal(a.journal, key); err != nil {
+			return err
+		}
+	}
+	p, problems := newPlan(f, shared, newcomers(a.journal))
 	if len(problems) > 0 {
 		return problems
 	}

@@ -8,9 +8,9 @@ import (
 	"einvoice-bridge/bridge/console"
 )
 
-// fixed are the keys that can't change while the bridge runs: where it keeps its record, where it listens, who may look,
-// and where traces go. A reload that finds one of them changed changes nothing. The README lists them; a test holds it to that.
-var fixed = []string{"journal", "listen", "console", "traces"}
+// fixed are the keys that can't change while the bridge runs: where it keeps its record and what sessions in it are
+// sealed with, where it listens, who may look, and where traces go. A reload that finds one of them changed changes nothing. The README lists them; a test holds it to that.
+var fixed = []string{"journal", "seal", "listen", "console", "traces"}
 
 // restartFor names the changed keys that only a restart takes up.
 func restartFor(changes []console.Change) (keys []string) {

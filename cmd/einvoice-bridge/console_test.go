@@ -63,7 +63,7 @@ func demoSecrets(t *testing.T, path string) (all []string) {
 	for _, line := range strings.Split(string(text), "\n") {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch key {
-		case "client_secret", "password", "token":
+		case "client_secret", "password", "token", "seal":
 			all = append(all, strings.Trim(value, `"`))
 		}
 	}

@@ -45,6 +45,8 @@ func exampleEnvironment(name string) (string, bool) {
 		return "argon2id:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$c3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3U", true
 	case "ALARM_WEBHOOK":
 		return "https://alarms.example.com/hook", true
+	case sealVariable:
+		return config.NewSeal(), true
 	}
 	return "a-secret", true
 }

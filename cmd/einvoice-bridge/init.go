@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/deploy"
 )
 
@@ -221,13 +222,20 @@ func literal(s string) string { return strings.ReplaceAll(yamlText(s), "$", "$$"
 
 var usedVariable = regexp.MustCompile(`\$\{([A-Z0-9_]+)\}`)
 
+// sealVariable is the secret that is the bridge's own.
+const sealVariable = "EINVOICE_BRIDGE_SEAL"
+
 // environment lists the variables that the text's settings need, for their values to be filled in.
 func environment(text string) string {
 	b := "# The secrets of the configuration beside this file: fill them in, and keep the file to yourself.\n"
 	for _, line := range strings.Split(text, "\n") {
 		setting, _, _ := strings.Cut(line, "# ")
 		for _, m := range usedVariable.FindAllStringSubmatch(setting, -1) {
-			b += m[1] + "=\n"
+			b += m[1] + "="
+			if m[1] == sealVariable {
+				b += config.NewSeal() // nobody else gives it out
+			}
+			b += "\n"
 		}
 	}
 	return b

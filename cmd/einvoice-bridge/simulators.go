@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/cleartax"
 	"einvoice-bridge/fixtures/sandbox/invx"
@@ -133,8 +134,8 @@ const quiet = "console: {listen: \"127.0.0.1:0\"}\nlog: {level: warn}\n"
 // further lines of it.
 func demoConfig(sims []simulator, urls map[string]string, listen, dir, more string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by einvoice-bridge: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\n%supstreams:\n",
-		listen, "sqlite:"+filepath.Join(dir, "bridge.db"), more)
+	fmt.Fprintf(&b, "# Written by einvoice-bridge: every upstream is a simulator of this machine.\nlisten: %q\njournal: %q\nseal: %q\n%supstreams:\n",
+		listen, "sqlite:"+filepath.Join(dir, "bridge.db"), config.NewSeal(), more)
 	for _, s := range sims {
 		fmt.Fprintf(&b, "  %s:\n%s", s.name, strings.ReplaceAll(s.upstream, "%s", urls[s.name]))
 	}

@@ -26,6 +26,10 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 				"(tls: {client_ca: …}): it will never be let in", name))
 		}
 	}
+	if f.Seal == "" && slices.ContainsFunc(slices.Collect(maps.Values(f.Upstreams)), logsIn) {
+		warn("journal", "without a seal upstream sessions are in memory only: every start and every instance logs in anew, "+
+			"and authorities allow few logins (seal: \"${EINVOICE_BRIDGE_SEAL}\"; head -c 32 /dev/urandom | base64 makes one)")
+	}
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {
@@ -92,6 +96,8 @@ func inClear(f *config.File) (all config.Problems) {
 	}
 	return all
 }
+// logsIn tells whether an upstream has sessions; ClearTax's have one token for good.
+func logsIn(u config.Upstream) bool { return !strings.HasPrefix(u.Kind, "cleartax-") }
 
 // environments finds upstreams that don't say in which environment they are, or say something odd. Each environment's
 // documents have records of their own, so it had better be right.
