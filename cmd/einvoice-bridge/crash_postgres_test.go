@@ -60,6 +60,22 @@ func TestRollingRestart(t *testing.T) {
 	})
 }
 
+// Five instances that start at once and are restarted in turn share one login.
+func TestInstancesShareASession(t *testing.T) {
+	pg := startPostgres(t)
+	r, logins := nicRig(t, 5, pg.DSN("postgres"))
+	n := 0
+	r.run(10, 16, func() {
+		i := r.instances[n%5]
+		n++
+		i.process.terminate()
+		i.start(t)
+	})
+	if n := logins.Load(); n != 1 {
+		t.Errorf("%d logins, want 1", n)
+	}
+}
+
 // A stalled instance: stopped beyond its lease and woken up again, while others take its documents over. Its sends are
 // fenced; what it still learns is evidence.
 func TestStalledInstance(t *testing.T) {
