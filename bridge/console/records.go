@@ -42,6 +42,7 @@ type Upstream struct {
 	Sessions                int // held now
 	SessionUntil            time.Time
 	Logins, LoginsFailed    uint64
+	SessionsSpoilt          int           // sealed ones in the journal that were tampered with and ignored
 	LoginError              string        // of the last login that failed; no secret
 	Gates                   []bridge.Gate // shut ones
 	Rate                    bridge.Rate   // of cancels; zero Limit: none

@@ -1,15 +1,15 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -32,7 +32,7 @@ func Plain[T any]() Form[T] {
 // Seal makes sessions outlive the process: they are kept in sessions, encrypted with a key of 32 bytes. It comes before
 // the first adapter.
 func (s *Shared) Seal(sessions bridge.Sessions, key []byte) error {
-	v, err := newVault(sessions, key, s.log)
+	v, err := newVault(sessions, key)
 	s.vault = v
 	return err
 }
@@ -40,14 +40,9 @@ func (s *Shared) Seal(sessions bridge.Sessions, key []byte) error {
 // vault keeps sessions where all instances find them, and gives them out only to who has the seal.
 type vault struct {
 	sessions bridge.Sessions
-	log      *slog.Logger
 	aead     cipher.AEAD
 	seal     string // tells seals apart, and nothing of them
 	who      string // takes turns
-
-	mu         sync.Mutex
-	unreadable map[string]int64 // generations by credential that were no blobs of this seal's making
-	count      int
 }
 
 // A blob is its version, the seal's mark, and what AES-256-GCM makes of the token with a random nonce before it.
@@ -56,7 +51,7 @@ const (
 	markLen     = 4
 )
 
-func newVault(sessions bridge.Sessions, key []byte, log *slog.Logger) (*vault, error) {
+func newVault(sessions bridge.Sessions, key []byte) (*vault, error) {
 	if len(key) != 32 {
 		return nil, fmt.Errorf("a seal is 32 bytes, this one has %d", len(key))
 	}
@@ -70,8 +65,7 @@ func newVault(sessions bridge.Sessions, key []byte, log *slog.Logger) (*vault, e
 	}
 	mark := sha256.Sum256(append([]byte("einvoice-bridge seal "), key...))
 	return &vault{
-		sessions: sessions, log: log, aead: aead, seal: sealVersion + string(mark[:markLen]), who: rand.Text(),
-		unreadable: map[string]int64{},
+		sessions: sessions, aead: aead, seal: sealVersion + string(mark[:markLen]), who: rand.Text(),
 	}, nil
 }
 
@@ -80,38 +74,26 @@ func (v *vault) close(credential string, plain []byte) []byte {
 	return v.aead.Seal([]byte(v.seal), nil, plain, []byte(credential))
 }
 
-// open is false for another seal's blob, which is nothing: sessions are forgotten when the seal is. A blob that says
-// it is of this seal and isn't was tampered with or damaged; that is counted, and told once.
-func (v *vault) open(credential string, s bridge.Session) ([]byte, bool) {
-	if len(s.Sealed) < len(v.seal) || string(s.Sealed[:len(v.seal)]) != v.seal {
-		return nil, false
+// errOtherSeal: sessions are forgotten when the seal is.
+var errOtherSeal = errors.New("sealed with another seal")
+
+// open gives the token's form. A blob that says it is of this seal and isn't, was tampered with or damaged.
+func (v *vault) open(credential string, blob []byte) ([]byte, error) {
+	rest, ours := bytes.CutPrefix(blob, []byte(v.seal))
+	if !ours {
+		return nil, errOtherSeal
 	}
-	plain, err := v.aead.Open(nil, nil, s.Sealed[len(v.seal):], []byte(credential))
-	if err != nil {
-		v.spoilt(credential, s.Generation)
-	}
-	return plain, err == nil
+	return v.aead.Open(nil, nil, rest, []byte(credential))
 }
 
-func (v *vault) spoilt(credential string, generation int64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.unreadable[credential] == generation {
+// unreadable counts a session that can't be opened, and tells of each once. It needs the lock.
+func (s *holder[T]) unreadable(generation int64, err error) {
+	if s.spoiltIs == generation || errors.Is(err, errOtherSeal) {
 		return
 	}
-	v.unreadable[credential] = generation
-	v.count++
-	v.log.Warn("a sealed session in the journal was tampered with or damaged; it is ignored", "credential", short(credential))
-}
-
-// Spoilt counts sealed sessions that were ignored since the start, because they had been tampered with.
-func (s *Shared) Spoilt() int {
-	if s.vault == nil {
-		return 0
-	}
-	s.vault.mu.Lock()
-	defer s.vault.mu.Unlock()
-	return s.vault.count
+	s.spoiltIs = generation
+	s.spoilt++
+	s.log.Warn("a sealed session in the journal was tampered with or damaged; it is ignored", "credential", short(s.credential))
 }
 
 const (
@@ -156,8 +138,9 @@ func (s *Session[T]) find(ctx context.Context) (h Held[T], ok bool, generation i
 	if kept.Generation == 0 || kept.Generation == s.kept || s.valid && !kept.Until.After(s.lease.Until) {
 		return h, false, kept.Generation, nil
 	}
-	plain, readable := s.vault.open(s.credential, kept)
-	if !readable {
+	plain, err := s.vault.open(s.credential, kept.Sealed)
+	if err != nil {
+		s.unreadable(kept.Generation, err)
 		return h, false, kept.Generation, nil
 	}
 	token, err := s.form.Read(plain)

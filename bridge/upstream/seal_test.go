@@ -168,8 +168,8 @@ func TestWhatCantBeOpened(t *testing.T) {
 			}
 			a.err = nil
 			get(t, s, 1) // anew
-			if n := strings.Count(log.String(), "tampered"); shared.Spoilt() != tc.spoilt || n != tc.spoilt {
-				t.Errorf("counted %d and told %d times, want %d", shared.Spoilt(), n, tc.spoilt)
+			if n := strings.Count(log.String(), "tampered"); s.info().Spoilt != tc.spoilt || n != tc.spoilt {
+				t.Errorf("counted %d and told %d times, want %d", s.info().Spoilt, n, tc.spoilt)
 			}
 			get(t, a.on(instance(t, kept, key(tc.seal))), 1)
 		})

@@ -63,8 +63,10 @@ type holder[T any] struct {
 	generation uint64 // counts leases
 	kept       int64  // the generation in the vault that the lease is; 0: it is in memory only
 	logins     uint64
-	valid      bool // the lease was not dropped
-	rejected   bool // the last lease was dropped, so the next login is for Rejected
+	spoilt     int   // sealed sessions that were tampered with
+	spoiltIs   int64 // the generation of the last of them
+	valid      bool  // the lease was not dropped
+	rejected   bool  // the last lease was dropped, so the next login is for Rejected
 	failed     int
 	lastErr    error
 }
@@ -75,6 +77,7 @@ type SessionInfo struct {
 	Until      time.Time // zero: none is held
 	Logins     uint64    // that succeeded
 	Failed     int
+	Spoilt     int    // kept sessions that were ignored, since they were tampered with
 	LastError  string // of the last login, empty when it succeeded; no secret
 }
 
@@ -254,7 +257,7 @@ func (s *Session[T]) set(lease Lease[T]) Held[T] {
 func (s *holder[T]) info() SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := SessionInfo{Credential: s.credential, Logins: s.logins, Failed: s.failed}
+	i := SessionInfo{Credential: s.credential, Logins: s.logins, Failed: s.failed, Spoilt: s.spoilt}
 	if s.valid {
 		i.Until = s.lease.Until
 	}

@@ -61,6 +61,7 @@ func (h *health) addGuard(ctx context.Context, u *console.Upstream, g upstream.G
 
 func addSession(u *console.Upstream, s upstream.SessionInfo) {
 	u.Logins, u.LoginsFailed = u.Logins+s.Logins, u.LoginsFailed+uint64(s.Failed)
+	u.SessionsSpoilt += s.Spoilt
 	if s.LastError != "" {
 		u.LoginError = s.LastError
 	}
