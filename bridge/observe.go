@@ -55,6 +55,7 @@ const (
 	AlarmJournal       AlarmKind = "journal"        // a write failed
 	AlarmUpstream      AlarmKind = "upstream"       // an adapter asks for attention
 	AlarmExpired       AlarmKind = "expired"        // not carried out within carry_out_within
+	AlarmLoginsHeld    AlarmKind = "logins_held"    // no session, and the authority allows no login for now
 	AlarmStray         AlarmKind = "stray"          // unsettled, and its taxpayer's upstream can't be asked about it
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -16,6 +17,8 @@ type Options struct {
 	// Ready says why the bridge should get no traffic, or nil: journal not writable, shutting down.
 	Ready   func(ctx context.Context) error
 	Version string
+	// Notes are what /readyz says beside being ready, by name: what a load balancer can do nothing about.
+	Notes func() map[string]string
 
 	Records   Records
 	Upstreams func(ctx context.Context) []Upstream
@@ -46,7 +49,11 @@ func New(o Options) http.Handler {
 			status(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "why": err.Error()})
 			return
 		}
-		status(w, http.StatusOK, map[string]string{"status": "ready"})
+		all := map[string]string{"status": "ready"}
+		if o.Notes != nil {
+			maps.Copy(all, o.Notes())
+		}
+		status(w, http.StatusOK, all)
 	})
 	mux.Handle("/", newPages(o))
 	return mux

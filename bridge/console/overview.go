@@ -78,6 +78,8 @@ func (u upstreamRow) Health() badge {
 		return badge{"breaker open", "unknown"}
 	case u.Open > 0:
 		return badge{"breaker open for some", "unknown"}
+	case time.Now().Before(u.LoginsHeld):
+		return badge{"logins held back", "not_applied"}
 	case len(u.Gates) > 0:
 		return badge{"asked us to wait", "not_applied"}
 	case u.HalfOpen > 0:

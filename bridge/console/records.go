@@ -42,6 +42,7 @@ type Upstream struct {
 	Sessions                int // held now
 	SessionUntil            time.Time
 	Logins, LoginsFailed    uint64
+	LoginsHeld              time.Time     // until when logins that are needed are held back; zero: none is
 	SessionsSpoilt          int           // sealed ones in the journal that were tampered with and ignored
 	LoginError              string        // of the last login that failed; no secret
 	Gates                   []bridge.Gate // shut ones

@@ -33,6 +33,7 @@ var (
 	sessionEndDesc  = desc("einvoice_session_seconds", "Time until the next session ends; absent when none is held.", "upstream")
 	loginsDesc      = desc("einvoice_logins_total", "Logins that succeeded.", "upstream")
 	loginsWrongDesc = desc("einvoice_logins_failed_total", "Logins that failed.", "upstream")
+	heldDesc        = desc("einvoice_logins_held_seconds", "Time until logins that are needed and held back may be made; 0 while none is. Until then nothing can be carried out or looked up with these credentials.", "upstream")
 	spoiltDesc      = desc("einvoice_sessions_spoilt_total", "Sealed sessions in the journal that were ignored because they had been tampered with.", "upstream")
 	gateDesc        = desc("einvoice_gates_shut", "Doors that the authority shut: misconfigured (credentials refused) or not_applied (asked to wait).", "upstream", "class")
 	budgetDesc      = desc("einvoice_budget_left", "Cancels that the authority's rate has room for now; absent where no rate is known.", "upstream")
@@ -42,7 +43,7 @@ var (
 	allDescs        = []*prometheus.Desc{
 		commitsDesc, writesDesc, commitTimeDesc,
 		openDesc, oldestDesc, waitingDesc, expiryDesc, otherwiseDesc, instancesDesc, statsErrorDesc, breakerDesc, tripsDesc,
-		sessionsDesc, sessionEndDesc, loginsDesc, loginsWrongDesc, spoiltDesc, gateDesc, budgetDesc,
+		sessionsDesc, sessionEndDesc, loginsDesc, loginsWrongDesc, heldDesc, spoiltDesc, gateDesc, budgetDesc,
 	}
 )
 
@@ -81,6 +82,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		}
 		counter(loginsDesc, float64(u.Logins), u.Name)
 		counter(loginsWrongDesc, float64(u.LoginsFailed), u.Name)
+		gauge(heldDesc, max(0, time.Until(u.LoginsHeld).Seconds()), u.Name)
 		counter(spoiltDesc, float64(u.SessionsSpoilt), u.Name)
 		shut := map[bridge.Class]float64{}
 		for _, g := range u.Gates {

@@ -149,6 +149,9 @@ func (s *Session[T]) find(ctx context.Context) (h Held[T], ok bool, generation i
 	}
 	h = s.set(Lease[T]{Token: token, Until: kept.Until, Renew: kept.Renew})
 	s.kept, s.valid = kept.Generation, time.Now().Before(kept.Until)
+	if s.valid { // another instance's login went well
+		s.lastErr, s.held = nil, time.Time{}
+	}
 	return h, s.valid, kept.Generation, nil
 }
 

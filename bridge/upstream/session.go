@@ -63,10 +63,11 @@ type holder[T any] struct {
 	generation uint64 // counts leases
 	kept       int64  // the generation in the vault that the lease is; 0: it is in memory only
 	logins     uint64
-	spoilt     int   // sealed sessions that were tampered with
-	spoiltIs   int64 // the generation of the last of them
-	valid      bool  // the lease was not dropped
-	rejected   bool  // the last lease was dropped, so the next login is for Rejected
+	spoilt     int       // sealed sessions that were tampered with
+	spoiltIs   int64     // the generation of the last of them
+	held       time.Time // until when a login that is needed is held back
+	valid      bool      // the lease was not dropped
+	rejected   bool      // the last lease was dropped, so the next login is for Rejected
 	failed     int
 	lastErr    error
 }
@@ -77,8 +78,11 @@ type SessionInfo struct {
 	Until      time.Time // zero: none is held
 	Logins     uint64    // that succeeded
 	Failed     int
-	Spoilt     int    // kept sessions that were ignored, since they were tampered with
-	LastError  string // of the last login, empty when it succeeded; no secret
+	Spoilt     int // kept sessions that were ignored, since they were tampered with
+	// Held is until when a login is held back that is needed now, so that nothing can be carried out or looked up; zero:
+	// none is.
+	Held      time.Time
+	LastError string // of the last login, empty when it succeeded; no secret
 }
 
 // Get returns the token, logging in if need be. The exchanges are those of a login that this very call started. The
@@ -238,7 +242,7 @@ func (s *Session[T]) keep(ctx context.Context, lease Lease[T], after int64, err 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lastErr = err; err != nil {
+	if s.lastErr, s.held = err, heldUntil(err); err != nil {
 		s.failed++
 		return Held[T]{}
 	}
@@ -258,13 +262,25 @@ func (s *holder[T]) info() SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := SessionInfo{Credential: s.credential, Logins: s.logins, Failed: s.failed, Spoilt: s.spoilt}
-	if s.valid {
+	switch now := time.Now(); {
+	case s.valid && now.Before(s.lease.Until):
 		i.Until = s.lease.Until
+	case now.Before(s.held):
+		i.Held = s.held
 	}
 	if s.lastErr != nil {
 		i.LastError = s.lastErr.Error()
 	}
 	return i
+}
+
+// heldUntil is when a login may be tried that was not made: the authority allows few, or has asked us to wait.
+func heldUntil(err error) time.Time {
+	f, ok := errors.AsType[*Failure](err)
+	if !ok || len(f.Outcome.Exchanges) > 0 || f.Outcome.Class != bridge.NotApplied || f.Outcome.RetryAfter <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(f.Outcome.RetryAfter)
 }
 
 // short is enough of a digest to tell credentials apart in a log.

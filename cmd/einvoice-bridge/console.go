@@ -23,6 +23,7 @@ func (a *app) consoleOptions(c config.Console) (console.Options, error) {
 	return console.Options{
 		Metrics: a.metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, SignIn: signIn, Log: a.log,
 		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
+		Notes:     func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
 		Callers:   func() []console.Caller { return consoleCallers(a.plan.Load().file) },
 		Settings:  a.settings, Reload: a.reload,
 		NewToken: func() (string, string) {

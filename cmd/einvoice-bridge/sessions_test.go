@@ -3,14 +3,65 @@ package main
 import (
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
 )
+
+// When the logins that NIC allows are used up, everybody can see it, and until when: load balancer, metrics, console and
+// whoever hears alarms, once.
+func TestLoginsHeldBackAreSeen(t *testing.T) {
+	sims, path := sandboxed(t, reseal(""))
+	nic := sims[:1]
+	for n := range 4 {
+		once(t, path, nic, func(simulator) (string, string) { return documentID("nic", n), "<code>204</code>" })
+	}
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := serving(t, f)
+	seen := func(place string) string {
+		resp, err := http.Get(a.consoleURL() + place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	signs := map[string]string{
+		"/readyz": `"logins_held":"nic until 20`, "/metrics": `einvoice_logins_held_seconds{upstream="nic"} 8`, "/": "logins held back",
+	}
+	for place, sign := range signs {
+		if strings.Contains(seen(place), sign) {
+			t.Errorf("%s says %s before a login was needed", place, sign)
+		}
+	}
+	body, err := post(a.server.PublicURL()+server.Paths[0], envelope(nic[0].taxpayer, documentID("nic", 5)))
+	if err != nil || !strings.Contains(string(body), "Fault") {
+		t.Errorf("without a login: %v\n%s", err, body)
+	}
+	for place, sign := range signs {
+		if text := seen(place); !strings.Contains(text, sign) {
+			t.Errorf("%s doesn't say %s:\n%s", place, sign, text)
+		}
+	}
+	heard := &alarms{}
+	a.observe = heard
+	h := &health{a.plan.Load(), a.journal}
+	told := a.alarmLoginsHeld(h.held(), nil)
+	told = a.alarmLoginsHeld(h.held(), told)
+	if len(heard.all) != 1 || heard.all[0].Kind != bridge.AlarmLoginsHeld || heard.all[0].Upstream != "nic" || len(told) != 1 {
+		t.Errorf("alarms %+v, told %v", heard.all, told)
+	}
+}
 
 // once starts a bridge, has it cancel one document of each upstream, and stops it.
 func once(t *testing.T, path string, sims []simulator, document func(simulator) (id, says string)) {
@@ -51,19 +102,21 @@ func logs(s simulator) (in, out int) {
 	return in, out
 }
 
+// reseal puts a seal in the place of a configuration's; none when it is empty.
+func reseal(seal string) func(string) string {
+	return func(text string) string {
+		before, rest, _ := strings.Cut(text, "seal: ")
+		_, after, _ := strings.Cut(rest, "\n")
+		if seal != "" {
+			before += "seal: \"" + seal + "\"\n"
+		}
+		return before + after
+	}
+}
+
 // With a seal the session of every kind of upstream serves the next process; without one each start logs in anew, and
 // InvX's is given back. A changed seal forgets sessions, and nothing else.
 func TestSessionsOutliveTheProcess(t *testing.T) {
-	seal := func(value string) func(string) string {
-		return func(text string) string {
-			before, rest, _ := strings.Cut(text, "seal: ")
-			_, after, _ := strings.Cut(rest, "\n")
-			if value == "" {
-				return before + after
-			}
-			return before + "seal: \"" + value + "\"\n" + after
-		}
-	}
 	same := config.NewSeal()
 	for name, tc := range map[string]struct {
 		first, second string
@@ -72,7 +125,7 @@ func TestSessionsOutliveTheProcess(t *testing.T) {
 		"sealed": {same, same, 0, 0}, "unsealed": {"", "", 1, 2}, "another seal": {same, config.NewSeal(), 1, 0}, "no seal any more": {same, "", 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sims, path := sandboxed(t, seal(tc.first))
+			sims, path := sandboxed(t, reseal(tc.first))
 			once(t, path, sims, func(s simulator) (string, string) { return s.success, "<code>200</code>" })
 			before := map[string]int{}
 			for _, s := range sims {
@@ -82,7 +135,7 @@ func TestSessionsOutliveTheProcess(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte(seal(tc.second)(string(text))), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(reseal(tc.second)(string(text))), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			once(t, path, sims, func(s simulator) (string, string) { return s.success, "<code>200</code>" }) // from the record

@@ -16,7 +16,7 @@ import (
 func (a *app) keepUp() {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	known := map[int64]bool{}
+	known, held := map[int64]bool{}, map[string]time.Time{}
 	for minute := 1; ; minute++ {
 		select {
 		case <-a.working.Done():
@@ -24,6 +24,7 @@ func (a *app) keepUp() {
 		case <-tick.C:
 		}
 		known = a.alarmToldOtherwise(a.journal, known)
+		held = a.alarmLoginsHeld((&health{a.plan.Load(), a.journal}).held(), held)
 		if minute%60 == 0 {
 			a.prune(a.journal)
 		}
@@ -59,6 +60,21 @@ func (a *app) alarmToldOtherwise(j exporter, known map[int64]bool) map[int64]boo
 			Text: fmt.Sprintf("the document is %s%s, but a caller was last told otherwise: tell its owner (journal show %d)",
 				e.Outcome.Class, bySomebody(e), e.ID),
 		})
+	}
+	return now
+}
+
+// alarmLoginsHeld raises one alarm for each upstream whose logins are held back, and no other before that hold is over:
+// callers who ask meanwhile prolong nothing. told are those that had theirs, until when, and it returns those that have now.
+func (a *app) alarmLoginsHeld(held, told map[string]time.Time) map[string]time.Time {
+	now := map[string]time.Time{}
+	for name, until := range held {
+		if now[name] = told[name]; time.Now().Before(told[name]) {
+			continue
+		}
+		now[name] = until
+		a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmLoginsHeld, Upstream: name, Text: fmt.Sprintf(
+			"no session, and no login before %s: until then nothing is carried out or looked up with these credentials", until.UTC().Format(time.RFC3339))})
 	}
 	return now
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -46,6 +47,32 @@ func (h *health) all(ctx context.Context) (list []console.Upstream) {
 	return list
 }
 
+// held are the upstreams with logins that are held back, and until when the last of them is.
+func (h *health) held() map[string]time.Time {
+	all := map[string]time.Time{}
+	for name := range h.file.Upstreams {
+		for _, s := range h.shared.For(name).Sessions() {
+			if s.Held.After(all[name]) {
+				all[name] = s.Held
+			}
+		}
+	}
+	return all
+}
+
+// notes is held for /readyz.
+func (h *health) notes() map[string]string {
+	var all []string
+	for name, until := range h.held() {
+		all = append(all, name+" until "+until.UTC().Format(time.RFC3339))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.Sort(all)
+	return map[string]string{"logins_held": strings.Join(all, ", ")}
+}
+
 func (h *health) addGuard(ctx context.Context, u *console.Upstream, g upstream.GuardInfo) {
 	u.Guards, u.Trips = u.Guards+1, u.Trips+g.Trips
 	switch g.Breaker {
@@ -62,6 +89,9 @@ func (h *health) addGuard(ctx context.Context, u *console.Upstream, g upstream.G
 func addSession(u *console.Upstream, s upstream.SessionInfo) {
 	u.Logins, u.LoginsFailed = u.Logins+s.Logins, u.LoginsFailed+uint64(s.Failed)
 	u.SessionsSpoilt += s.Spoilt
+	if s.Held.After(u.LoginsHeld) {
+		u.LoginsHeld = s.Held
+	}
 	if s.LastError != "" {
 		u.LoginError = s.LastError
 	}
