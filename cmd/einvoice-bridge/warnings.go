@@ -96,6 +96,7 @@ func inClear(f *config.File) (all config.Problems) {
 	}
 	return all
 }
+
 // logsIn tells whether an upstream has sessions; ClearTax's have one token for good.
 func logsIn(u config.Upstream) bool { return !strings.HasPrefix(u.Kind, "cleartax-") }
 
