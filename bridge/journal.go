@@ -62,7 +62,7 @@ func (e Entry) FirstSend() time.Time {
 func (e Entry) ByHand() *Attempt {
 	for i := len(e.Attempts) - 1; i >= 0 && e.State == Final; i-- {
 		switch a := &e.Attempts[i]; {
-		case a.Kind == ResolveHand && a.Outcome.Class == e.Outcome.Class:
+		case (a.Kind == ResolveHand || a.Kind == TakeBack) && a.Outcome.Class == e.Outcome.Class:
 			return a
 		case a.Outcome.Class == Cancelled, a.Kind == SendCancel && a.Outcome.Class == e.Outcome.Class:
 			return nil // the authority said it after him
@@ -74,11 +74,13 @@ func (e Entry) ByHand() *Attempt {
 // AttemptKind tells sends from questions.
 type AttemptKind string
 
-// The kinds of attempt. Resolve is an operator's own evidence.
+// The kinds of attempt. ResolveHand is an operator's own evidence; TakeBack is his wish that what waits is not sent (any
+// more), and no word on the document.
 const (
 	SendCancel  AttemptKind = "cancel"
 	AskState    AttemptKind = "lookup"
 	ResolveHand AttemptKind = "resolve"
+	TakeBack    AttemptKind = "withdraw"
 )
 
 // Attempt is one send of the cancel, one lookup, or one piece of evidence by hand. It is written before it starts (a
@@ -89,7 +91,7 @@ type Attempt struct {
 	Start    time.Time
 	End      time.Time // zero while it runs, or when the process died in it
 	Outcome  Outcome   // of this attempt alone; class None while it runs
-	By       string    // instance, or operator for ResolveHand
+	By       string    // instance, or operator for ResolveHand and TakeBack
 	Upstream string
 }
 

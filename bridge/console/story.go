@@ -243,7 +243,7 @@ func attemptEvent(a bridge.Attempt) Event {
 		e.What = "sent to " + a.Upstream + ": " + end
 	case bridge.AskState:
 		e.What = "looked up at " + a.Upstream + ": " + end
-	case bridge.ResolveHand:
+	case bridge.ResolveHand, bridge.TakeBack:
 		e.What = a.By + " recorded: " + end
 		e.Detail, e.Took = a.Outcome.Alarm, 0
 	}

@@ -286,8 +286,11 @@ func (s *Service) outrun(f *flight, what string, err error) {
 // look asks the authority what it holds for the document. What it says is evidence; a question that was not tried leaves
 // no trace.
 func (s *Service) look(f *flight) {
-	if f.entry.State == bridge.Final && !s.requeue(f) { // ended in doubt, as it once could: it is open again
-		return
+	if f.entry.State == bridge.Final { // ended in doubt, as it once could: it is open again
+		if !s.requeue(f) {
+			return
+		}
+		f.unsaved.Entry = f.entry.ID
 	}
 	s.save(f)
 	ctx, span := beginSpan(f.ctx, "lookup")

@@ -29,6 +29,8 @@ var (
 	proof    = func() bridge.Attempt { a := active; a.Outcome.Proof = true; return a }()
 	word     = bridge.Attempt{Kind: bridge.ResolveHand, Outcome: bridge.Outcome{Class: bridge.NotApplied}}
 
+	takenBack = bridge.Attempt{Kind: bridge.TakeBack, Outcome: bridge.Outcome{Class: bridge.NotApplied}}
+
 	oCancelled = bridge.Outcome{Class: bridge.Cancelled, Date: "2026-03-01 15:30:01"}
 	oRefused   = bridge.Outcome{Class: bridge.Refused, Message: "2270: too late"}
 	oByState   = bridge.Outcome{Class: bridge.Refused, Message: "IncorrectState", ByState: true}
@@ -251,6 +253,7 @@ func TestNextInDoubt(t *testing.T) {
 		{"… after one that never left is not", open(sent(oNot), sent(oAlready)), tried, end, bridge.Refused, says("9999: not active")},
 		{"already cancelled after an operator's no is looked up, too", open(sent(oUnknown), word, sent(oAlready)), tried, look, none, nil},
 		{"an operator's word ends the doubt", open(sent(oUnknown), word, sent(oRefused)), tried, end, bridge.Refused, nil},
+		{"taking back what waits is none", with(bridge.Sending, sent(bridge.Outcome{Class: bridge.NotApplied, Sent: true}), takenBack, sent(oRefused)), tried, look, none, nil},
 
 		// The authority said yes, unreadably.
 		{"claimed is looked up", with(bridge.Sending, sent(oClaimed)), tried, look, none, nil},

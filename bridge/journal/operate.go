@@ -26,7 +26,7 @@ func (j *Journal) Resolve(ctx context.Context, id int64, o bridge.Outcome, by, w
 	default:
 		return bridge.Entry{}, fmt.Errorf("resolving entry %d: %s is no end, use cancelled, refused or not_applied", id, o.Class)
 	}
-	return j.byHand(ctx, id, o, by, why, func(e *bridge.Entry) error {
+	return j.byHand(ctx, id, bridge.ResolveHand, o, by, why, func(e *bridge.Entry) error {
 		switch {
 		case e.Outcome.Class == bridge.Cancelled:
 			return errors.New("it is cancelled, which is final")
@@ -55,7 +55,7 @@ func contradiction(e *bridge.Entry, o bridge.Outcome, cancelled time.Time) error
 // Withdraw takes an entry that waits its turn back: it will not be sent. ErrNotWaiting when it doesn't wait (any more).
 func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Entry, error) {
 	o := bridge.Outcome{Class: bridge.NotApplied, Message: "withdrawn before it was sent"}
-	return j.byHand(ctx, id, o, by, "withdrawn", func(e *bridge.Entry) error {
+	return j.byHand(ctx, id, bridge.TakeBack, o, by, "withdrawn", func(e *bridge.Entry) error {
 		if e.State != bridge.Accepted {
 			return bridge.ErrNotWaiting
 		}
@@ -63,9 +63,9 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 	})
 }
 
-// byHand ends an entry with an operator's word, if allow lets it. The version that guards every change makes a flight
+// byHand ends an entry by an operator's word or wish, if allow lets it. The version that guards every change makes a flight
 // under way notice.
-func (j *Journal) byHand(ctx context.Context, id int64, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
+func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
 	word := o
 	word.Alarm, word.Exchanges, o.Exchanges = why, nil, nil
 	var rec *record
@@ -80,7 +80,7 @@ func (j *Journal) byHand(ctx context.Context, id int64, o bridge.Outcome, by, wh
 		})
 		if rec != nil {
 			rec.Attempts = append(rec.Attempts, t.insertAttempt(id, bridge.Attempt{
-				Kind: bridge.ResolveHand, Start: now, End: now, Outcome: word, By: by, Upstream: rec.Upstream,
+				Kind: kind, Start: now, End: now, Outcome: word, By: by, Upstream: rec.Upstream,
 			}, nil))
 		}
 		return err

@@ -394,6 +394,7 @@ func TestWithdraw(t *testing.T) {
 		}
 		b.same("state", got.State, bridge.Final)
 		b.same("class", got.Outcome.Class, bridge.NotApplied)
+		b.same("kind", got.Attempts[0].Kind, bridge.TakeBack) // no word on the document
 		_, err = b.Withdraw(b.Context(), e.ID, "ravi")
 		b.is(err, bridge.ErrNotWaiting)
 		_, err = b.Withdraw(b.Context(), b.begin("b", true).ID, "ravi")

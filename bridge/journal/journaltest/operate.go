@@ -21,7 +21,7 @@ func (m *Model) Resolve(id int64, o bridge.Outcome, by, why string, force bool) 
 	default:
 		return bridge.Entry{}, errors.New("model: that is no end")
 	}
-	return m.byHand(id, o, by, why, func(e *bridge.Entry) error {
+	return m.byHand(id, bridge.ResolveHand, o, by, why, func(e *bridge.Entry) error {
 		switch {
 		case e.Outcome.Class == bridge.Cancelled:
 			return errors.New("model: it is cancelled, which is final")
@@ -40,7 +40,7 @@ func (m *Model) Resolve(id int64, o bridge.Outcome, by, why string, force bool) 
 // Withdraw takes an entry that waits its turn back, as journal.Withdraw does.
 func (m *Model) Withdraw(id int64, by string) (bridge.Entry, error) {
 	o := bridge.Outcome{Class: bridge.NotApplied, Message: "withdrawn before it was sent"}
-	return m.byHand(id, o, by, "withdrawn", func(e *bridge.Entry) error {
+	return m.byHand(id, bridge.TakeBack, o, by, "withdrawn", func(e *bridge.Entry) error {
 		if e.State != bridge.Accepted {
 			return bridge.ErrNotWaiting
 		}
@@ -48,7 +48,7 @@ func (m *Model) Withdraw(id int64, by string) (bridge.Entry, error) {
 	})
 }
 
-func (m *Model) byHand(id int64, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
+func (m *Model) byHand(id int64, kind bridge.AttemptKind, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if id < 1 || id > int64(len(m.rows)) {
@@ -64,7 +64,7 @@ func (m *Model) byHand(id int64, o bridge.Outcome, by, why string, allow func(*b
 	m.attempts++
 	o.Alarm = why
 	r.Attempts = append(r.Attempts, bridge.Attempt{
-		ID: m.attempts, Kind: bridge.ResolveHand, Start: now, End: now, Outcome: o, By: by, Upstream: r.Upstream,
+		ID: m.attempts, Kind: kind, Start: now, End: now, Outcome: o, By: by, Upstream: r.Upstream,
 	})
 	return clone(r), nil
 }
