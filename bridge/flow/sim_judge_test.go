@@ -188,6 +188,9 @@ func (w *world) settle() {
 	for who := range simTaxpayers {
 		w.move(who, 0)
 	}
+	if w.plan.sqlite && w.setBack {
+		time.Sleep(time.Hour)
+	}
 	last := map[wish]bridge.Answer{}
 	for round := range 30 {
 		open := 0

@@ -186,6 +186,7 @@ type world struct {
 	lost    int // bookings that could not be given back
 	refs    int
 	stalled bool // a process stood still, and what it had booked left later
+	setBack bool // a clock was: gates on SQLite may stay shut for as long, an hour at most
 }
 
 // wish is what somebody asked for.
@@ -462,7 +463,10 @@ func (w *world) act(t *testing.T, a act) {
 		if a.spelling == 0 {
 			d = -d
 		}
-		w.tell("the clock of %s is set by %s", i.name, d.Round(time.Second))
+		w.mu.Lock()
+		w.setBack = w.setBack || d < 0
+		w.tellLocked("the clock of %s is set by %s", i.name, d.Round(time.Second))
+		w.mu.Unlock()
 		i.step.Add(int64(d))
 	case resolves:
 		w.resolve(i, a)
