@@ -30,6 +30,7 @@ type line struct {
 	mu    sync.Mutex // never held while the budget is asked
 	queue []*turn
 	busy  bool          // run is serving it
+	full  bool          // the rate is: whoever comes to its end changes nothing
 	wake  chan struct{} // the queue has changed
 }
 
@@ -129,6 +130,7 @@ func (ts *turns) run(l *line) {
 				break
 			}
 			if pause = min(pause, wait); everybody {
+				l.fill()
 				break
 			}
 		}
@@ -190,15 +192,24 @@ func (l *line) enter(t *turn) (serve bool) {
 	at, _ := slices.BinarySearchFunc(l.queue, t.id, func(t *turn, id int64) int { return int(t.id - id) })
 	l.queue = slices.Insert(l.queue, at, t)
 	serve, l.busy = !l.busy, true
-	l.poke() // those in front may wait for gates of their own
+	if at == 0 || !l.full {
+		l.poke()
+	}
 	return serve
+}
+
+// fill notes that who comes next waits for the rate anyway, until it is asked again.
+func (l *line) fill() {
+	l.mu.Lock()
+	l.full = true
+	l.mu.Unlock()
 }
 
 // waiting is who waits, in order; nil when there is nobody, and then nobody serves the line any more.
 func (l *line) waiting() []*turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy = len(l.queue) > 0
+	l.busy, l.full = len(l.queue) > 0, false
 	if !l.busy {
 		return nil
 	}
