@@ -214,9 +214,15 @@ func (*broken) Session(context.Context, string) (bridge.Session, error) {
 }
 
 // forgetful is a journal that can't be written when it matters.
-type forgetful struct{ memory.Sessions }
+type forgetful struct {
+	memory.Sessions
+	mended bool
+}
 
-func (*forgetful) Keep(context.Context, string, bridge.Session) (bool, error) {
+func (f *forgetful) Keep(ctx context.Context, credential string, s bridge.Session) (bool, error) {
+	if f.mended {
+		return f.Sessions.Keep(ctx, credential, s)
+	}
 	return false, errors.New("disk")
 }
 
@@ -233,4 +239,23 @@ func TestSealedSessionWithoutTheJournal(t *testing.T) {
 	if _, ok := s.End(); !ok {
 		t.Error("what nobody else can use was not given out to be logged out")
 	}
+}
+
+// A session that could not be kept is renewed in its time, whatever shorter-lived one another instance has kept since.
+func TestALongerSessionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, other := &teller{lives: 2 * time.Hour, renew: 10 * time.Minute}, &teller{lives: 115 * time.Minute}
+		kept := &forgetful{}
+		s := a.on(instance(t, kept, key(1)))
+		get(t, s, 1)
+		kept.mended = true
+		get(t, other.on(instance(t, kept, key(1))), 1)
+		time.Sleep(111 * time.Minute)
+		get(t, s, 1) // starts the renewal
+		time.Sleep(time.Second)
+		get(t, s, 2)
+		a.want(t, 2)
+		get(t, other.on(instance(t, kept, key(1))), 2)
+		other.want(t, 1)
+	})
 }
