@@ -1,6 +1,7 @@
 // Package journal is the durable record behind the bridge: what every caller asked for, every send and lookup, how it
-// ended and what each caller was told; and with it what instances share: issued tokens, leases, rate budgets and
-// closed gates. It implements [bridge.Journal], [bridge.Tokens] and [bridge.Budget], and lets operators read and settle.
+// ended and what each caller was told; and with it what instances share: issued tokens, leases, rate budgets,
+// closed gates and sealed sessions. It implements [bridge.Journal], [bridge.Tokens], [bridge.Budget] and
+// [bridge.Sessions], and lets operators read and settle.
 //
 // [Open] is where to start; a Journal is an SQLite file ("sqlite:bridge.db") for one instance, or a PostgreSQL
 // database ("postgres://…") for several. [OpenReader] and [OpenBeside] are for operators' commands while it serves.
@@ -25,6 +26,6 @@
 // How to read it: writer.go turns writes into transactions, with one kind of connection per engine (tx.go has
 // SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's), and read.go reads beside them; everything else is
 // written once for both. begin.go, attempt.go, finish.go and due.go follow an entry's life; lease.go and shared.go say who
-// may send, budget.go when; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
+// may send, budget.go when, sessions.go who may log in; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 // What any journal must do stands as tests in journaltest.
 package journal

@@ -7,7 +7,7 @@
 //     of it left this machine. [Reply.Verdict] says what that means for a cancel when no body decides;
 //   - a [Guard], the door in front of one credential: breaker, closed gates and login rates;
 //   - a [Session], the login that everybody with the same credential shares: one login at a time, renewed in the
-//     background, kept in memory only;
+//     background, kept in memory and, with a seal ([Shared.Seal]), in the journal for all instances and the next start;
 //   - a [Mask], which turns what went over the wire into a [bridge.Exchange] without any secret in it.
 //
 // The skeleton of an adapter's Cancel, whatever the API:
