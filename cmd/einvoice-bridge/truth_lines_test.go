@@ -18,6 +18,9 @@ import (
 	"einvoice-bridge/fixtures/sandbox/cleartax"
 )
 
+// uuidMY is a document of ClearTax Malaysia by the name under which it is on record.
+func uuidMY(n int) string { return documentID("myinvois", 0xd000+n) }
+
 // IRNs are digests of an invoice's own numbers, so that one tried in the sandbox has the IRN of the real one. It is sent.
 func sandboxThenProduction(t *testing.T) {
 	w := truthful(t, nil)
@@ -149,7 +152,7 @@ func (w *truth) inTime(upstream, document string) (code, body string) {
 	w.Helper()
 	start := time.Now()
 	code, body = w.ask(upstream, document)
-	if took := time.Since(start); took > 9*time.Second { // reply_within, and what a busy machine adds
+	if took := time.Since(start); took > 10*time.Second { // reply_within, and what a busy machine adds
 		w.Errorf("answered after %s", took)
 	}
 	return code, body
@@ -157,7 +160,7 @@ func (w *truth) inTime(upstream, document string) (code, body string) {
 
 // eightSeconds are longer than one try to write.
 func eightSeconds(text string) string {
-	return strings.Replace(text, "reply_within: 3s", "reply_within: 8s", 1)
+	return strings.Replace(text, "reply_within: 5s", "reply_within: 8s", 1)
 }
 
 // diskAway takes the record away, and gives it back, while a bridge has answered one call and is in another one.
@@ -270,52 +273,59 @@ func (w *truth) page(path string) string {
 	return string(body)
 }
 
-// Between any two sends stands a pause: of up to a second, then of up to three. The sum over all upstreams leaves chance
-// no room: without pauses it is a fraction of a second, with them twelve, and less than three once in a million times.
-func downPortal(t *testing.T) {
-	w := truthful(t, func(text string) string { return strings.Replace(text, "reply_within: 3s", "reply_within: 10s", 1) })
-	var mu sync.Mutex
-	var spread time.Duration
+// downPortal says that it is down, and shows every document as active; closedPortal refuses connections.
+func downPortal(t *testing.T) { atLeisure(t, nil, "http503_html") }
+
+func closedPortal(t *testing.T) {
+	atLeisure(t, func(text string) string {
+		return strings.ReplaceAll(text, `url: "http://127.0.0.1:`, `url: "http://127.0.0.2:`)
+	}, "")
+}
+
+// atLeisure asks every upstream for one document. Between any two sends stands a pause: of up to a second, then of up to
+// three. On average that is a second, and chance alone does not bring it below a quarter of one.
+func atLeisure(t *testing.T, edit func(string) string, says string) {
+	w := truthful(t, func(text string) string {
+		if edit != nil {
+			text = edit(text)
+		}
+		return strings.Replace(text, "reply_within: 5s", "reply_within: 10s", 1)
+	})
 	var asking sync.WaitGroup
-	for name, s := range w.sims {
-		id := w.id(name, 1)
-		w.arm(name, id, on(sandbox.Cancel, 0, "http503_html")...)
+	ids := map[string]string{}
+	for name := range w.sims {
+		ids[name] = w.id(name, 1)
+	}
+	ids["cleartax-my"] = uuidMY(1)
+	for name, id := range ids {
+		if says != "" {
+			w.arm(name, id, on(sandbox.Cancel, 0, says)...)
+		}
 		asking.Go(func() {
-			code, body := w.ask(name, id)
-			doc, _ := s.log.Document(id)
-			if n := len(doc.Attempts); code != "" || n != 3 {
-				t.Errorf("%s: sent %d times, told %s", name, n, body)
-				return
+			if code, body := w.ask(name, id); code != "" {
+				t.Errorf("%s: told %s", name, body)
 			}
-			mu.Lock()
-			spread += doc.Attempts[2].Began.Sub(doc.Attempts[0].Began)
-			mu.Unlock()
 		})
 	}
 	asking.Wait()
-	t.Logf("three cancels of each of %d documents within %s, all together", len(w.sims), spread)
-	if spread < 3*time.Second {
-		t.Errorf("three cancels of each of %d documents within %s, all together", len(w.sims), spread)
+	var pauses time.Duration
+	n := 0
+	for name, id := range ids {
+		var sends []time.Time
+		for _, a := range w.record(id).Attempts {
+			if a.Kind == string(bridge.SendCancel) {
+				sends = append(sends, a.Start)
+			}
+		}
+		if len(sends) > 3 {
+			t.Errorf("%s: sent %d times", name, len(sends))
+		}
+		for i := 1; i < len(sends); i++ {
+			pauses, n = pauses+sends[i].Sub(sends[i-1]), n+1
+		}
 	}
-}
-
-// The same of a portal where nobody listens: nothing leaves, but it is tried like that.
-func closedPortal(t *testing.T) {
-	w := truthful(t, func(text string) string {
-		at := strings.Index(text, "  cleartax-in:\n")
-		return text[:at] + strings.Replace(text[at:], "http://127.0.0.1:", "http://127.0.0.2:", 1)
-	})
-	id := w.id("cleartax-in", 1)
-	code, body := w.ask("cleartax-in", id)
-	if code != "" || !strings.Contains(body, bridge.FaultNotApplied) {
-		t.Errorf("told %s", body)
-	}
-	r := w.record(id)
-	if len(r.Attempts) > 3 || r.Sends != 0 {
-		t.Errorf("%d attempts, %d sent", len(r.Attempts), r.Sends)
-	}
-	for _, a := range r.Attempts {
-		t.Log(a.Start, a.Outcome, a.Message)
+	if n == 0 || pauses/time.Duration(n) < 250*time.Millisecond {
+		t.Errorf("%d pauses between sends, %s together", n, pauses)
 	}
 }
 
@@ -353,7 +363,6 @@ func loginsHeldBack(t *testing.T) {
 // Only what sends books: eleven repeats of a doubtful document leave the rest of the twelve a minute to others.
 func repeatsBookNothing(t *testing.T) {
 	w := truthful(t, func(text string) string {
-		text = strings.Replace(text, "reply_within: 3s", "reply_within: 1s", 1)
 		return strings.Replace(text, "    cancels_per_minute: 1000\n", "    cancels_per_minute: 12\n", 1)
 	})
 	doubtful := w.id("myinvois", 1)
@@ -387,16 +396,14 @@ func repeatsBookNothing(t *testing.T) {
 func nobodyIsHeldUp(t *testing.T) {
 	const second = "C99887766551"
 	w := truthful(t, func(text string) string {
-		text = strings.Replace(text, "reply_within: 3s", "reply_within: 1s", 1)
 		return strings.Replace(text, "taxpayers:\n", "taxpayers:\n  "+second+":\n    upstream: cleartax-my\n", 1)
 	})
 	w.sims["cleartax-my"].handler.(*cleartax.Malaysia).AddUser(cleartax.User{
 		Token: cleartax.DemoToken, Taxpayers: []string{cleartax.DemoTIN, second}, Branches: []string{cleartax.DemoBranch},
 	})
 	w.arm("cleartax-my", "", sandbox.Fault{Name: "rate_limit", Value: "600", Operation: sandbox.Cancel, Times: 1})
-	uuid := documentID("myinvois", 1) // of what has a UUID, ClearTax need not be asked for it again
 	for _, want := range []string{bridge.FaultNotApplied, bridge.FaultWaiting} {
-		if _, body := w.ask("cleartax-my", uuid); !strings.Contains(body, want) {
+		if _, body := w.ask("cleartax-my", uuidMY(1)); !strings.Contains(body, want) {
 			t.Fatalf("the first taxpayer: %s", body)
 		}
 	}
@@ -409,7 +416,6 @@ func nobodyIsHeldUp(t *testing.T) {
 // cancels_per_minute of a kind that has no rate of its own.
 func ratedNIC(t *testing.T) {
 	w := truthful(t, func(text string) string {
-		text = strings.Replace(text, "reply_within: 3s", "reply_within: 1s", 1)
 		return strings.Replace(text, "  nic:\n", "  nic:\n    cancels_per_minute: 2\n", 1)
 	})
 	for n, want := range []string{"<code>200</code>", "<code>200</code>", bridge.FaultWaiting} {
