@@ -271,12 +271,12 @@ func (s *Service) arm(f *flight) bool {
 // outrun finds out who was faster when a write was not allowed: an operator who ended the entry, or another instance
 // that has its lease now. Other errors are the journal's.
 func (s *Service) outrun(f *flight, what string, err error) {
-	f.begun = true
 	switch {
 	case errors.Is(err, bridge.ErrNotWaiting):
+		f.begun = true
 		s.find(f)
 	case errors.Is(err, bridge.ErrLostLease):
-		f.held = false
+		f.begun, f.held = true, false
 		s.find(f)
 	default:
 		s.breaks(f, what, err)

@@ -143,6 +143,8 @@ func stopped(e bridge.Entry, f facts) step {
 	switch {
 	case f.held && e.State != bridge.Final && (w.doubt || f.tries > 0 && !(accepted && w.sent.Outcome.Class == bridge.NotApplied)):
 		return leaving(e, w, f) // also when only the record does not know yet that the last send came to nothing
+	case !f.held && f.tries > 0: // the document is another instance's now; what was sent is on record
+		return unknown
 	case f.obstacle == gateShut && accepted:
 		return step{move: end, outcome: bridge.Outcome{Class: bridge.Misconfigured}}
 	case f.obstacle == gateShut:

@@ -43,7 +43,7 @@ const (
 	reads  kind = iota // nothing
 	writes             // it is written, and the caller is told that it is not
 	undoes             // the journal takes it back
-	claims             // as writes; and a fault before would be none that the flow could see
+	always             // as writes, and no fault keeps it from being done
 )
 
 // shake is one call: what is wrong before it, do, what is wrong after it.
@@ -56,16 +56,18 @@ func shake[T any](ctx context.Context, s *shaky, name string, k kind, do func() 
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return v, ctx.Err()
+			if k != always {
+				return v, ctx.Err()
+			}
 		}
 	}
-	if s.i.died() || f.before && k != claims {
+	if s.i.died() || f.before && k != always {
 		return v, errShaky
 	}
 	s.undo.Store(f.after && k == undoes)
 	v, err = do()
 	s.undo.Store(false)
-	if err == nil && f.after && (k == writes || k == claims) {
+	if err == nil && f.after && (k == writes || k == always) {
 		err = errShaky
 	}
 	return v, err
@@ -113,7 +115,8 @@ func (s *shaky) Tell(ctx context.Context, asks ...bridge.Ask) error {
 }
 
 func (s *shaky) Release(ctx context.Context, e bridge.Entry) error {
-	return done(ctx, s, "release", func() error { return s.Journal.Release(ctx, e) })
+	_, err := shake(ctx, s, "release", always, func() (struct{}, error) { return struct{}{}, s.Journal.Release(ctx, e) })
+	return err
 }
 
 // Due and Orphans may fail after they have claimed some. They are called all the time: only where they claim something do
@@ -132,7 +135,7 @@ func (s *shaky) claim(do func() ([]bridge.Entry, error)) ([]bridge.Entry, error)
 	}
 	claimed, err := do()
 	if len(claimed) > 0 && err == nil {
-		return shake(context.Background(), s, "claim", claims, func() ([]bridge.Entry, error) { return claimed, nil })
+		return shake(context.Background(), s, "claim", always, func() ([]bridge.Entry, error) { return claimed, nil })
 	}
 	return claimed, err
 }

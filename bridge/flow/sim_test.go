@@ -246,7 +246,7 @@ func (w *world) nextNaming() naming { return pop(w, &w.namings) }
 func (w *world) nextFault(i *process, call string, k kind) fault {
 	f := pop(w, &w.faults)
 	if f != (fault{}) {
-		w.tell("the journal of %s, at %s: takes %s, fails before %v, after %v", i.name, call, f.delay.Round(time.Millisecond), f.before && k != claims, f.after && k != reads)
+		w.tell("the journal of %s, at %s: takes %s, fails before %v, after %v", i.name, call, f.delay.Round(time.Millisecond), f.before && k != always, f.after && k != reads)
 	}
 	return f
 }

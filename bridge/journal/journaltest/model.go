@@ -161,11 +161,17 @@ func (i *Instance) Mend() {
 // story goes the same way when it is told again.
 func (i *Instance) runOut() {
 	for _, r := range i.m.rows {
-		if l, ok := i.m.leases[r.Key]; ok && l.by == i && l.until.IsZero() {
-			l.until = time.Now().Add(i.m.Lease)
-			close(l.freed)
-			l.freed = make(chan struct{})
+		if l, ok := i.m.leases[r.Key]; ok && l.by == i {
+			l.runOut(i.m.Lease)
 		}
+	}
+}
+
+func (l *lease) runOut(in time.Duration) {
+	if l.until.IsZero() {
+		l.until = time.Now().Add(in)
+		close(l.freed)
+		l.freed = make(chan struct{})
 	}
 }
 
@@ -461,12 +467,22 @@ func (i *Instance) tell(asks []bridge.Ask, entry int64) {
 	}
 }
 
-// Release implements bridge.Journal.
+// Release implements bridge.Journal. Whatever the error, the lease is not prolonged any more.
 func (i *Instance) Release(ctx context.Context, e bridge.Entry) error {
-	return i.do(ctx, "Release", true, func() error {
+	err := i.do(ctx, "Release", true, func() error {
 		i.drop(e.Key, e.Taxpayer)
 		return nil
 	}, nil)
+	if err != nil {
+		i.m.mu.Lock()
+		defer i.m.mu.Unlock()
+		if i.held(e.Key, e.Taxpayer) {
+			l := i.m.leases[e.Key]
+			l.runOut(i.m.Lease)
+			l.by = nil
+		}
+	}
+	return err
 }
 
 // Released implements bridge.Journal.
