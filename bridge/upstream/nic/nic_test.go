@@ -348,7 +348,7 @@ func TestTheOtherSystem(t *testing.T) {
 			f := &fakeNIC{t: t}
 			var calls []string
 			f.answer = func(r *http.Request, _ int) string {
-				calls = append(calls, strings.Join(r.Header["irp"], ","))
+				calls = append(calls, strings.Join(spelt(r, "irp"), ","))
 				switch {
 				case len(calls) > 1:
 					return tt.there
@@ -383,7 +383,7 @@ func TestTheOtherSystem(t *testing.T) {
 	} {
 		f := &fakeNIC{t: t}
 		f.answer = func(r *http.Request, _ int) string {
-			if r.Header["irp"] == nil {
+			if spelt(r, "irp") == nil {
 				return notHere
 			}
 			return tt.there
@@ -612,3 +612,6 @@ func BenchmarkCancel(b *testing.B) {
 		})
 	}
 }
+
+// spelt are the values of a header that goes out under exactly this name.
+func spelt(r *http.Request, name string) []string { return r.Header[name] }
