@@ -49,9 +49,35 @@ type flight struct {
 // ask is one caller waiting for a flight.
 type ask struct {
 	req  bridge.Request
-	how  bridge.How
+	how  bridge.How         // fixed before anybody else has the ask
 	told chan bridge.Answer // buffered: the teller never waits
-	late *bridge.Answer     // what he was told when his time was over; guarded by the flight
+	late chan bridge.Ask    // what was recorded when he could not be kept longer; buffered
+
+	mu   sync.Mutex // Render is never called twice at once, nor by others once he is gone
+	gone bool
+}
+
+func newAsk(r bridge.Request, how bridge.How) *ask {
+	return &ask{req: r, how: how, told: make(chan bridge.Answer, 1), late: make(chan bridge.Ask, 1)}
+}
+
+// heard is how an answer came about that a flight gives: who has joined hears what another one's call has come to.
+func (a *ask) heard(how bridge.How) bridge.How {
+	if a.how == bridge.FromJoin {
+		return a.how
+	}
+	return how
+}
+
+// render is the answer as it is sent; leaving that the caller takes it along himself.
+func (a *ask) render(ans bridge.Answer, leaving bool) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.req.Render == nil || a.gone && !leaving {
+		return nil
+	}
+	a.gone = leaving
+	return a.req.Render(ans)
 }
 
 // join lets a caller wait for the flight; false when it is ending and the record knows more.
@@ -61,6 +87,7 @@ func (f *flight) join(a *ask) bool {
 	if f.over {
 		return false
 	}
+	a.how = bridge.FromJoin
 	f.asks = append(f.asks, a)
 	if a.req.Until.After(f.until) {
 		f.until = a.req.Until
@@ -102,7 +129,6 @@ func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 		f.promised = true
 		ans = step{fault: bridge.FaultWaiting}.answer(a.req, "it waits its turn at the authority")
 	}
-	a.late = &ans
 	return ans, true
 }
 

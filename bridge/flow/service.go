@@ -59,12 +59,12 @@ func (s *Service) Cancel(t *Terms, r bridge.Request) bridge.Answer {
 	}
 	m, local := s.read(t, r)
 	if local != nil {
-		return s.tellOne(m, &ask{req: r, how: bridge.FromCheck}, *local)
+		return s.tellOne(m, newAsk(r, bridge.FromCheck), *local)
 	}
 	if local = s.resolve(&m, r); local != nil {
-		return s.tellOne(m, &ask{req: r, how: bridge.FromCheck}, *local)
+		return s.tellOne(m, newAsk(r, bridge.FromCheck), *local)
 	}
-	return s.await(m, &ask{req: r, how: bridge.FromUpstream, told: make(chan bridge.Answer, 1)})
+	return s.await(m, newAsk(r, bridge.FromUpstream))
 }
 
 // turnAway answers while the Service is closing.
@@ -72,7 +72,7 @@ func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
 	ans, known := s.Recall(t, r)
 	if !known {
 		ans = busy.answer(r, errClosing.Error())
-		s.observe.Answered(report(matter{}, bridge.CallReport{}, &ask{req: r, how: bridge.FromCheck}, ans, bridge.Outcome{}))
+		s.observe.Answered(report(matter{}, bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, ans, bridge.Outcome{}))
 	}
 	return ans
 }
@@ -96,7 +96,7 @@ func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool
 	if st.move != record {
 		return bridge.Answer{}, false
 	}
-	return s.tellOne(m, &ask{req: r, how: bridge.FromJournal}, st), true
+	return s.tellOne(m, newAsk(r, bridge.FromJournal), st), true
 }
 
 // read finds the request's upstream and holds it against the rules. What ends a call before there is anything to carry
@@ -178,7 +178,6 @@ func (s *Service) await(m matter, a *ask) bridge.Answer {
 				return s.late(m, a, unknown.answer(a.req, "another cancellation of the document is under way"))
 			}
 		case !mine:
-			a.how = bridge.FromJoin
 			link(a.req.Context, g)
 		}
 		select {

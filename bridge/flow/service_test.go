@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,7 +107,7 @@ type bench struct {
 	cfg       flow.Terms
 	wrap      func(bridge.Journal) bridge.Journal
 	known     func(taxpayer string) bool
-	changed   *flow.Terms
+	changed   atomic.Pointer[flow.Terms]
 }
 
 // newBench makes a bench that is not open yet.
@@ -157,8 +158,8 @@ func (b *bench) open() {
 
 // terms are those of the last change, or the bench's own.
 func (b *bench) terms() *flow.Terms {
-	if b.changed != nil {
-		return b.changed
+	if t := b.changed.Load(); t != nil {
+		return t
 	}
 	t := b.cfg
 	t.Route = func(taxpayer string) (bridge.Upstream, bool) { return b.authority, b.known(taxpayer) }
@@ -759,7 +760,7 @@ func TestOwnGateHoldsUpNobodyBehind(t *testing.T) {
 			}
 			return other, true
 		}
-		b.changed = terms
+		b.changed.Store(terms)
 		if err := b.journal.Shut(b.Context(), "cred", bridge.Gate{Class: bridge.NotApplied, Until: time.Now().Add(10 * time.Minute)}); err != nil {
 			b.Fatal(err)
 		}
@@ -842,4 +843,55 @@ func TestResolvedWhileWaiting(t *testing.T) {
 		wg.Wait()
 		b.wantSends("not sent", 12, 0)
 	}, script(outcomes(cancelled), nil), paced)
+}
+
+// forgetful is a journal whose scan fails after it has claimed something, and that takes a lease away right before a send.
+type forgetful struct {
+	bridge.Journal
+	scan, lease bool
+}
+
+func (j forgetful) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, error) {
+	e, err := j.Journal.Orphans(ctx, now)
+	if len(e) > 0 && j.scan {
+		err = errors.New("context over in mid-scan")
+	}
+	return e, err
+}
+
+func (j forgetful) MaySend(ctx context.Context, e bridge.Entry) error {
+	if j.lease {
+		return bridge.ErrLostLease
+	}
+	return j.Journal.MaySend(ctx, e)
+}
+
+// What a scan has claimed before it failed is carried out: its lease is ours, nobody else will.
+func TestClaimedIsCarriedOut(t *testing.T) {
+	run(t, func(b *bench) {
+		_, _, err := b.journal.Begin(b.Context(), bridge.Begin{Entry: bridge.Entry{
+			Key: bridge.Key{Space: "irp", Document: irn}, Taxpayer: gstin, Reason: "1", Created: time.Now(), Expires: time.Now().Add(time.Hour)}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := b.journal.Release(b.Context(), bridge.Entry{Key: bridge.Key{Space: "irp", Document: irn}, Taxpayer: gstin}); err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		b.wantSends("carried out", 1, 0)
+	}, script(outcomes(cancelled), nil), func(b *bench) {
+		b.wrap = func(j bridge.Journal) bridge.Journal { return forgetful{Journal: j, scan: true} }
+	})
+}
+
+// Nothing leaves when the lease is gone at the last moment.
+func TestFenceIsAsked(t *testing.T) {
+	run(t, func(b *bench) {
+		if a := b.ask(); a.Fault == "" {
+			b.Errorf("got %+v", a)
+		}
+		b.wantSends("behind the fence", 0, 0)
+	}, script(outcomes(cancelled), nil), func(b *bench) {
+		b.wrap = func(j bridge.Journal) bridge.Journal { return forgetful{Journal: j, lease: true} }
+	})
 }

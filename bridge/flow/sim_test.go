@@ -27,7 +27,7 @@ import (
 //	go test ./bridge/flow -run TestSimulation -seeds 20000
 //	go test ./bridge/flow -run TestSimulation -seed 4711     plays one, and tells it
 var (
-	seeds    = flag.Int("seeds", 400, "stories that TestSimulation plays")
+	seeds    = flag.Int("seeds", 200, "stories that TestSimulation plays")
 	from     = flag.Uint64("from", 1, "seed of the first")
 	oneSeed  = flag.Uint64("seed", 0, "play this story alone, and tell it")
 	sqliteIn = flag.Int("sqlite", 40, "every how many stories one is played on an SQLite file; 0: none")

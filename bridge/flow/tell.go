@@ -60,8 +60,8 @@ func (s *Service) conclude(f *flight, fin bridge.Finish) {
 func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 	fin.At = s.clock()
 	asks, st := f.ending(), step{outcome: fin.Outcome}
-	answers := f.answers(asks, st, bridge.FromUpstream)
-	fin.Asks = f.records(asks, answers, fin.At)
+	answers, how := f.answers(asks, st), bridge.FromUpstream
+	fin.Asks = f.records(asks, answers, how, fin.At)
 	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
 		s.alarm(f.matter, bridge.AlarmJournal, "an outcome can't be written: "+err.Error())
@@ -70,19 +70,19 @@ func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 	f.entry, f.held = e, false
 	if o := e.Outcome; o.Class == bridge.Cancelled && (st.outcome.Class != bridge.Cancelled || st.outcome.Date != o.Date) { // another one's truth is on record already
 		st.outcome = e.Outcome
-		answers = f.answers(asks, st, bridge.FromJournal)
-		f.report.Journal += s.note(f.matter, f.records(asks, answers, fin.At), f.left(fin.At))
+		answers, how = f.answers(asks, st), bridge.FromJournal
+		f.report.Journal += s.note(f.matter, f.records(asks, answers, how, fin.At), f.left(fin.At))
 	}
-	s.letGo(f, asks, answers, st.outcome)
+	s.letGo(f, asks, answers, how, st.outcome)
 	return true
 }
 
 // tellAll tells everyone who waits what no attempt stands behind: what is on record, or that nothing came of the call.
 func (s *Service) tellAll(f *flight, st step, how bridge.How) {
 	asks, now := f.ending(), s.clock()
-	answers := f.answers(asks, st, how)
-	f.report.Journal += s.note(f.matter, f.records(asks, answers, now), f.left(now))
-	s.letGo(f, asks, answers, st.outcome)
+	answers := f.answers(asks, st)
+	f.report.Journal += s.note(f.matter, f.records(asks, answers, how, now), f.left(now))
+	s.letGo(f, asks, answers, how, st.outcome)
 	if f.held {
 		s.release(f.ctx, f.entry)
 	}
@@ -90,7 +90,7 @@ func (s *Service) tellAll(f *flight, st step, how bridge.How) {
 
 // letGo gives everyone his answer. Those whose time was over while it was being written down have heard something else,
 // and the record says so.
-func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, o bridge.Outcome) {
+func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, how bridge.How, o bridge.Outcome) {
 	classify(f.span, o.Class)
 	if n := len(f.entry.Attempts); n > 0 && f.tries > 0 { // what one that stays open was answered with
 		last := weigh(f.entry.Attempts).sent.Outcome
@@ -102,46 +102,43 @@ func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, o bridg
 	var gone []bridge.Ask
 	for i, a := range asks {
 		if f.tell(a, answers[i]) {
-			s.observe.Answered(report(f.matter, f.report, a, answers[i], o))
+			s.observe.Answered(report(f.matter, f.report, a, a.heard(how), answers[i], o))
 		} else {
-			gone = append(gone, f.record(f.entry.ID, a, *a.late, s.clock()))
+			r := <-a.late // he is just recording it
+			a.late <- r
+			r.Entry = f.entry.ID
+			gone = append(gone, r)
 		}
 	}
 	s.note(f.matter, gone, 0)
 }
 
 // answers words a step for everyone who waits.
-func (f *flight) answers(asks []*ask, st step, how bridge.How) []bridge.Answer {
+func (f *flight) answers(asks []*ask, st step) []bridge.Answer {
 	all := make([]bridge.Answer, len(asks))
 	for i, a := range asks {
 		all[i] = st.answer(a.req, f.trouble)
-		if a.how == bridge.FromUpstream {
-			a.how = how
-		}
 	}
 	return all
 }
 
 // records is what the journal keeps of answers.
-func (f *flight) records(asks []*ask, answers []bridge.Answer, now time.Time) []bridge.Ask {
+func (f *flight) records(asks []*ask, answers []bridge.Answer, how bridge.How, now time.Time) []bridge.Ask {
 	all := make([]bridge.Ask, len(asks))
 	for i, a := range asks {
-		all[i] = f.record(f.entry.ID, a, answers[i], now)
+		all[i] = f.record(f.entry.ID, a, a.heard(how), answers[i], now)
+		all[i].SOAPOut = a.render(answers[i], false)
 	}
 	return all
 }
 
-// record is what the journal keeps of a caller who is told ans now.
-func (m matter) record(entry int64, a *ask, ans bridge.Answer, now time.Time) bridge.Ask {
-	r := bridge.Ask{
+// record is what the journal keeps of a caller who is told ans now, but for its envelope.
+func (m matter) record(entry int64, a *ask, how bridge.How, ans bridge.Answer, now time.Time) bridge.Ask {
+	return bridge.Ask{
 		Ref: a.req.Ref, Caller: a.req.Caller, Taxpayer: m.c.Taxpayer, Key: m.key, IRN: a.req.IRN,
 		Reason: a.req.Reason, Remarks: a.req.Remarks, Entry: entry, Received: a.req.Received,
-		Told: ans, ToldAt: now, How: a.how, SOAPIn: a.req.SOAPIn,
+		Told: ans, ToldAt: now, How: how, SOAPIn: a.req.SOAPIn,
 	}
-	if a.req.Render != nil {
-		r.SOAPOut = a.req.Render(ans)
-	}
-	return r
 }
 
 // note writes down what callers are told apart from a flight's end, and returns how long that took. Nobody waits for the
@@ -189,23 +186,28 @@ func (s *Service) tellOne(m matter, a *ask, st step) bridge.Answer {
 	if left <= 0 {
 		return s.late(m, a, ans)
 	}
-	took := s.note(m, []bridge.Ask{m.record(0, a, ans, s.clock())}, left)
-	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, ans, st.outcome))
+	r := m.record(0, a, a.how, ans, s.clock())
+	r.SOAPOut = a.render(ans, false)
+	took := s.note(m, []bridge.Ask{r}, left)
+	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, a.how, ans, st.outcome))
 	return ans
 }
 
 // late tells a caller whose time is over; the work goes on.
 func (s *Service) late(m matter, a *ask, ans bridge.Answer) bridge.Answer {
-	s.noteLater(m, []bridge.Ask{m.record(0, a, ans, s.clock())})
-	s.observe.Answered(report(m, bridge.CallReport{}, a, ans, bridge.Outcome{}))
+	r := m.record(0, a, a.how, ans, s.clock())
+	r.SOAPOut = a.render(ans, true)
+	a.late <- r
+	s.noteLater(m, []bridge.Ask{r})
+	s.observe.Answered(report(m, bridge.CallReport{}, a, a.how, ans, bridge.Outcome{}))
 	return ans
 }
 
 // report completes what observers hear of one answered call.
-func report(m matter, r bridge.CallReport, a *ask, ans bridge.Answer, o bridge.Outcome) bridge.CallReport {
+func report(m matter, r bridge.CallReport, a *ask, how bridge.How, ans bridge.Answer, o bridge.Outcome) bridge.CallReport {
 	r.Context, r.Key = a.req.Context, m.key
 	r.Ref, r.Caller, r.Taxpayer = a.req.Ref, a.req.Caller, a.req.Taxpayer
-	r.Answer, r.How, r.Code, r.DateSource = ans, a.how, o.Code, o.DateSource
+	r.Answer, r.How, r.Code, r.DateSource = ans, how, o.Code, o.DateSource
 	r.UpstreamRef, r.Unclassified = o.UpstreamRef, o.Unclassified
 	if m.up != nil {
 		r.Upstream = m.up.Profile().Name

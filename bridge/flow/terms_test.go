@@ -21,7 +21,7 @@ func (b *bench) change(route map[string]bridge.Upstream, change func(*flow.Terms
 	if change != nil {
 		change(&t)
 	}
-	b.changed = &t
+	b.changed.Store(&t)
 	b.service.Change(&t)
 	return &t
 }
