@@ -141,10 +141,10 @@ func stopped(e bridge.Entry, f facts) step {
 	w := weigh(e.Attempts)
 	accepted := f.held && e.State == bridge.Accepted
 	switch {
+	case f.tries > 0 && (!f.held || e.ID == 0): // somebody else has taken over; what was sent is on record
+		return unknown
 	case f.held && e.State != bridge.Final && (w.doubt || f.tries > 0 && !(accepted && w.sent.Outcome.Class == bridge.NotApplied)):
 		return leaving(e, w, f) // also when only the record does not know yet that the last send came to nothing
-	case !f.held && f.tries > 0: // the document is another instance's now; what was sent is on record
-		return unknown
 	case f.obstacle == gateShut && accepted:
 		return step{move: end, outcome: bridge.Outcome{Class: bridge.Misconfigured}}
 	case f.obstacle == gateShut:

@@ -288,6 +288,7 @@ func TestNextStopped(t *testing.T) {
 		{"… of which the last is not on record yet", with(bridge.Sending, sent(oNot)), all(tried, met(closing)), leave, none, nil},
 		{"closing in doubt", with(bridge.Open, sent(oUnknown)), all(tried, met(closing)), leave, none, nil},
 		{"somebody else has it now, and what was sent is not told", bridge.Entry{}, all(free, tried, met(broken)), fail, bridge.Unknown, nil},
+		{"… nor when an operator has ended it, and the record can't be read", bridge.Entry{}, all(tried, met(broken)), fail, bridge.Unknown, nil},
 		{"the gate is shut, nothing on record", bridge.Entry{}, all(free, met(gateShut)), fail, bridge.Misconfigured, nil},
 		{"the gate is shut, waiting", with(bridge.Accepted), met(gateShut), end, bridge.Misconfigured, nil},
 		{"the gate is shut, in doubt", with(bridge.Open, sent(oUnknown), sent(oNot)), all(tried, met(gateShut)), leave, none, nil},

@@ -84,7 +84,7 @@ func (s *Service) tellAll(f *flight, st step, how bridge.How) {
 	f.report.Journal += s.note(f.matter, f.records(asks, answers, how, now), f.left(now))
 	s.letGo(f, asks, answers, how, st.outcome)
 	if f.held {
-		s.release(f.ctx, f.entry)
+		s.release(f.ctx, bridge.Entry{Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name}) // the entry may be lost
 	}
 }
 
