@@ -250,6 +250,7 @@ func TestNextInDoubt(t *testing.T) {
 		{"… and nobody answers", open(sent(oUnknown), sent(oAlready), noAnswer, noAnswer), at2, end, bridge.Cancelled, nil},
 		{"already cancelled after what seemed disproved is ours", open(sent(oUnknown), active, proof, sent(oAlready)), tried, look, none, nil},
 		{"already cancelled after a 429 that did leave is ours", open(sent(bridge.Outcome{Class: bridge.NotApplied, Sent: true}), sent(oAlready)), tried, look, none, nil},
+		{"… after one turned away for our rights, too", open(sent(bridge.Outcome{Class: bridge.Misconfigured, Sent: true}), sent(oAlready)), tried, look, none, nil},
 		{"… after one that never left is not", open(sent(oNot), sent(oAlready)), tried, end, bridge.Refused, says("9999: not active")},
 		{"already cancelled after an operator's no is looked up, too", open(sent(oUnknown), word, sent(oAlready)), tried, look, none, nil},
 		{"an operator's word ends the doubt", open(sent(oUnknown), word, sent(oRefused)), tried, end, bridge.Refused, nil},

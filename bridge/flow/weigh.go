@@ -47,7 +47,7 @@ func (w *weight) send(a *bridge.Attempt) {
 		w.doubt, w.strict, w.ours, w.risk = true, true, true, a.ID
 	case bridge.Unclear:
 		w.doubt, w.ours, w.risk = true, true, a.ID
-	case bridge.NotApplied: // a 429 that had been carried out all the same would show in what the next one is told
+	case bridge.NotApplied, bridge.Misconfigured: // one that had been carried out all the same would show in what the next one is told
 		if a.Outcome.Sent {
 			w.gated, w.ours, w.risk = true, true, a.ID
 		}
