@@ -58,7 +58,7 @@ var faults = []mutant{
 	{"answers cross taxpayers", "bridge/flow/service.go",
 		"case !mine && (g.c.Taxpayer != m.c.Taxpayer || !g.join(a)):", "case !mine && !g.join(a):", "./bridge/flow", stories},
 	{"who is late waits for the disk", "bridge/flow/tell.go",
-		"	s.noteLater(m, []bridge.Ask{m.record(0, a, ans, s.clock())})\n", "	s.note(m, []bridge.Ask{m.record(0, a, ans, s.clock())}, diskTime)\n", "./bridge/flow", stories},
+		"	a.late <- r\n	s.noteLater(m, []bridge.Ask{r})\n", "	a.late <- r\n	s.note(m, []bridge.Ask{r}, diskTime)\n", "./bridge/flow", stories},
 	{"a flight whose end can't be written at once is given up", "bridge/flow/tell.go",
 		"!s.finish(f, fin); delay", "!s.finish(f, fin) && delay < 0; delay", "./bridge/flow", "TestOutcomeThatCantBeWritten"},
 	{"a refusal of the future stands for a day", "bridge/flow/next.go",
