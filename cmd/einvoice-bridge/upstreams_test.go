@@ -151,7 +151,7 @@ func TestMisplacedAndInClear(t *testing.T) {
 		{"kind: invx, environment: sandbox, base_url: 'https://gw.example', auth_url: 'http://gw.example'", "", "auth_url is not https"},
 		{"kind: mastersindia, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
 	} {
-		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  x: {" + tt.keys + "}\n"
+		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  x: {" + tt.keys + "}\nseal: " + config.NewSeal() + "\n"
 		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
 		if err != nil {
 			t.Fatal(err)
