@@ -119,11 +119,9 @@ func (f *flight) left(now time.Time) time.Duration {
 func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := slices.Index(f.asks, a)
-	if i < 0 {
+	if !f.remove(a) {
 		return bridge.Answer{}, false
 	}
-	f.asks = slices.Delete(f.asks, i, i+1)
 	ans = unknown.answer(a.req, "there was no answer yet when the caller's time was over")
 	if f.waiting {
 		f.promised = true
@@ -140,16 +138,20 @@ func (f *flight) ending() []*ask {
 	return slices.Clone(f.asks)
 }
 
-// tell gives a caller his answer; false when his time was over before.
-func (f *flight) tell(a *ask, ans bridge.Answer) bool {
+// drop takes a caller off the flight who is told its end now; false when his time was over before.
+func (f *flight) drop(a *ask) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.remove(a)
+}
+
+// remove needs the lock.
+func (f *flight) remove(a *ask) bool {
 	i := slices.Index(f.asks, a)
 	if i < 0 {
 		return false
 	}
 	f.asks = slices.Delete(f.asks, i, i+1)
-	a.told <- ans
 	return true
 }
 

@@ -329,7 +329,7 @@ func (s *Service) look(f *flight) {
 func (s *Service) pause(f *flight, st step) {
 	s.save(f)
 	if st.jitter {
-		st.wait = s.jitter(st.wait) + 1
+		st.wait += s.jitter(st.wait / 2)
 	}
 	t := time.NewTimer(st.wait)
 	defer t.Stop()

@@ -45,7 +45,7 @@ type step struct {
 	outcome bridge.Outcome // of end, record and fail
 	fault   string         // of park and fail, when there is no outcome to tell
 	wait    time.Duration  // of pause
-	jitter  bool           // the pause may be shorter
+	jitter  bool           // the pause may be half as long again
 	again   time.Time      // of leave: the next lookup; zero: it is the operator's
 	alarm   bridge.AlarmKind
 }
@@ -167,12 +167,13 @@ func sendNow(f facts) step {
 	return step{move: send}
 }
 
-// sendAgain sends once more in the same flight, after a pause: what the authority asked for, else 1 s, then 3 s, with
-// full jitter. ok is false when that can't be.
+// sendAgain sends once more in the same flight, after a pause: what the authority asked for, else at least 1 s, then 3 s.
+// ok is false when that can't be.
 func sendAgain(f facts, asked time.Duration) (s step, ok bool) {
-	s = step{move: pause, wait: asked}
+	s, longest := step{move: pause, wait: asked}, asked
 	if asked == 0 {
 		s.wait, s.jitter = [...]time.Duration{0, time.Second, 3 * time.Second, 3 * time.Second}[f.tries], true
+		longest = s.wait + s.wait/2
 	}
 	switch {
 	case f.errand == forTruth, f.tries >= maxTries, f.left <= 0:
@@ -180,7 +181,7 @@ func sendAgain(f facts, asked time.Duration) (s step, ok bool) {
 	case f.tries == 0, f.rested, f.booked:
 		return sendNow(f), true
 	}
-	return s, s.wait < f.left
+	return s, longest < f.left
 }
 
 // lookAgain asks once more, after a pause, while somebody waits.

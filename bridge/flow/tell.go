@@ -101,8 +101,9 @@ func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, how bri
 	}
 	var gone []bridge.Ask
 	for i, a := range asks {
-		if f.tell(a, answers[i]) {
-			s.observe.Answered(report(f.matter, f.report, a, a.heard(how), answers[i], o))
+		if f.drop(a) {
+			s.observe.Answered(report(f.matter, f.report, a, a.heard(how), answers[i], o)) // while his call's span is there
+			a.told <- answers[i]
 		} else {
 			r := <-a.late // he is just recording it
 			a.late <- r
