@@ -30,6 +30,9 @@ func (w *world) sent(o *office, p *paper, taxpayer string) {
 	if e, ok := w.recorded(o.profile.Space, p, taxpayer); ok && e.Outcome.Class == bridge.Cancelled {
 		w.wrongLocked("a cancel of %s for %s, and the record has it cancelled", p.name, taxpayer)
 	}
+	if !w.asked[wish{taxpayer, o.profile.Space, p.id}] {
+		w.wrongLocked("a cancel of %s for %s, and nobody has asked for it", p.name, taxpayer)
+	}
 	if w.plan.sqlite || w.stalled { // its clock may be set; what it had booked may leave later
 		w.sends = append(w.sends, time.Now())
 		return
@@ -124,7 +127,7 @@ func (w *world) ask(i *process, a act, within time.Duration) (ans bridge.Answer,
 	w.mu.Lock()
 	w.refs++
 	ref := fmt.Sprintf("r%d", w.refs)
-	w.asked[wish{a.who, o.at, a.doc}] = true
+	w.asked[wish{taxpayerName(a.who), o.profile.Space, id}] = true
 	w.tellLocked("%s: %s asks %s to cancel %s, within %s", ref, taxpayerName(a.who), i.name, p.name, within.Round(time.Millisecond))
 	w.mu.Unlock()
 	r := bridge.Request{Ref: ref, Caller: "erp", Taxpayer: taxpayerName(a.who), IRN: [...]string{id, strings.ToUpper(id), "no-" + id}[a.spelling],
@@ -191,14 +194,15 @@ func (w *world) settle() {
 	if w.plan.sqlite && w.setBack {
 		time.Sleep(time.Hour)
 	}
-	last := map[wish]bridge.Answer{}
+	type ask struct{ who, doc int }
+	last := map[ask]bridge.Answer{}
 	for round := range 30 {
 		open := 0
 		for who := range simTaxpayers {
 			for doc := range w.plan.papers {
-				x := wish{who, 0, doc}
-				had, asked := last[x]
-				if !w.asked[x] && !w.asked[wish{who, 1, doc}] || asked && had.Fault == "" || round > 12 && w.homes[0][docID(doc)].hidden {
+				x := ask{who, doc}
+				had, again := last[x]
+				if !w.asked[wish{taxpayerName(who), "irp", docID(doc)}] || again && had.Fault == "" || round > 12 && w.homes[0][docID(doc)].hidden {
 					continue
 				}
 				last[x], _ = w.ask(w.proc(round%len(w.procs)), act{who: who, doc: doc, reason: "1"}, 50*time.Second)
@@ -213,12 +217,12 @@ func (w *world) settle() {
 	time.Sleep(2 * time.Minute) // for what may yet come to light
 	for who := range simTaxpayers {
 		for doc := range w.plan.papers {
-			x := wish{who, 0, doc}
+			x := ask{who, doc}
 			if ans, asked := last[x]; asked {
 				if again, _ := w.ask(w.proc(0), act{who: who, doc: doc, reason: "1"}, 50*time.Second); again.Fault == "" {
 					ans = again
 				}
-				w.judgeLast(x, ans)
+				w.judgeLast(who, doc, ans)
 			}
 		}
 	}
@@ -233,15 +237,15 @@ func (w *world) somebodyWaits() bool {
 }
 
 // judgeLast holds the last answer against the truth.
-func (w *world) judgeLast(x wish, ans bridge.Answer) {
+func (w *world) judgeLast(who, doc int, ans bridge.Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := w.homes[0][docID(x.doc)]
+	p := w.homes[0][docID(doc)]
 	switch {
 	case ans.Fault != "" && !p.hidden:
-		w.wrongLocked("the last word on %s for %s is no answer: %s (%s)", p.name, taxpayerName(x.who), ans.Fault, ans.Why)
-	case p.by == taxpayerName(x.who) && ans.Fault == "" && ans.Code() != 200:
-		w.wrongLocked("the last word on %s, which %s has cancelled, is %d %s", p.name, taxpayerName(x.who), ans.Code(), ans.Message)
+		w.wrongLocked("the last word on %s for %s is no answer: %s (%s)", p.name, taxpayerName(who), ans.Fault, ans.Why)
+	case p.by == taxpayerName(who) && ans.Fault == "" && ans.Code() != 200:
+		w.wrongLocked("the last word on %s, which %s has cancelled, is %d %s", p.name, taxpayerName(who), ans.Code(), ans.Message)
 	}
 }
 

@@ -190,10 +190,7 @@ type world struct {
 }
 
 // wish is what somebody asked for.
-type wish struct {
-	who, office int
-	doc         int
-}
+type wish struct{ taxpayer, space, doc string }
 
 func (w *world) tell(format string, args ...any) {
 	w.mu.Lock()
@@ -346,7 +343,7 @@ func (w *world) terms(i *process) *Terms {
 	ways := map[string]bridge.Upstream{}
 	for who := range simTaxpayers {
 		at := w.routes[who]
-		o := &office{w: w, i: i, at: at, papers: w.homes[at], profile: bridge.Profile{
+		o := &office{w: w, i: i, papers: w.homes[at], profile: bridge.Profile{
 			Name: [...]string{"nic", "gsp", "elsewhere"}[at], Kind: "sim", Space: [...]string{"irp", "irp", "other"}[at],
 			Zone: time.UTC, Credential: fmt.Sprint("cred", at, who), CallTimeout: simCall, LookupTimeout: 10 * time.Second, LookupWindow: simWindow,
 			Rules: bridge.Rules{Document: "pathsafe", Normal: strings.ToLower, Refusal: func(f, r string) (string, string) { return "2142", "2142: " + f + " " + r }},
