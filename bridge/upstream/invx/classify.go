@@ -231,3 +231,43 @@ func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 	o.Unclassified = all.unlisted || o.Unclassified
 	return o
 }
+
+// notCancellable is what the search said when what it found can't be cancelled or isn't one document. Nothing was sent
+// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word.
+func notCancellable(docs []document) *bridge.Outcome {
+	if len(docs) == 0 {
+		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN", ByState: true}
+	}
+	if len(docs) > 1 {
+		found := fmt.Sprintf("InvX lists %d documents under one IRN and seller", len(docs))
+		return &bridge.Outcome{
+			Class: bridge.Misconfigured, Message: found,
+			Alarm: found + ": clear that up with Vayana, or narrow the search with query",
+		}
+	}
+	state := string(docs[0].State)
+	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState}
+	o.Message = wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"
+	switch {
+	case !final[state] && state != cancelled: // a state that isn't shown, or isn't known, is for InvX to judge
+		return nil
+	case state == cancelled:
+		o.Class, o.Date = bridge.AlreadyCancelled, docs[0].cancelDate()
+	}
+	return &o
+}
+
+// reading is what the document's state proves.
+func (d document) reading() bridge.DocumentState {
+	state := string(d.State)
+	s := bridge.DocumentState{Text: state + ": " + stateName(state)}
+	switch {
+	case state == cancelled:
+		s.Status, s.Date = bridge.StatusCancelled, d.cancelDate()
+	case live[state]:
+		s.Status = bridge.StatusActive
+	case final[state]:
+		s.Status = bridge.StatusOther
+	}
+	return s
+}

@@ -182,3 +182,18 @@ func millis(s upstream.Scalar) time.Time {
 	}
 	return time.UnixMilli(int64(ms))
 }
+
+// Close gives the user's token back, since theodore refuses logins while ten are active, unless the next start will use
+// it. It is for an orderly shutdown, when nothing is in flight any more; of several adapters with one user the first logs
+// out for all.
+func (a *Adapter) Close(ctx context.Context) error {
+	t, held := a.session.End()
+	if !held {
+		return nil
+	}
+	if reply := a.logout(ctx, t); reply.Status/100 != 2 {
+		return fmt.Errorf("invx %s: logout at theodore failed (HTTP %d); the token counts as active until it expires",
+			a.cfg.Name, reply.Status)
+	}
+	return nil
+}

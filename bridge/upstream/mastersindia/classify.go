@@ -125,3 +125,21 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 	}
 	return o
 }
+
+// state reads the reply to a get.
+func (r results) state(irn string) bridge.DocumentState {
+	i, ok := r.invoice()
+	if !ok || !strings.EqualFold(i.IRN, irn) {
+		return bridge.DocumentState{Text: "the reply is about another document, or none"}
+	}
+	s := bridge.DocumentState{Text: string(i.Status)}
+	switch strings.ToUpper(s.Text) {
+	case "ACT":
+		s.Status = bridge.StatusActive
+	case "CNL":
+		s.Status = bridge.StatusCancelled
+	case "REJ":
+		s.Status = bridge.StatusOther
+	}
+	return s
+}

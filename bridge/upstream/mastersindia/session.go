@@ -2,8 +2,11 @@ package mastersindia
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,4 +85,38 @@ func noToken(reply upstream.Reply, b body) bridge.Outcome {
 		o = reply.Outcome(bridge.NotApplied, fmt.Sprintf("the login's reply (HTTP %d) holds no token", reply.Status))
 	}
 	return o
+}
+
+// legacyToken: the documentation shows lives of 3600 and of 14400 s, so the value received counts.
+func legacyToken(b body, _ time.Time) (string, time.Duration) {
+	seconds, err := strconv.ParseFloat(string(b.ExpiresIn), 64)
+	if err != nil || seconds <= 0 || seconds > 1e7 {
+		return string(b.AccessToken), 50 * time.Minute
+	}
+	return string(b.AccessToken), time.Duration(seconds) * time.Second
+}
+
+// v1Token: a JWT lives 24 h; 23 are used, or less when it says so itself.
+func v1Token(b body, now time.Time) (string, time.Duration) {
+	life := 23 * time.Hour
+	if left := expiry(string(b.Token)).Sub(now); left > 0 && left < life {
+		life = left
+	}
+	return string(b.Token), life
+}
+
+// expiry reads the exp claim of a JWT (RFC 7519 §4.1.4); zero when there is none.
+func expiry(jwt string) time.Time {
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		Exp float64 `json:"exp"`
+	}
+	if err != nil || json.Unmarshal(raw, &claims) != nil || claims.Exp <= 0 || claims.Exp > 1e11 {
+		return time.Time{}
+	}
+	return time.Unix(int64(claims.Exp), 0)
 }

@@ -3,11 +3,77 @@ package mastersindia
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 )
+
+// dialect is what sets the two generations apart.
+type dialect struct {
+	loginPath string
+	login     func(Config) any // its body
+	// token reads a login's reply: the token, and how long it lives by the provider's clock.
+	token  func(b body, now time.Time) (value string, life time.Duration)
+	cancel func(token string, c bridge.Cancellation) upstream.Request
+	lookup func(token string, c bridge.Cancellation) upstream.Request
+}
+
+var dialects = map[string]dialect{
+	Legacy: {
+		loginPath: "/oauth/access_token",
+		login: func(c Config) any {
+			return legacyLogin{c.Username, c.Password, c.ClientID, c.ClientSecret, "password"}
+		},
+		token: legacyToken,
+		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+			return post(upstream.ForCancel, "/cancelEinvoice", legacyCancel{token, orderOf(c)})
+		},
+		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+			return get("/getEinvoiceData", url.Values{"access_token": {token}, "gstin": {c.Taxpayer}, "irn": {c.Document}})
+		},
+	},
+	V1: {
+		loginPath: "/api/v1/token-auth/",
+		login:     func(c Config) any { return v1Login{c.Username, c.Password} },
+		token:     v1Token,
+		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.
+			return jwt(token, post(upstream.ForCancel, "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
+		},
+		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+			return jwt(token, get("/api/v1/get-einvoice/", url.Values{"gstin": {c.Taxpayer}, "irn": {c.Document}}))
+		},
+	},
+}
+
+func post(purpose upstream.Purpose, path string, v any) upstream.Request {
+	body, _ := json.Marshal(v) // plain texts can't fail
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	return upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
+}
+
+func get(path string, query url.Values) upstream.Request {
+	header := http.Header{"Accept": {"application/json"}}
+	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+}
+
+// jwt puts the session's token on a call. A call without one carries the account's key.
+func jwt(token string, q upstream.Request) upstream.Request {
+	if token == "" {
+		return q
+	}
+	q.Header["Authorization"] = []string{"JWT " + token}
+	return q
+}
+
+func orderOf(c bridge.Cancellation) order {
+	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(upstream.IRPRemarks(c), maxRemarks)}
+}
 
 type legacyLogin struct {
 	Username     string `json:"username"`

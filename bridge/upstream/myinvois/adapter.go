@@ -1,10 +1,11 @@
 package myinvois
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -176,9 +177,85 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (a *Adapter) Warnings() []string { return a.warnings }
 
-// Probe implements bridge.Upstream: it logs in and asks for a document that can't exist, so that a wrong base_url or a
-// token of another environment shows.
-func (a *Adapter) Probe(ctx context.Context) error {
-	_, err := a.details(ctx, strings.Repeat("0", 26))
-	return err
+// check keeps calls away from MyInvois that it blocks clients for: without, or with a made-up, client id
+// (MyInvois SDK, Login as Taxpayer System).
+func (c Config) check() error {
+	var errs []error
+	for _, f := range [...]struct{ key, value string }{{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}} {
+		switch {
+		case f.value == "":
+			errs = append(errs, errors.New(f.key+" is missing"))
+		case strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
+			errs = append(errs, errors.New(f.key+" has blanks or characters that no MyInvois credential has"))
+		}
+	}
+	if c.OnBehalfOf != "" && !isTIN(c.OnBehalfOf) {
+		errs = append(errs, errors.New("on_behalf_of is neither a TIN nor TIN:ROB"))
+	}
+	for irn, uuid := range c.IRNMap {
+		if !isUUID(uuid) {
+			errs = append(errs, fmt.Errorf("irn_map: %q leads to something that is no UUID (26 letters and digits)", irn))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Hosts of MyInvois, for warnings only.
+const (
+	productionHost = "api.myinvois.hasil.gov.my"
+	sandboxHost    = "preprod-api.myinvois.hasil.gov.my"
+	portalSuffix   = "myinvois.hasil.gov.my"
+)
+
+// warnings are what looks wrong but may be meant. tin is on_behalf_of as it is sent.
+func (c Config) warnings(tin string) []string {
+	var all []string
+	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
+	if tin != c.OnBehalfOf {
+		warn("on_behalf_of %s is sent as MyInvois writes it, %s", c.OnBehalfOf, tin)
+	}
+	api, identity := host(c.Settings.BaseURL), host(c.IdentityURL)
+	if api != productionHost && api != sandboxHost && strings.HasSuffix(api, portalSuffix) {
+		warn("%s is the portal for people, not the API; its hosts are %s and %s", api, productionHost, sandboxHost)
+	}
+	if api == productionHost && identity == sandboxHost || api == sandboxHost && identity == productionHost {
+		warn("base_url and identity_url belong to different environments; tokens of one are refused by the other")
+	}
+	return all
+}
+
+func host(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// tinOrROB is a TIN, with the number of the business registration where one person has several (MyInvois SDK, Login as
+// Intermediary System).
+var tinOrROB = regexp.MustCompile(`^[A-Za-z]{1,2}[0-9]{5,13}(:[0-9A-Za-z-]{1,40})?$`)
+
+func isTIN(s string) bool { return tinOrROB.MatchString(strings.TrimSpace(s)) }
+
+// normalTIN writes a TIN as MyInvois keeps it (MyInvois SDK, FAQ): individuals under IG, which replaced OG and SG; all
+// others without zeros after the letters and with a zero at the end. EI are LHDN's general TINs, taken as they are.
+func normalTIN(s string) string {
+	tin, rob, hasROB := strings.Cut(strings.ToUpper(strings.TrimSpace(s)), ":")
+	letters := strings.TrimRight(tin, "0123456789")
+	digits := tin[len(letters):]
+	switch letters {
+	case "", "EI":
+	case "IG", "OG", "SG":
+		letters = "IG"
+	default:
+		digits = strings.TrimLeft(digits, "0")
+		if !strings.HasSuffix(digits, "0") {
+			digits += "0"
+		}
+	}
+	if tin = letters + digits; hasROB {
+		tin += ":" + rob
+	}
+	return tin
 }

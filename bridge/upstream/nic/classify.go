@@ -230,3 +230,20 @@ func hint(errs upstream.IRPErrors) string {
 	}
 	return ""
 }
+
+// state reads the decrypted reply to a GET by IRN.
+func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
+	if !a.about(c) {
+		return bridge.StatusUnknown, "NIC's reply is about another document"
+	}
+	switch status := strings.TrimSpace(a.doc.Status); strings.ToUpper(status) {
+	case "ACT":
+		return bridge.StatusActive, status
+	case "CNL":
+		return bridge.StatusCancelled, status
+	case "REJ":
+		return bridge.StatusOther, status
+	default:
+		return bridge.StatusUnknown, "status " + status
+	}
+}

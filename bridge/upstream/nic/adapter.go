@@ -10,10 +10,78 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 )
+
+const (
+	maxRemarks = 100 // UTF-16 units; NIC's side counts as .NET does
+	// gateHold is how long a refused credential is left alone, tokenHold how long after a refused fresh token.
+	gateHold  = 5 * time.Minute
+	tokenHold = time.Minute
+	// lookupWindow: GET by IRN answers 2283 two to three days after the IRN's generation.
+	lookupWindow = 48 * time.Hour
+)
+
+// Adapter is one taxpayer's way to NIC. It implements bridge.Upstream.
+type Adapter struct {
+	cfg        Config
+	key        *rsa.PublicKey
+	profile    bridge.Profile
+	client     *upstream.Client
+	guard      *upstream.Guard
+	session    *upstream.Session[*session]
+	logins     bridge.Rate
+	troubles   atomic.Int32 // logins in a row that NIC's own trouble ended
+	authHeader http.Header
+	mask       upstream.Mask
+	warnings   []string
+}
+
+var _ bridge.Upstream = (*Adapter)(nil)
+
+// New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
+// and no secret.
+func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
+	cfg = cfg.withDefaults()
+	key, print, keyErr := parseKey(cfg.PublicKey)
+	err := errors.Join(cfg.check(), keyErr)
+	if keyErr == nil {
+		err = errors.Join(err, cfg.checkLength(key))
+	}
+	client, clientErr := shared.Client(cfg.Settings)
+	if err = errors.Join(err, clientErr); err != nil {
+		return nil, fmt.Errorf("nic %s: %w", cfg.Name, err)
+	}
+	credential := cfg.credential(print)
+	secrets := []string{cfg.Password, cfg.ClientSecret}
+	if cfg.ClientID == "" {
+		secrets = append(secrets, slices.Collect(maps.Values(cfg.Settings.Headers))...)
+	}
+	a := &Adapter{
+		cfg:        cfg,
+		key:        key,
+		profile:    cfg.profile(credential),
+		client:     client,
+		guard:      shared.Guard(credential, gateHold),
+		logins:     cfg.logins(),
+		authHeader: cfg.header(),
+		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
+			With(secrets...),
+		warnings: cfg.warnings(print),
+	}
+	a.session = upstream.SessionFor(shared, credential, a.login, a.form())
+	return a, nil
+}
+
+// Profile implements bridge.Upstream.
+func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
+
+// Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
+func (a *Adapter) Warnings() []string { return a.warnings }
 
 // Config is one taxpayer's access to NIC.
 type Config struct {
@@ -182,6 +250,40 @@ func (c Config) warnings(fingerprint string) []string {
 		warn("environment is %q, but the base URL's host is %s", c.Settings.Environment, host)
 	}
 	return all
+}
+
+func (c Config) profile(credential string) bridge.Profile {
+	rules := upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks))
+	if c.RemarksTooLong == Truncate {
+		rules.Remarks = ""
+	}
+	return bridge.Profile{
+		Name:          c.Name,
+		Kind:          "nic",
+		Space:         upstream.IRPSpace(c.Settings),
+		Zone:          upstream.IST,
+		Credential:    credential,
+		Cancels:       c.cancels(),
+		LookupWindow:  lookupWindow,
+		CallTimeout:   c.CallTimeout,
+		LookupTimeout: c.LookupTimeout,
+		Rules:         rules,
+	}
+}
+
+// logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.
+func (c Config) logins() bridge.Rate {
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client(), c.GSTIN, c.Username)
+	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
+}
+
+// cancels is the rate of a client id: NIC counts and blocks per client id, whichever of its taxpayers sends.
+func (c Config) cancels() bridge.Rate {
+	if c.CancelsPerMinute == 0 {
+		return bridge.Rate{}
+	}
+	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client())
+	return bridge.Rate{Key: "nic-cancel/" + key, Limit: c.CancelsPerMinute, Per: time.Minute}
 }
 
 // header is that of a login.

@@ -3,6 +3,7 @@ package cleartax
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -13,51 +14,231 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-type cancelRequestMY struct {
-	Reason string
-	Action string
-}
-
-// maxReasonMY is LHDN's limit in characters; ClearTax states none.
-const maxReasonMY = 300
-
-// reasonMY is the label with the remarks, in one line. It is never empty.
-func reasonMY(c bridge.Cancellation) string {
-	text := c.Reason.Label()
-	if c.Remarks != "" {
-		text += ": " + c.Remarks
+// verdict is what the status alone decides, whatever the body says: doubt and waiting (Reply.Verdict), and a token or
+// an address that are wrong. Otherwise the class is None.
+func verdict(r upstream.Reply) bridge.Outcome {
+	redirect := r.Status >= 300 && r.Status < 400
+	switch {
+	case r.Status == http.StatusUnauthorized:
+		o := r.Outcome(bridge.Misconfigured, "HTTP 401: the token was refused")
+		o.Alarm = tokenAlarm("HTTP 401")
+		return o
+	case redirect, r.Status == http.StatusMethodNotAllowed, r.Status == http.StatusUnsupportedMediaType, r.Status == http.StatusNotImplemented:
+		return misplaced(r)
 	}
-	return strings.TrimSpace(bridge.OneLine(text, maxReasonMY))
+	return r.Verdict()
 }
 
-// replyMY is what both calls answer, as far as we rely on it.
-type replyMY struct {
-	Success    upstream.Scalar
-	UUID       upstream.Scalar `json:"Uuid"`
-	DocumentID upstream.Scalar `json:"DocumentId"`
-	Status     upstream.Scalar
-	CancelDate upstream.Scalar
-	// CancelDateTime is in the reply to a status call, beside Uuid (seen in production).
-	CancelDateTime upstream.Scalar
-	ErrorDetails   errorsMY
-	Message        upstream.Scalar // of a gateway, ClearTax's own or one in front of it
+func misplaced(r upstream.Reply) bridge.Outcome {
+	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d: not an address of ClearTax", r.Status))
+	o.Alarm = fmt.Sprintf("base_url does not answer as ClearTax does (HTTP %d): check it", r.Status)
+	return o
 }
 
-type errorMY struct{ ErrorCode, ErrorMessage upstream.Scalar }
+// unread is the outcome of a reply of which neither status nor body decides.
+func unread(o bridge.Outcome) bridge.Outcome {
+	o.Class, o.Message = bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", o.HTTPStatus)
+	return o
+}
 
-// errorsMY is a list of errors, or a single one; anything else is none.
-type errorsMY []errorMY
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *errorsMY) UnmarshalJSON(b []byte) error {
-	switch b[0] {
-	case '[':
-		return json.Unmarshal(b, (*[]errorMY)(l))
-	case '{':
-		*l = make(errorsMY, 1)
-		return json.Unmarshal(b, &(*l)[0])
+// dated completes a cancelled outcome with the date that the reply names, else with the time of the reply.
+func dated(o bridge.Outcome, r upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
+	if o.Date, o.DateSource = upstream.IRPDate(string(date)), bridge.DateUpstream; o.Date == "" {
+		o.Date, o.DateSource = r.Date().In(zone).Format(time.DateTime), bridge.DateReply
 	}
-	return nil
+	return o
+}
+
+// whoIN says no in alarms: the words are often those of the portal.
+const whoIN = "ClearTax, or the portal behind it,"
+
+// gatewayCodes are ClearTax's own codes that are listed (ClearTax E-Invoicing API, Error Codes). Those that ask to try
+// again leave open whether the portal has carried the cancel out.
+var gatewayCodes = map[string]upstream.IRPClass{
+	"101":  upstream.IRPTemporary, // same transaction id
+	"201":  upstream.IRPConfig,    // NIC credentials missing
+	"301":  upstream.IRPTemporary, // unable to process, try again
+	"302":  upstream.IRPTemporary, // NIC servers are not responding
+	"500":  upstream.IRPTemporary, // contact support with the error id (seen in production, 2026-11)
+	"502":  upstream.IRPConfig,    // no access to this GSTIN
+	"5002": upstream.IRPTemporary, // application error
+}
+
+// own tells whether the error is ClearTax's, not the portal's.
+func (e errorIN) own() bool {
+	if strings.EqualFold(string(e.Source), "GOVT") {
+		return false
+	}
+	_, known := gatewayCodes[string(e.Code)]
+	return known || strings.EqualFold(string(e.Source), "CLEARTAX")
+}
+
+// class of one error. ClearTax numbers by itself: where its codes are those of no list, four digits are not the portal's.
+func (e errorIN) class() (class upstream.IRPClass, unlisted bool) {
+	one := upstream.IRPError{Code: string(e.Code), Text: string(e.Text)}
+	if e.own() {
+		if class, known := gatewayCodes[one.Code]; known {
+			return class, false
+		}
+		if len(one.Code) == 4 {
+			one.Code = ""
+		}
+	}
+	return upstream.IRPErrors{one}.Class()
+}
+
+// weigh is what all errors of one reply mean together. token is set when ClearTax refuses our own token in it (105, seen
+// in production, 2026-11): it is static, so no login helps. The portal's "Invalid Token" is about ClearTax's session there.
+func (l errorsIN) weigh() (class upstream.IRPClass, unlisted, token bool) {
+	var classes []upstream.IRPClass
+	for _, e := range l {
+		c, none := e.class()
+		if c == upstream.IRPToken && (e.own() || e.Code == "105" || e.Code == "106") {
+			c, token = upstream.IRPConfig, true
+		}
+		classes, unlisted = append(classes, c), unlisted || none
+	}
+	return upstream.Weigh(classes...), unlisted, token
+}
+
+// list is the errors for the shared code that words them.
+func (l errorsIN) list() upstream.IRPErrors {
+	all := make(upstream.IRPErrors, 0, len(l))
+	for _, e := range l {
+		all = append(all, upstream.IRPError{Code: string(e.Code), Text: string(e.Text)})
+	}
+	return all
+}
+
+// classifyIN tells what the reply to a cancel means. o is what its status decides.
+func classifyIN(r upstream.Reply, o bridge.Outcome, way route, irn string) bridge.Outcome {
+	body, readable := way.read(r.Body)
+	said := body.ErrorDetails.list()
+	if o.Class == bridge.Unknown && len(said) > 0 {
+		o.Code, o.Message = said.Codes(), o.Message+": "+said.Message()
+	}
+	if o.Class != bridge.None {
+		return o
+	}
+	yes, no := yesOrNo(body.Success)
+	switch {
+	case readable && yes && r.Status < 300:
+		return succeeded(o, r, way, body, irn)
+	case readable && !yes && body.ErrorDetails.decide(r.Status):
+		return refusedIN(r, body.ErrorDetails)
+	}
+	if before, ok := envelopeIN(r); ok {
+		return before
+	}
+	switch {
+	case r.Status == http.StatusForbidden:
+		return forbidden(o)
+	case r.Status == http.StatusNotFound:
+		return misplaced(r)
+	case no, r.Status == http.StatusBadRequest && !yes:
+		return refusedIN(r, nil)
+	}
+	return unread(o)
+}
+
+func succeeded(o bridge.Outcome, r upstream.Reply, way route, body replyIN, irn string) bridge.Outcome {
+	done := map[string]bool{way.done: true, "CNL": true}
+	switch {
+	case len(body.ErrorDetails) > 0:
+		said := body.ErrorDetails.list()
+		o.Class, o.Code, o.Message = bridge.Unknown, said.Codes(), "success and errors in one: "+said.Message()
+	case !strings.EqualFold(string(body.Irn), irn):
+		o.Class, o.Message = bridge.Unknown, "the reply names another document, or none"
+	case !done[body.document], body.Status != "" && !done[strings.ToUpper(string(body.Status))]:
+		o.Class = bridge.Unknown
+		o.Message = "the reply says success, but the document's status is " + bridge.OneLine(body.document+" "+string(body.Status), 100)
+	default:
+		o.Class = bridge.Cancelled
+		return dated(o, r, body.CancelDate, upstream.IST)
+	}
+	return o
+}
+
+// decide tells whether the errors are an answer, whatever the status.
+func (l errorsIN) decide(status int) bool {
+	class, _, _ := l.weigh()
+	return len(l) > 0 && class.Decides(status)
+}
+
+// refusedIN is for a failure, with its reasons or without any.
+func refusedIN(r upstream.Reply, errs errorsIN) bridge.Outcome {
+	class, unlisted, token := errs.weigh()
+	o := errs.list().As(class, r, whoIN)
+	o.Unclassified = o.Unclassified || unlisted
+	if token && o.Class == bridge.Misconfigured {
+		o.Alarm = tokenAlarm(o.Message)
+	}
+	return o
+}
+
+// envelopeIN reads the reply of a gateway before ClearTax.
+func envelopeIN(r upstream.Reply) (bridge.Outcome, bool) {
+	errs, ok := upstream.GSPErrors(r.Body)
+	if !ok {
+		return bridge.Outcome{}, false
+	}
+	o := errs.GSPOutcome(r, whoIN)
+	if class, _ := errs.Class(); class == upstream.IRPToken {
+		o.Class, o.Alarm = bridge.Misconfigured, tokenAlarm(o.Message)
+	}
+	return o, true
+}
+
+func forbidden(o bridge.Outcome) bridge.Outcome {
+	o.Class, o.Message = bridge.Misconfigured, "HTTP 403"
+	o.Alarm = "ClearTax refuses access (HTTP 403): the token's user has no access to this GSTIN"
+	return o
+}
+
+// readLookupIN reads the reply to a lookup. The outcome's class is None when it was an answer. What the portal doesn't
+// show proves nothing: another portal may hold it, or it is too old.
+func readLookupIN(r upstream.Reply, way route, irn string) (bridge.DocumentState, bridge.Outcome) {
+	o := verdict(r)
+	if o.Class != bridge.None {
+		return bridge.DocumentState{}, o
+	}
+	body, readable := way.read(r.Body)
+	yes, _ := yesOrNo(body.Success)
+	before, enveloped := envelopeIN(r)
+	switch {
+	case readable && body.ErrorDetails.decide(r.Status):
+		o = refusedIN(r, body.ErrorDetails)
+		if o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear {
+			return bridge.DocumentState{Text: bridge.OneLine(o.Message, 300)}, bridge.Outcome{}
+		}
+		return bridge.DocumentState{}, o
+	case enveloped:
+		return bridge.DocumentState{}, before
+	case r.Status == http.StatusForbidden:
+		return bridge.DocumentState{}, forbidden(o)
+	case r.Status == http.StatusNotFound:
+		return bridge.DocumentState{}, misplaced(r)
+	case !readable || !yes || len(body.ErrorDetails) > 0 || r.Status >= 300 || !strings.EqualFold(string(body.Irn), irn):
+		return bridge.DocumentState{}, unread(o)
+	}
+	status := string(body.Status)
+	if status == "" {
+		status = body.document
+	}
+	return stateIN(status), bridge.Outcome{}
+}
+
+func stateIN(status string) bridge.DocumentState {
+	s := bridge.DocumentState{Text: bridge.OneLine(status, 100)}
+	switch strings.ToUpper(status) {
+	case "CNL", "IRN_CANCELLED":
+		s.Status = bridge.StatusCancelled
+	case "ACT", "IRN_GENERATED":
+		s.Status = bridge.StatusActive
+	case "REJ":
+		s.Status = bridge.StatusOther
+	}
+	return s
 }
 
 // errorMeaning is what one error says about a cancel. Of several the greatest counts.
@@ -229,19 +410,6 @@ func refusedMY(o bridge.Outcome, errors errorsMY) bridge.Outcome {
 	return o
 }
 
-// foundMY is what a lookup brought: a document, or why there is none.
-type foundMY struct {
-	named
-	byID   bool   // it was asked for by its document id
-	status string // in ClearTax's words
-	date   string
-	// When there is none: missing, when ClearTax says in known words that it has no such document.
-	missing bool
-	reason  string
-}
-
-func (f foundMY) cancelled() bool { return strings.EqualFold(f.status, "CANCELLED") }
-
 // readLookupMY reads the reply to a question. The outcome's class is None when it was an answer.
 func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, bridge.Outcome) {
 	if o.Class != bridge.None {
@@ -275,14 +443,6 @@ func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, brid
 		return body.found(named{id, q.value}, false), o
 	}
 	return foundMY{}, unread(o)
-}
-
-func (b replyMY) found(names named, byID bool) foundMY {
-	f := foundMY{named: names, byID: byID, status: bridge.OneLine(string(b.Status), 100), date: upstream.IRPDate(string(b.CancelDate))}
-	if t, err := time.Parse(time.RFC3339, string(b.CancelDateTime)); f.date == "" && err == nil && t.Year() > 2000 {
-		f.date = t.In(upstream.MYT).Format(time.DateTime)
-	}
-	return f
 }
 
 // nothing is the outcome of a cancel for which the lookup brought no name to use. Nothing was sent for it.

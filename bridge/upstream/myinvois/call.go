@@ -155,3 +155,46 @@ func notSent(trail []bridge.Exchange, err error) bridge.Outcome {
 	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
 	return o
 }
+
+// Lookup implements bridge.Upstream. LHDN discourages it for polling: the Service asks only when in doubt.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
+		return a.details(ctx, c.Document)
+	})
+}
+
+// details asks for the document (MyInvois SDK, Get Document Details). The error is a *upstream.Failure.
+func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentState, error) {
+	if err := a.account.Admit(ctx); err != nil {
+		return bridge.DocumentState{}, err
+	}
+	if err := a.guard.Admit(ctx, a.lookups); err != nil {
+		return bridge.DocumentState{}, err
+	}
+	reply, trail, err := a.call(ctx, a.lookups, upstream.Request{
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
+		Route:  "/api/v1.0/documents/{uuid}/details",
+		Header: http.Header{}, Timeout: a.cfg.LookupTimeout,
+	})
+	if err != nil {
+		return bridge.DocumentState{Exchanges: trail}, &upstream.Failure{Outcome: notSent(trail, err)}
+	}
+	state, failure := readDetails(reply, uuid, a.onBehalfOf != "")
+	state.Exchanges = trail
+	if failure.Class == bridge.None {
+		return state, nil
+	}
+	failure.Exchanges = trail
+	if reply.Status == http.StatusUnauthorized || reply.Status == http.StatusTooManyRequests {
+		return state, a.fail(ctx, failure)
+	}
+	// A document that may not be read is no reason to stop cancelling: the gate stays open.
+	return state, &upstream.Failure{Outcome: failure}
+}
+
+// Probe implements bridge.Upstream: it logs in and asks for a document that can't exist, so that a wrong base_url or a
+// token of another environment shows.
+func (a *Adapter) Probe(ctx context.Context) error {
+	_, err := a.details(ctx, strings.Repeat("0", 26))
+	return err
+}

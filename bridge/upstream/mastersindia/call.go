@@ -10,6 +10,37 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// Cancel implements bridge.Upstream.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		v := visit{Adapter: a, mask: a.mask}
+		return v.ended(v.cancel(ctx, c, fence))
+	})
+}
+
+// Lookup implements bridge.Upstream. The provider names no cancel date.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
+		v := visit{Adapter: a, mask: a.mask}
+		state, err := v.lookup(ctx, c)
+		if err != nil {
+			return bridge.DocumentState{}, a.guard.Fail(ctx, v.ended(upstream.NotSent(err)))
+		}
+		state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
+		return state, nil
+	})
+}
+
+// Probe implements bridge.Upstream. It only logs in: every call for a document is one at the tax authority, too. With a
+// key there is no login, and only a call for a document could try it.
+func (a *Adapter) Probe(ctx context.Context) error {
+	if a.cfg.APIKey != "" {
+		return a.client.Reach(ctx)
+	}
+	_, _, err := a.session.Get(ctx)
+	return err
+}
+
 // visit is one Cancel or Lookup: its calls in order, and whether its one new login is spent.
 type visit struct {
 	*Adapter
@@ -71,24 +102,6 @@ func unanswered(o bridge.Outcome) error {
 		o.Class = bridge.NotApplied
 	}
 	return &upstream.Failure{Outcome: o}
-}
-
-// state reads the reply to a get.
-func (r results) state(irn string) bridge.DocumentState {
-	i, ok := r.invoice()
-	if !ok || !strings.EqualFold(i.IRN, irn) {
-		return bridge.DocumentState{Text: "the reply is about another document, or none"}
-	}
-	s := bridge.DocumentState{Text: string(i.Status)}
-	switch strings.ToUpper(s.Text) {
-	case "ACT":
-		s.Status = bridge.StatusActive
-	case "CNL":
-		s.Status = bridge.StatusCancelled
-	case "REJ":
-		s.Status = bridge.StatusOther
-	}
-	return s
 }
 
 // call makes one call with the session's token. A call that was turned away because of its token is made again after a

@@ -11,6 +11,57 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// Adapter is InvX as one taxpayer's upstream. It implements bridge.Upstream.
+type Adapter struct {
+	cfg     Config
+	profile bridge.Profile
+	shared  *upstream.Shared
+
+	client   *upstream.Client // InvX
+	guard    *upstream.Guard  // in front of this taxpayer's calls
+	slots    upstream.Slots   // of the organisation
+	theodore *upstream.Client
+	desk     *upstream.Guard // in front of the user's logins, whatever organisation they are for
+	session  *upstream.Session[*token]
+	mask     upstream.Mask
+	ids      docIDs
+}
+
+var _ bridge.Upstream = (*Adapter)(nil)
+
+// New checks the configuration and makes an adapter; it calls nobody. Adapters of one user share its session, adapters
+// of one organisation its calls at once. The error names every setting that is wrong, and no secret.
+func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
+	cfg = cfg.withDefaults()
+	err := cfg.check()
+	client, clientErr := shared.Client(cfg.Settings)
+	way := cfg.Settings
+	way.BaseURL = cfg.AuthURL
+	theodore, authErr := shared.Client(way)
+	if authErr != nil {
+		authErr = errors.New("auth_url: " + authErr.Error())
+	}
+	if err = errors.Join(err, clientErr, authErr); err != nil {
+		return nil, fmt.Errorf("invx %s: %w", cfg.Name, err)
+	}
+	a := &Adapter{
+		cfg:      cfg,
+		profile:  cfg.profile(),
+		shared:   shared,
+		client:   client,
+		slots:    shared.Slots(cfg.org(), cfg.Parallel),
+		theodore: theodore,
+		desk:     shared.Guard(cfg.user(), hold),
+		mask:     upstream.NewMask("token", "password").With(cfg.Password),
+	}
+	a.guard = shared.Guard(a.profile.Credential, hold)
+	a.session = upstream.SessionFor(shared, cfg.user(), a.login, a.form())
+	return a, nil
+}
+
+// Profile implements bridge.Upstream.
+func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
+
 // Config is one taxpayer's way to InvX.
 type Config struct {
 	Name string // of the upstream in the configuration, for logs and metrics

@@ -9,9 +9,140 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 )
+
+// Cancel implements bridge.Upstream (ClearTax E-Invoicing API, Cancel IRN).
+func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	return in.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		remarks := []rune(upstream.IRPRemarks(c))
+		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
+		r, o := in.cancel(ctx, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
+		ref := o.UpstreamRef
+		o = in.words(classifyIN(r, o, in.route, c.Document))
+		o.UpstreamRef = ref
+		o.Exchanges = []bridge.Exchange{r.Exchange(in.mask, body, r.Body)}
+		return o
+	})
+}
+
+// Lookup implements bridge.Upstream (ClearTax E-Invoicing API, Get Invoice by IRN and Get E-Invoice by IRN). Neither
+// names a cancel date.
+func (in *India) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return in.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) { return in.ask(ctx, c.Document) })
+}
+
+func (in *India) ask(ctx context.Context, irn string) (bridge.DocumentState, error) {
+	if err := in.guard.Admit(ctx); err != nil {
+		return bridge.DocumentState{}, err
+	}
+	r, id := in.do(ctx, upstream.Request{
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
+		Route: in.route.getPath + "{irn}",
+	})
+	state, o := readLookupIN(r, in.route, irn)
+	state.Text, o = in.mask.Text(state.Text), in.words(o)
+	state.Exchanges = []bridge.Exchange{r.Exchange(in.mask, nil, r.Body)}
+	if o.Class == bridge.None {
+		return state, nil
+	}
+	o.UpstreamRef, o.Exchanges = id, state.Exchanges
+	return state, in.guard.Fail(ctx, o)
+}
+
+// Probe implements bridge.Upstream: there is no login, so it asks for an IRN that nobody has.
+func (in *India) Probe(ctx context.Context) error {
+	_, err := in.ask(ctx, strings.Repeat("0", 64))
+	return err
+}
+
+// words hides in an outcome's texts what the vendor may have quoted.
+func (in *India) words(o bridge.Outcome) bridge.Outcome {
+	o.Message, o.Alarm = in.mask.Text(o.Message), in.mask.Text(o.Alarm)
+	return o
+}
+
+// Cancel implements bridge.Upstream (ClearTax E-Invoicing Malaysia API, Cancel E-Invoice). The document comes by its UUID;
+// the call names it by ClearTax's id.
+func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	if !lhdnUUID.MatchString(c.Document) {
+		code, message := refusalMY("irn", "must be a document of ClearTax or a LHDN UUID")
+		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
+	}
+	return m.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		id, trail, o := m.nameNow(ctx, c.Document)
+		if o.Class != bridge.None {
+			o.Exchanges = trail
+			return o
+		}
+		body := marshal(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
+		r, o := m.cancel(ctx, upstream.Request{
+			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
+			Route: documentsMY + "/{id}/state",
+		})
+		o = classifyMY(r, o, named{id: id, uuid: c.Document})
+		o.Exchanges = append(trail, r.Exchange(m.mask, body, r.Body))
+		return o
+	})
+}
+
+const documentsMY = "/einvoice/v1/documents"
+
+// query is einvoice-type and one more parameter.
+func (m *Malaysia) query(name, value string) string {
+	q := url.Values{"einvoice-type": {m.invoiceType}}
+	if name != "" {
+		q.Set(name, value)
+	}
+	return q.Encode()
+}
+
+// Lookup implements bridge.Upstream.
+func (m *Malaysia) Lookup(ctx context.Context, c bridge.Cancellation) (state bridge.DocumentState, err error) {
+	q := byUUID(c.Document)
+	old := !lhdnUUID.MatchString(c.Document) // on record by a document id, as before ids were resolved
+	if old {
+		q = question{name: "document-id", value: c.Document}
+	}
+	return m.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
+		found, trail, err := m.find(ctx, q)
+		state := found.state()
+		if old && state.Status != bridge.StatusCancelled { // it may name another document by now
+			state.Status, state.Text = bridge.StatusUnknown, "the document is not on record by its LHDN UUID"
+		}
+		state.Exchanges = trail
+		return state, err
+	})
+}
+
+// Probe implements bridge.Upstream: there is no login, so it asks for a document that can't exist.
+func (m *Malaysia) Probe(ctx context.Context) error {
+	_, _, err := m.find(ctx, question{name: "document-id", value: "einvoice-bridge-probe"})
+	return err
+}
+
+// cancel makes the one call that cancels, if q's fence lets it. The outcome is what its status alone decides.
+func (g *gateway) cancel(ctx context.Context, q upstream.Request) (upstream.Reply, bridge.Outcome) {
+	q.Purpose, q.Timeout = upstream.ForCancel, g.profile.CallTimeout
+	r, id := g.do(ctx, q)
+	o := verdict(r)
+	o.UpstreamRef = id
+	return r, o
+}
+
+// do makes a call and returns its request id, which the vendor's support asks for. It is no idempotency key.
+func (g *gateway) do(ctx context.Context, q upstream.Request) (upstream.Reply, string) {
+	id := uuid.NewString()
+	q.Header = g.header.Clone()
+	q.Header["x-request-id"] = []string{id}
+	if q.Body != nil {
+		q.Header["Content-Type"] = []string{"application/json"}
+	}
+	return g.client.Do(ctx, q), id
+}
 
 // A document has two names: ClearTax's document id, by which it is cancelled, and LHDN's UUID, by which it is on record.
 // From a UUID to its document id there is one way for ever. The other way round there isn't: where documents are generated

@@ -1,123 +1,14 @@
 package nic
 
 import (
-	"bytes"
 	"context"
-	"crypto/rsa"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 )
-
-const (
-	maxRemarks = 100 // UTF-16 units; NIC's side counts as .NET does
-	// gateHold is how long a refused credential is left alone, tokenHold how long after a refused fresh token.
-	gateHold  = 5 * time.Minute
-	tokenHold = time.Minute
-	// lookupWindow: GET by IRN answers 2283 two to three days after the IRN's generation.
-	lookupWindow = 48 * time.Hour
-)
-
-// Adapter is one taxpayer's way to NIC. It implements bridge.Upstream.
-type Adapter struct {
-	cfg        Config
-	key        *rsa.PublicKey
-	profile    bridge.Profile
-	client     *upstream.Client
-	guard      *upstream.Guard
-	session    *upstream.Session[*session]
-	logins     bridge.Rate
-	troubles   atomic.Int32 // logins in a row that NIC's own trouble ended
-	authHeader http.Header
-	mask       upstream.Mask
-	warnings   []string
-}
-
-var _ bridge.Upstream = (*Adapter)(nil)
-
-// New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
-// and no secret.
-func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
-	cfg = cfg.withDefaults()
-	key, print, keyErr := parseKey(cfg.PublicKey)
-	err := errors.Join(cfg.check(), keyErr)
-	if keyErr == nil {
-		err = errors.Join(err, cfg.checkLength(key))
-	}
-	client, clientErr := shared.Client(cfg.Settings)
-	if err = errors.Join(err, clientErr); err != nil {
-		return nil, fmt.Errorf("nic %s: %w", cfg.Name, err)
-	}
-	credential := cfg.credential(print)
-	secrets := []string{cfg.Password, cfg.ClientSecret}
-	if cfg.ClientID == "" {
-		secrets = append(secrets, slices.Collect(maps.Values(cfg.Settings.Headers))...)
-	}
-	a := &Adapter{
-		cfg:        cfg,
-		key:        key,
-		profile:    cfg.profile(credential),
-		client:     client,
-		guard:      shared.Guard(credential, gateHold),
-		logins:     cfg.logins(),
-		authHeader: cfg.header(),
-		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
-			With(secrets...),
-		warnings: cfg.warnings(print),
-	}
-	a.session = upstream.SessionFor(shared, credential, a.login, a.form())
-	return a, nil
-}
-
-func (c Config) profile(credential string) bridge.Profile {
-	rules := upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks))
-	if c.RemarksTooLong == Truncate {
-		rules.Remarks = ""
-	}
-	return bridge.Profile{
-		Name:          c.Name,
-		Kind:          "nic",
-		Space:         upstream.IRPSpace(c.Settings),
-		Zone:          upstream.IST,
-		Credential:    credential,
-		Cancels:       c.cancels(),
-		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout,
-		LookupTimeout: c.LookupTimeout,
-		Rules:         rules,
-	}
-}
-
-// logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.
-func (c Config) logins() bridge.Rate {
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client(), c.GSTIN, c.Username)
-	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
-}
-
-// cancels is the rate of a client id: NIC counts and blocks per client id, whichever of its taxpayers sends.
-func (c Config) cancels() bridge.Rate {
-	if c.CancelsPerMinute == 0 {
-		return bridge.Rate{}
-	}
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client())
-	return bridge.Rate{Key: "nic-cancel/" + key, Limit: c.CancelsPerMinute, Per: time.Minute}
-}
-
-// Profile implements bridge.Upstream.
-func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
-
-// Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
-func (a *Adapter) Warnings() []string { return a.warnings }
 
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
@@ -250,32 +141,4 @@ func (a *Adapter) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 func (a *Adapter) failed(ctx context.Context, ans answer, o bridge.Outcome, trail []bridge.Exchange) error {
 	o.Exchanges = trail
 	return a.guard.Fail(ctx, ans.words(o))
-}
-
-// state reads the decrypted reply to a GET by IRN.
-func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
-	if !a.about(c) {
-		return bridge.StatusUnknown, "NIC's reply is about another document"
-	}
-	switch status := strings.TrimSpace(a.doc.Status); strings.ToUpper(status) {
-	case "ACT":
-		return bridge.StatusActive, status
-	case "CNL":
-		return bridge.StatusCancelled, status
-	case "REJ":
-		return bridge.StatusOther, status
-	default:
-		return bridge.StatusUnknown, "status " + status
-	}
-}
-
-// sealedBody is {"Data":"…"}. Base64 needs no escaping.
-func sealedBody(s *session, plain []byte) []byte {
-	data := seal(s.block, plain)
-	var b bytes.Buffer
-	b.Grow(base64.StdEncoding.EncodedLen(len(data)) + 11)
-	b.WriteString(`{"Data":"`)
-	b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), data))
-	b.WriteString(`"}`)
-	return b.Bytes()
 }

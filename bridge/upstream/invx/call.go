@@ -13,6 +13,37 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		v := visit{Adapter: a, mask: a.mask}
+		return v.ended(v.cancel(ctx, c, fence))
+	})
+}
+
+// Lookup implements bridge.Upstream.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
+		v := visit{Adapter: a, mask: a.mask}
+		state, err := v.lookup(ctx, c)
+		if err != nil {
+			return bridge.DocumentState{}, a.guard.Fail(ctx, v.ended(upstream.NotSent(err)))
+		}
+		state.Exchanges = v.trail
+		return state, nil
+	})
+}
+
+// Probe implements bridge.Upstream: it logs in and searches for an IRN that can't exist, so that the organisation and
+// InvX's own address are tried, too.
+func (a *Adapter) Probe(ctx context.Context) error {
+	v := visit{Adapter: a, mask: a.mask}
+	if _, err := v.find(ctx, bridge.Cancellation{Taxpayer: a.cfg.GSTIN, Document: strings.Repeat("0", 64)}); err != nil {
+		return &upstream.Failure{Outcome: v.ended(upstream.NotSent(err))}
+	}
+	return nil
+}
+
 // visit is one Cancel, Lookup or Probe: its calls in order, and whether its one new token is spent.
 type visit struct {
 	*Adapter
@@ -57,31 +88,6 @@ func (v *visit) cancel(ctx context.Context, c bridge.Cancellation, fence bridge.
 		v.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
 	}
 	return o
-}
-
-// notCancellable is what the search said when what it found can't be cancelled or isn't one document. Nothing was sent
-// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word.
-func notCancellable(docs []document) *bridge.Outcome {
-	if len(docs) == 0 {
-		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN", ByState: true}
-	}
-	if len(docs) > 1 {
-		found := fmt.Sprintf("InvX lists %d documents under one IRN and seller", len(docs))
-		return &bridge.Outcome{
-			Class: bridge.Misconfigured, Message: found,
-			Alarm: found + ": clear that up with Vayana, or narrow the search with query",
-		}
-	}
-	state := string(docs[0].State)
-	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState}
-	o.Message = wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"
-	switch {
-	case !final[state] && state != cancelled: // a state that isn't shown, or isn't known, is for InvX to judge
-		return nil
-	case state == cancelled:
-		o.Class, o.Date = bridge.AlreadyCancelled, docs[0].cancelDate()
-	}
-	return &o
 }
 
 // find searches for the IRN. The documented sample of this filtered search lists other IRNs too: only entries with the
@@ -176,21 +182,6 @@ func (v *visit) lookup(ctx context.Context, c bridge.Cancellation) (bridge.Docum
 		return bridge.DocumentState{Text: "InvX shows another document under this docId"}, nil
 	}
 	return d.reading(), nil
-}
-
-// reading is what the document's state proves.
-func (d document) reading() bridge.DocumentState {
-	state := string(d.State)
-	s := bridge.DocumentState{Text: state + ": " + stateName(state)}
-	switch {
-	case state == cancelled:
-		s.Status, s.Date = bridge.StatusCancelled, d.cancelDate()
-	case live[state]:
-		s.Status = bridge.StatusActive
-	case final[state]:
-		s.Status = bridge.StatusOther
-	}
-	return s
 }
 
 // call makes one call with the session's token. A call that was turned away because of its token is made again with a
