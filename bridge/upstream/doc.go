@@ -23,7 +23,6 @@
 //		return o // and, once, after a token refusal: a.session.Drop(s) and again
 //	})
 //
-// What the carriers of India's IRNs have in common is here too: the errors of the Invoice Registration Portal and of the
-// gateways before it ([IRPErrors]), and its rules ([IRPRules]). Beyond that the package knows no authority's protocol and no configuration
-// file, and it keeps nothing on disk.
+// It knows no authority's protocol and no configuration file, and it keeps nothing on disk. What the carriers of India's
+// IRNs have in common is in package irp.
 package upstream

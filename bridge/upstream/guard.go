@@ -166,7 +166,7 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 // Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,
 // and a mistake must not.
 func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
-	if last := time.Now().Add(maxWait); gate.Until.After(last) {
+	if last := time.Now().Add(MaxWait); gate.Until.After(last) {
 		gate.Until = last
 	}
 	g.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // IndiaConfig is one taxpayer's way to ClearTax in India.
@@ -93,14 +94,14 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	if c.RemarksTooLong == Truncate {
 		remarks = ""
 	}
-	g.profile.Space = upstream.IRPSpace(c.Settings)
+	g.profile.Space = irp.Space(c.Settings)
 	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
 		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute, 0)
 	}
 	g.profile.LookupWindow = lookupWindow
 	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout, c.LookupTimeout
-	g.profile.Rules = upstream.IRPRules(remarks)
+	g.profile.Rules = irp.Rules(remarks)
 	in := &India{gateway: g, route: v2}
 	if c.Route == Govt {
 		in.route = govt

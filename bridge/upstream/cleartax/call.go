@@ -13,12 +13,13 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // Cancel implements bridge.Upstream (ClearTax E-Invoicing API, Cancel IRN).
 func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return in.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-		remarks := []rune(upstream.IRPRemarks(c))
+		remarks := []rune(irp.Remarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
 		r, o := in.cancel(ctx, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
 		ref := o.UpstreamRef

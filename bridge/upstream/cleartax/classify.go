@@ -12,6 +12,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // verdict is what the status alone decides, whatever the body says: doubt and waiting (Reply.Verdict), and a token or
@@ -43,7 +44,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 
 // dated completes a cancelled outcome with the date that the reply names, else with the time of the reply.
 func dated(o bridge.Outcome, r upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
-	if o.Date, o.DateSource = upstream.IRPDate(string(date)), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = irp.Date(string(date)), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = r.Date().In(zone).Format(time.DateTime), bridge.DateReply
 	}
 	return o
@@ -54,14 +55,14 @@ const whoIN = "ClearTax, or the portal behind it,"
 
 // gatewayCodes are ClearTax's own codes that are listed (ClearTax E-Invoicing API, Error Codes). Those that ask to try
 // again leave open whether the portal has carried the cancel out.
-var gatewayCodes = map[string]upstream.IRPClass{
-	"101":  upstream.IRPTemporary, // same transaction id
-	"201":  upstream.IRPConfig,    // NIC credentials missing
-	"301":  upstream.IRPTemporary, // unable to process, try again
-	"302":  upstream.IRPTemporary, // NIC servers are not responding
-	"500":  upstream.IRPTemporary, // contact support with the error id (seen in production, 2026-11)
-	"502":  upstream.IRPConfig,    // no access to this GSTIN
-	"5002": upstream.IRPTemporary, // application error
+var gatewayCodes = map[string]irp.Class{
+	"101":  irp.Temporary, // same transaction id
+	"201":  irp.Config,    // NIC credentials missing
+	"301":  irp.Temporary, // unable to process, try again
+	"302":  irp.Temporary, // NIC servers are not responding
+	"500":  irp.Temporary, // contact support with the error id (seen in production, 2026-11)
+	"502":  irp.Config,    // no access to this GSTIN
+	"5002": irp.Temporary, // application error
 }
 
 // own tells whether the error is ClearTax's, not the portal's.
@@ -74,8 +75,8 @@ func (e errorIN) own() bool {
 }
 
 // class of one error. ClearTax numbers by itself: where its codes are those of no list, four digits are not the portal's.
-func (e errorIN) class() (class upstream.IRPClass, unlisted bool) {
-	one := upstream.IRPError{Code: string(e.Code), Text: string(e.Text)}
+func (e errorIN) class() (class irp.Class, unlisted bool) {
+	one := irp.Error{Code: string(e.Code), Text: string(e.Text)}
 	if e.own() {
 		if class, known := gatewayCodes[one.Code]; known {
 			return class, false
@@ -84,28 +85,28 @@ func (e errorIN) class() (class upstream.IRPClass, unlisted bool) {
 			one.Code = ""
 		}
 	}
-	return upstream.IRPErrors{one}.Class()
+	return irp.Errors{one}.Class()
 }
 
 // weigh is what all errors of one reply mean together. token is set when ClearTax refuses our own token in it (105, seen
 // in production, 2026-11): it is static, so no login helps. The portal's "Invalid Token" is about ClearTax's session there.
-func (l errorsIN) weigh() (class upstream.IRPClass, unlisted, token bool) {
-	var classes []upstream.IRPClass
+func (l errorsIN) weigh() (class irp.Class, unlisted, token bool) {
+	var classes []irp.Class
 	for _, e := range l {
 		c, none := e.class()
-		if c == upstream.IRPToken && (e.own() || e.Code == "105" || e.Code == "106") {
-			c, token = upstream.IRPConfig, true
+		if c == irp.Token && (e.own() || e.Code == "105" || e.Code == "106") {
+			c, token = irp.Config, true
 		}
 		classes, unlisted = append(classes, c), unlisted || none
 	}
-	return upstream.Weigh(classes...), unlisted, token
+	return irp.Weigh(classes...), unlisted, token
 }
 
 // list is the errors for the shared code that words them.
-func (l errorsIN) list() upstream.IRPErrors {
-	all := make(upstream.IRPErrors, 0, len(l))
+func (l errorsIN) list() irp.Errors {
+	all := make(irp.Errors, 0, len(l))
 	for _, e := range l {
-		all = append(all, upstream.IRPError{Code: string(e.Code), Text: string(e.Text)})
+		all = append(all, irp.Error{Code: string(e.Code), Text: string(e.Text)})
 	}
 	return all
 }
@@ -178,12 +179,12 @@ func refusedIN(r upstream.Reply, errs errorsIN) bridge.Outcome {
 
 // envelopeIN reads the reply of a gateway before ClearTax.
 func envelopeIN(r upstream.Reply) (bridge.Outcome, bool) {
-	errs, ok := upstream.GSPErrors(r.Body)
+	errs, ok := irp.GSPErrors(r.Body)
 	if !ok {
 		return bridge.Outcome{}, false
 	}
 	o := errs.GSPOutcome(r, whoIN)
-	if class, _ := errs.Class(); class == upstream.IRPToken {
+	if class, _ := errs.Class(); class == irp.Token {
 		o.Class, o.Alarm = bridge.Misconfigured, tokenAlarm(o.Message)
 	}
 	return o, true

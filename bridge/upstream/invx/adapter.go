@@ -9,6 +9,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // Adapter is InvX as one taxpayer's upstream. It implements bridge.Upstream.
@@ -184,7 +185,7 @@ func (c Config) profile() bridge.Profile {
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout,
 		LookupTimeout: c.LookupTimeout,
-		Rules:         upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks)),
+		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.RemarksTooLong == Truncate {
 		p.Rules.Remarks = ""
@@ -201,5 +202,5 @@ func (c Config) space() string {
 	if upstream.Environment("", c.AuthURL) != upstream.Production {
 		c.Settings.BaseURL = c.AuthURL
 	}
-	return upstream.IRPSpace(c.Settings)
+	return irp.Space(c.Settings)
 }

@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
@@ -257,7 +258,7 @@ func (v *visit) get(path string) upstream.Request {
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
 func (v *visit) patch(id string, c bridge.Cancellation) upstream.Request {
-	item := cancelItem{id, upstream.Cut(upstream.IRPRemarks(c), maxRemarks), string(c.Reason), "can"}
+	item := cancelItem{id, upstream.Cut(irp.Remarks(c), maxRemarks), string(c.Reason), "can"}
 	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
 	return upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: v.org() + "/edocuments/bulk", Body: body, Timeout: v.cfg.CallTimeout,

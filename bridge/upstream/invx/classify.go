@@ -10,6 +10,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // who says no in alarms: the words are often those of the tax authority.
@@ -17,7 +18,7 @@ const who = "InvX, or NIC behind it,"
 
 // meaning is what an error of InvX's own means for a cancel.
 type meaning struct {
-	class    upstream.IRPClass
+	class    irp.Class
 	alarm    string
 	hold     time.Duration // instead of the usual one
 	byState  bool          // the document's state decides what it means
@@ -38,16 +39,16 @@ const (
 // text, err-expired-token and err-invalid-token are answered by a new token (refusesToken) before they come here. A
 // document that isn't found may be one that isn't there yet: reads lag writes.
 var errorNames = map[string]meaning{
-	"err-expired-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
-	"err-invalid-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
-	"err-invalid-org":                        {class: upstream.IRPConfig, alarm: alarmOrg},
-	"err-resource-not-found":                 {class: upstream.IRPBusiness, byState: true},
-	"err-issue-with-parameter":               {class: upstream.IRPPayload, alarm: alarmRequest},
-	"err-invalid-request-body":               {class: upstream.IRPUnlisted, alarm: alarmBody}, // says nothing of the document
-	"err-irp-returned-error":                 {class: upstream.IRPTemporary},                  // without the authority's own words
-	tokenLimit:                               {class: upstream.IRPConfig, alarm: alarmLimit, hold: tokenLimitHold},
-	"err-unable-to-decrypt-message-with-key": {class: upstream.IRPConfig, alarm: alarmKeys},
-	"err-aes-decryption-failed":              {class: upstream.IRPConfig, alarm: alarmKeys},
+	"err-expired-token":                      {class: irp.Config, alarm: alarmToken},
+	"err-invalid-token":                      {class: irp.Config, alarm: alarmToken},
+	"err-invalid-org":                        {class: irp.Config, alarm: alarmOrg},
+	"err-resource-not-found":                 {class: irp.Business, byState: true},
+	"err-issue-with-parameter":               {class: irp.Payload, alarm: alarmRequest},
+	"err-invalid-request-body":               {class: irp.Unlisted, alarm: alarmBody}, // says nothing of the document
+	"err-irp-returned-error":                 {class: irp.Temporary},                  // without the authority's own words
+	tokenLimit:                               {class: irp.Config, alarm: alarmLimit, hold: tokenLimitHold},
+	"err-unable-to-decrypt-message-with-key": {class: irp.Config, alarm: alarmKeys},
+	"err-aes-decryption-failed":              {class: irp.Config, alarm: alarmKeys},
 }
 
 // The names that more than the table depends on.
@@ -95,15 +96,15 @@ func (f fault) meaning(status int) meaning {
 	known, ok := errorNames[f.name]
 	switch {
 	case f.name == wrongState && f.state() == cancelled:
-		return meaning{class: upstream.IRPAlready}
+		return meaning{class: irp.Already}
 	case f.name == wrongState: // without a state that says why, the document has to
-		return meaning{class: upstream.IRPBusiness, byState: !final[f.state()]}
+		return meaning{class: irp.Business, byState: !final[f.state()]}
 	case ok:
 		return known
 	case f.kind == "Authorization" || status == http.StatusForbidden:
-		return meaning{class: upstream.IRPConfig, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
+		return meaning{class: irp.Config, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
 	}
-	class, unlisted := upstream.IRPErrors{{Code: f.name, Text: f.text}}.Class()
+	class, unlisted := irp.Errors{{Code: f.name, Text: f.text}}.Class()
 	return meaning{class: class, unlisted: unlisted}
 }
 
@@ -130,7 +131,7 @@ func (b body) refusesToken(status int) refusal {
 		}
 	}
 	errs := append(b.Error.nic(), b.envelope...)
-	if class, _ := errs.Class(); status == http.StatusUnauthorized || class == upstream.IRPToken && errs.Has("105", "106") {
+	if class, _ := errs.Class(); status == http.StatusUnauthorized || class == irp.Token && errs.Has("105", "106") {
 		return invalid
 	}
 	return accepted
@@ -213,7 +214,7 @@ func doubt(reply upstream.Reply, message string) bridge.Outcome {
 // outcome weighs the errors of a reply, InvX's own and the tax authority's; none is a refusal without a reason.
 func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 	var all meaning
-	var classes []upstream.IRPClass
+	var classes []irp.Class
 	for _, f := range fs {
 		var m meaning
 		if len(f.nic) > 0 {
@@ -225,7 +226,7 @@ func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 		all.alarm, all.hold = cmp.Or(all.alarm, m.alarm), max(all.hold, m.hold)
 		all.byState, all.unlisted = all.byState || m.byState, all.unlisted || m.unlisted
 	}
-	o := fs.list().As(upstream.Weigh(classes...), reply, who)
+	o := fs.list().As(irp.Weigh(classes...), reply, who)
 	o.Alarm, o.RetryAfter = cmp.Or(all.alarm, o.Alarm), max(all.hold, o.RetryAfter)
 	o.ByState = all.byState && o.Class == bridge.Refused
 	o.Unclassified = all.unlisted || o.Unclassified

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // loginRequest is theodore's POST /authtokens.
@@ -56,8 +57,8 @@ type body struct {
 
 	readable bool // it was a JSON object
 
-	gateway  bool               // it is the envelope of a gateway before InvX
-	envelope upstream.IRPErrors // what that says
+	gateway  bool       // it is the envelope of a gateway before InvX
+	envelope irp.Errors // what that says
 }
 
 func read(reply upstream.Reply) body {
@@ -66,7 +67,7 @@ func read(reply upstream.Reply) body {
 		return body{}
 	}
 	b.readable = true
-	if b.envelope, b.gateway = upstream.GSPErrors(reply.Body); b.gateway {
+	if b.envelope, b.gateway = irp.GSPErrors(reply.Body); b.gateway {
 		b.Error = nil
 	}
 	return b
@@ -111,7 +112,7 @@ func (d document) is(irn, seller string) bool {
 
 // cancelDate is the authority's own date, else the time of the document's last change, which was the cancel.
 func (d document) cancelDate() string {
-	if date := upstream.IRPDate(d.IRNResponse.CancelDate); date != "" {
+	if date := irp.Date(d.IRNResponse.CancelDate); date != "" {
 		return date
 	}
 	if t := millis(d.Updated); !t.IsZero() {
@@ -153,7 +154,7 @@ type fault struct {
 	name string // err-incorrect-update-action
 	kind string // ClientError, Authorization, Irp
 	text string
-	nic  upstream.IRPErrors
+	nic  irp.Errors
 }
 
 func (fs *faults) UnmarshalJSON(raw []byte) error {
@@ -173,7 +174,7 @@ func (fs *faults) UnmarshalJSON(raw []byte) error {
 func readFault(raw []byte) fault {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		errs := upstream.IRPErrorsInText(text)
+		errs := irp.ErrorsInText(text)
 		if len(errs) == 0 || len(errs) == 1 && errs[0].Code == "" {
 			return fault{text: strings.TrimSpace(text)}
 		}
@@ -190,7 +191,7 @@ func readFault(raw []byte) fault {
 	}
 	f := fault{name: string(o.Message), kind: string(o.Type), text: o.Args.text, nic: o.Args.nic}
 	if o.Code != "" {
-		f.nic = append(f.nic, upstream.IRPError{Code: string(o.Code), Text: string(o.Text)})
+		f.nic = append(f.nic, irp.Error{Code: string(o.Code), Text: string(o.Text)})
 	}
 	return f
 }
@@ -204,7 +205,7 @@ type nicError struct {
 // args is the part of an error that says more. Nothing in it is certain, so what can't be read is left out.
 type args struct {
 	text string
-	nic  upstream.IRPErrors
+	nic  irp.Errors
 }
 
 func (a *args) UnmarshalJSON(raw []byte) error {
@@ -230,7 +231,7 @@ func (a *args) UnmarshalJSON(raw []byte) error {
 }
 
 // details is the tax authority's list of errors, or a single one.
-func details(raw json.RawMessage) upstream.IRPErrors {
+func details(raw json.RawMessage) irp.Errors {
 	var list []nicError
 	if json.Unmarshal(raw, &list) != nil {
 		var one nicError
@@ -239,18 +240,18 @@ func details(raw json.RawMessage) upstream.IRPErrors {
 		}
 		list = []nicError{one}
 	}
-	var errs upstream.IRPErrors
+	var errs irp.Errors
 	for _, e := range list {
 		if e.Code != "" || e.Text != "" {
-			errs = append(errs, upstream.IRPError{Code: string(e.Code), Text: string(e.Text)})
+			errs = append(errs, irp.Error{Code: string(e.Code), Text: string(e.Text)})
 		}
 	}
 	return errs
 }
 
 // nic gathers what the tax authority said.
-func (fs faults) nic() upstream.IRPErrors {
-	var all upstream.IRPErrors
+func (fs faults) nic() irp.Errors {
+	var all irp.Errors
 	for _, f := range fs {
 		all = append(all, f.nic...)
 	}
@@ -258,13 +259,13 @@ func (fs faults) nic() upstream.IRPErrors {
 }
 
 // list is the errors for the shared code that words them: the tax authority's words where there are any, else InvX's.
-func (fs faults) list() upstream.IRPErrors {
-	var all upstream.IRPErrors
+func (fs faults) list() irp.Errors {
+	var all irp.Errors
 	for _, f := range fs {
 		if len(f.nic) > 0 {
 			all = append(all, f.nic...)
 		} else {
-			all = append(all, upstream.IRPError{Code: f.name, Text: f.words()})
+			all = append(all, irp.Error{Code: f.name, Text: f.words()})
 		}
 	}
 	return all

@@ -10,6 +10,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // Adapter is Masters India as one taxpayer's upstream. It implements bridge.Upstream.
@@ -178,13 +179,13 @@ func (c Config) profile() bridge.Profile {
 	p := bridge.Profile{
 		Name:          c.Name,
 		Kind:          "mastersindia",
-		Space:         upstream.IRPSpace(c.Settings),
+		Space:         irp.Space(c.Settings),
 		Zone:          upstream.IST,
 		Credential:    upstream.Digest(c.account(), c.GSTIN),
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout,
 		LookupTimeout: c.LookupTimeout,
-		Rules:         upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks)),
+		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.RemarksTooLong == Truncate {
 		p.Rules.Remarks = ""

@@ -9,6 +9,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // signOnErrors are the words of an OAuth server (RFC 6749 §5.2) that no retry helps against.
@@ -41,7 +42,7 @@ func (b body) refusesToken(status int) bool {
 	}
 	errs := b.errors()
 	class, _ := errs.Class()
-	return refusedToken.MatchString(b.reason()) || class == upstream.IRPToken && errs.Has("105", "106")
+	return refusedToken.MatchString(b.reason()) || class == irp.Token && errs.Has("105", "106")
 }
 
 // classify says what the reply to a cancel means. The body comes before the status.
@@ -74,7 +75,7 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 		return reply.Outcome(bridge.Unknown, "success for another IRN")
 	}
 	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = upstream.IRPDate(string(i.CancelDate)), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = irp.Date(string(i.CancelDate)), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
 	}
 	return o
@@ -105,7 +106,7 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 	case signOnErrors[string(b.Error)] && s < 500:
 		o = reply.Outcome(bridge.Misconfigured, complaint)
 		o.Alarm = "Masters India refuses the account: " + complaint
-	case class != upstream.IRPUnlisted && errs.Decides(s):
+	case class != irp.Unlisted && errs.Decides(s):
 		o = b.refused(reply)
 	case o.Class != bridge.None:
 		if complaint != "" {

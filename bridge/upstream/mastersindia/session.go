@@ -12,6 +12,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // token is an account's session.
@@ -72,7 +73,7 @@ func noToken(reply upstream.Reply, b body) bridge.Outcome {
 	switch {
 	case reply.Err != nil:
 		return o
-	case b.gateway && class != upstream.IRPToken, class == upstream.IRPTemporary, class == upstream.IRPWait:
+	case b.gateway && class != irp.Token, class == irp.Temporary, class == irp.Wait:
 		o = upstream.BeforeCancel(b.refused(reply))
 	case refused, o.Class == bridge.None && reply.Status/100 > 2:
 		o = reply.Outcome(bridge.Misconfigured, fmt.Sprintf("the login was refused: HTTP %d %s", reply.Status, complaint))

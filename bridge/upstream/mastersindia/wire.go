@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // dialect is what sets the two generations apart.
@@ -72,7 +73,7 @@ func jwt(token string, q upstream.Request) upstream.Request {
 }
 
 func orderOf(c bridge.Cancellation) order {
-	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(upstream.IRPRemarks(c), maxRemarks)}
+	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), maxRemarks)}
 }
 
 type legacyLogin struct {
@@ -120,8 +121,8 @@ type body struct {
 
 	fields map[string]json.RawMessage // everything, for field errors; only where there are no results
 
-	gateway  bool               // it is the envelope of a gateway before the service
-	envelope upstream.IRPErrors // what that says
+	gateway  bool       // it is the envelope of a gateway before the service
+	envelope irp.Errors // what that says
 }
 
 // results are the service's own answer.
@@ -164,7 +165,7 @@ func read(reply upstream.Reply) body {
 	if json.Unmarshal(reply.Body, &b.fields) != nil {
 		return body{}
 	}
-	b.envelope, b.gateway = upstream.GSPErrors(reply.Body)
+	b.envelope, b.gateway = irp.GSPErrors(reply.Body)
 	return b
 }
 
@@ -175,11 +176,11 @@ func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.H
 
 // errors are the codes in whatever a failure says; an errorMessage may be a JSON list in a text (v1, seen in production,
 // 2026-11).
-func (b body) errors() upstream.IRPErrors {
+func (b body) errors() irp.Errors {
 	if b.gateway {
 		return b.envelope
 	}
-	return upstream.IRPErrorsInText(b.reason())
+	return irp.ErrorsInText(b.reason())
 }
 
 // reason is whatever a failure says.

@@ -15,6 +15,8 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
+	"einvoice-bridge/bridge/upstream/nic/publickey"
 )
 
 const (
@@ -47,7 +49,7 @@ var _ bridge.Upstream = (*Adapter)(nil)
 // and no secret.
 func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 	cfg = cfg.withDefaults()
-	key, print, keyErr := parseKey(cfg.PublicKey)
+	key, print, keyErr := publickey.Parse(cfg.PublicKey)
 	err := errors.Join(cfg.check(), keyErr)
 	if keyErr == nil {
 		err = errors.Join(err, cfg.checkLength(key))
@@ -91,7 +93,7 @@ type Config struct {
 	ClientID, ClientSecret string // both may be empty where a static header stands for them (ClearTax as GSP)
 	GSTIN                  string
 	Username, Password     string
-	// PublicKey is NIC's key of that environment, see parseKey for the forms.
+	// PublicKey is NIC's key of that environment, see publickey.Parse for the forms.
 	PublicKey []byte
 
 	HeaderStyle    string // "underscore" (client_id; default) or "hyphen" (client-id)
@@ -253,14 +255,14 @@ func (c Config) warnings(fingerprint string) []string {
 }
 
 func (c Config) profile(credential string) bridge.Profile {
-	rules := upstream.IRPRules(fmt.Sprintf("utf16max=%d", maxRemarks))
+	rules := irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks))
 	if c.RemarksTooLong == Truncate {
 		rules.Remarks = ""
 	}
 	return bridge.Profile{
 		Name:          c.Name,
 		Kind:          "nic",
-		Space:         upstream.IRPSpace(c.Settings),
+		Space:         irp.Space(c.Settings),
 		Zone:          upstream.IST,
 		Credential:    credential,
 		Cancels:       c.cancels(),

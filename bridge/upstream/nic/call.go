@@ -8,12 +8,13 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-		plain := marshal(cancelRequest{c.Document, string(c.Reason), upstream.Cut(upstream.IRPRemarks(c), maxRemarks)})
+		plain := marshal(cancelRequest{c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), maxRemarks)})
 		ans, trail, sent, err := a.call(ctx, upstream.ForCancel, plain, func(s *session) upstream.Request {
 			return upstream.Request{
 				Purpose: upstream.ForCancel, Fence: fence, Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,

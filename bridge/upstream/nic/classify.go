@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // verdict is what a reply says before it is known what was asked.
@@ -32,7 +33,7 @@ type answer struct {
 	data    []byte // as it came, when answered: a JSON string
 	plain   []byte // the same decrypted
 	doc     document
-	errors  upstream.IRPErrors
+	errors  irp.Errors
 	gateway bool // the errors are a gateway's, not in NIC's envelope
 	mask    upstream.Mask
 	where   string // for the operator: where the document may be, when it isn't where it was looked for
@@ -62,7 +63,7 @@ func read(r upstream.Reply, s *session) answer {
 	class, _ := e.errors.Class()
 	theirs := !e.errors.Decides(r.Status) // a gateway's own words around its status
 	switch {
-	case class == upstream.IRPToken, theirs && r.Status == http.StatusUnauthorized:
+	case class == irp.Token, theirs && r.Status == http.StatusUnauthorized:
 		a.verdict = tokenRefused
 	case theirs:
 		a.verdict = unreadable
@@ -124,7 +125,7 @@ func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 		return o
 	}
 	o := a.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = upstream.IRPDate(a.doc.CancelDate), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = irp.Date(a.doc.CancelDate), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = a.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
 	}
 	return o
@@ -150,7 +151,7 @@ func (a answer) refused() bridge.Outcome {
 
 // elsewhere tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
 func (a answer) elsewhere() bool {
-	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e upstream.IRPError) bool { return e.Code != "2148" })
+	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e irp.Error) bool { return e.Code != "2148" })
 }
 
 // letIn tells whether the call got past the gate, as far as can be said.
@@ -215,7 +216,7 @@ func (a answer) refusedAgain() bridge.Outcome {
 }
 
 // hint says what usually lies behind a code.
-func hint(errs upstream.IRPErrors) string {
+func hint(errs irp.Errors) string {
 	switch {
 	case errs.Has("1004", "1006", "1011", "1012"):
 		return " (a proxy may drop header names with underscores: try header_style: hyphen)"

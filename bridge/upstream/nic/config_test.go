@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/nic/publickey"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -87,7 +88,7 @@ func TestProfile(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	der := spki(t, &nicKey().PublicKey)
 	sum := sha256.Sum256(der)
-	if _, print, _ := parseKey(publicPEM(t)); print != hex.EncodeToString(sum[:]) {
+	if _, print, _ := publickey.Parse(publicPEM(t)); print != hex.EncodeToString(sum[:]) {
 		t.Errorf("fingerprint %s, want that of the key's DER", print)
 	}
 	tests := []struct{ base, environment, print, want string }{

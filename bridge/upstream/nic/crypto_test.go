@@ -6,16 +6,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
-	"math/big"
 	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -143,16 +140,6 @@ func pemOf(kind string, der []byte) []byte {
 }
 
 func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey().PublicKey)) }
-
-func certificate(t *testing.T) []byte {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "NIC"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &nicKey().PublicKey, nicKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
 
 func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
 	key := &nicKey().PublicKey

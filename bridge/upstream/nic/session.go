@@ -14,6 +14,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 const (
@@ -221,8 +222,8 @@ func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
 	switch {
 	case len(e.errors) == 0:
 		o.Message = "NIC refused the login without a reason"
-	case class == upstream.IRPWait, class == upstream.IRPTemporary, class == upstream.IRPAmbiguous:
-	case class == upstream.IRPUnlisted && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
+	case class == irp.Wait, class == irp.Temporary, class == irp.Ambiguous:
+	case class == irp.Unlisted && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
 	default:
 		o.Class = bridge.Misconfigured
 		if !e.errors.Has("GEN5005") { // that has an alarm of its own

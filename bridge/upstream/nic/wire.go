@@ -5,13 +5,12 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
+	"einvoice-bridge/bridge/upstream/irp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
-
-	"einvoice-bridge/bridge/upstream"
 )
 
 // The requests. Field order and spelling are NIC's.
@@ -68,7 +67,7 @@ func credentials(user, password, appKey string, force bool) []byte {
 type envelope struct {
 	status  string          // "1", "0", or whatever else stood there; empty when missing
 	data    json.RawMessage // nil when missing or null
-	errors  upstream.IRPErrors
+	errors  irp.Errors
 	gateway bool // it is the envelope of a gateway before NIC
 }
 
@@ -99,11 +98,11 @@ func decode(body []byte) (envelope, error) {
 	if wire.Status.times > 1 || wire.Data.times > 1 || wire.ErrorDetails.times > 1 {
 		return envelope{}, errNotNIC
 	}
-	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: upstream.IRPErrorsIn(wire.ErrorDetails.raw)}
+	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: irp.ErrorsIn(wire.ErrorDetails.raw)}
 	if e.status == "1" || e.status == "0" || e.status == "" && len(e.errors) > 0 {
 		return e, nil
 	}
-	if errs, ok := upstream.GSPErrors(body); ok && e.status == "" {
+	if errs, ok := irp.GSPErrors(body); ok && e.status == "" {
 		return envelope{status: "0", errors: errs, gateway: true}, nil
 	}
 	return envelope{}, errNotNIC

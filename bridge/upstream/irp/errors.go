@@ -1,4 +1,4 @@
-package upstream
+package irp
 
 import (
 	"bytes"
@@ -12,17 +12,18 @@ import (
 	"strings"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
 )
 
-// IRPError is one entry of an error list, code and text as the authority wrote them, blanks around them removed.
-type IRPError struct{ Code, Text string }
+// Error is one entry of an error list, code and text as the authority wrote them, blanks around them removed.
+type Error struct{ Code, Text string }
 
-// IRPErrors is what one reply lists.
-type IRPErrors []IRPError
+// Errors is what one reply lists.
+type Errors []Error
 
 // Class is that of the whole list, see Weigh. unclassified is set when a code or text of it is in no list.
-func (l IRPErrors) Class() (class IRPClass, unclassified bool) {
-	classes := make([]IRPClass, 0, len(l))
+func (l Errors) Class() (class Class, unclassified bool) {
+	classes := make([]Class, 0, len(l))
 	for _, e := range l {
 		c, listed := e.class()
 		classes, unclassified = append(classes, c), unclassified || !listed
@@ -33,17 +34,17 @@ func (l IRPErrors) Class() (class IRPClass, unclassified bool) {
 // Decides tells whether the list is an answer whatever the reply's status. Words that are in no list are one only where
 // the authority gives verdicts; around any other status they are a gateway's, and the status is the answer. So it is
 // where trouble comes with a status that is proof that the call was stopped at the gate.
-func (l IRPErrors) Decides(status int) bool {
+func (l Errors) Decides(status int) bool {
 	class, _ := l.Class()
 	return class.Decides(status)
 }
 
 // Decides is the same for a class that the adapter has found.
-func (c IRPClass) Decides(status int) bool {
+func (c Class) Decides(status int) bool {
 	switch c {
-	case IRPUnlisted:
+	case Unlisted:
 		return status < 300 || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
-	case IRPTemporary:
+	case Temporary:
 		return status != http.StatusUnauthorized && status != http.StatusTooEarly && status != http.StatusTooManyRequests
 	}
 	return true
@@ -53,8 +54,8 @@ func (c IRPClass) Decides(status int) bool {
 const NoReason = "The cancellation was refused, reason not given"
 
 // Outcome is what the list, found in the reply to a cancel, means for it. A refused token is NotApplied: an adapter that
-// holds the session looks for IRPToken itself. who says no, in the words of an alarm.
-func (l IRPErrors) Outcome(r Reply, who string) bridge.Outcome {
+// holds the session looks for Token itself. who says no, in the words of an alarm.
+func (l Errors) Outcome(r upstream.Reply, who string) bridge.Outcome {
 	class, unclassified := l.Class()
 	o := l.As(class, r, who)
 	o.Unclassified = o.Unclassified || unclassified
@@ -62,7 +63,7 @@ func (l IRPErrors) Outcome(r Reply, who string) bridge.Outcome {
 }
 
 // As is Outcome with a class that the adapter has found.
-func (l IRPErrors) As(class IRPClass, r Reply, who string) bridge.Outcome {
+func (l Errors) As(class Class, r upstream.Reply, who string) bridge.Outcome {
 	o := r.Outcome(class.cancel(), l.Message())
 	o.Code = l.Codes()
 	if o.Message == "" {
@@ -76,16 +77,16 @@ func (l IRPErrors) As(class IRPClass, r Reply, who string) bridge.Outcome {
 		}
 	}
 	switch class {
-	case IRPUnlisted:
+	case Unlisted:
 		o.Unclassified = true
-	case IRPWait:
+	case Wait:
 		o.RetryAfter = max(o.RetryAfter, l.wait())
-	case IRPConfig:
+	case Config:
 		o.Alarm = who + " refuses the credentials or the settings: " + o.Message
 		if l.quota() {
 			o.Alarm = "the account at the gateway has used up its calls (" + o.Message + "): have its limit raised; until then nothing gets through"
 		}
-	case IRPPayload:
+	case Payload:
 		o.Alarm = who + " finds the request malformed: " + o.Message
 	}
 	return o
@@ -93,20 +94,20 @@ func (l IRPErrors) As(class IRPClass, r Reply, who string) bridge.Outcome {
 
 // GSPErrors reads the envelope in which the gateways of GSPs and of GSTN refuse a call, whatever protocol is behind them:
 // {"status_cd":"0","error":{"error_cd":"GEN5008","message":"GSTN Server Error"}}. ok is false for any other body.
-func GSPErrors(body []byte) (l IRPErrors, ok bool) {
+func GSPErrors(body []byte) (l Errors, ok bool) {
 	var e struct {
-		Status      Scalar          `json:"status_cd"`
+		Status      upstream.Scalar `json:"status_cd"`
 		Error       json.RawMessage `json:"error"`
 		Description json.RawMessage `json:"status_desc"`
 	}
 	if json.Unmarshal(body, &e) != nil || e.Status != "0" {
 		return nil, false
 	}
-	return append(IRPErrorsIn(e.Error), IRPErrorsIn(e.Description)...), true
+	return append(ErrorsIn(e.Error), ErrorsIn(e.Description)...), true
 }
 
 // GSPOutcome is what such an envelope means for a cancel. Its unlisted codes are a gateway's, never a verdict.
-func (l IRPErrors) GSPOutcome(r Reply, who string) bridge.Outcome {
+func (l Errors) GSPOutcome(r upstream.Reply, who string) bridge.Outcome {
 	o := l.Outcome(r, who)
 	if o.Class == bridge.Unclear {
 		o.Class = bridge.Unknown
@@ -115,12 +116,12 @@ func (l IRPErrors) GSPOutcome(r Reply, who string) bridge.Outcome {
 }
 
 // Message is what the caller reads: "CODE: text", several joined by "; ". A code without a text gets the official one.
-func (l IRPErrors) Message() string {
+func (l Errors) Message() string {
 	parts := make([]string, 0, len(l))
 	for _, e := range l {
 		text := e.Text
 		if text == "" {
-			text = irpCodes[e.Code].text
+			text = codes[e.Code].text
 		}
 		switch {
 		case e.Code == "":
@@ -135,7 +136,7 @@ func (l IRPErrors) Message() string {
 }
 
 // Codes joins the codes by ",".
-func (l IRPErrors) Codes() string {
+func (l Errors) Codes() string {
 	var codes []string
 	for _, e := range l {
 		if e.Code != "" && !slices.Contains(codes, e.Code) {
@@ -146,24 +147,24 @@ func (l IRPErrors) Codes() string {
 }
 
 // Has tells whether the list holds one of the codes.
-func (l IRPErrors) Has(codes ...string) bool {
-	return slices.ContainsFunc(l, func(e IRPError) bool { return slices.Contains(codes, e.Code) })
+func (l Errors) Has(codes ...string) bool {
+	return slices.ContainsFunc(l, func(e Error) bool { return slices.Contains(codes, e.Code) })
 }
 
-// IRPErrorsIn reads errors in all the shapes that NIC's pages and gateways show: an array, one entry, either as JSON in a
+// ErrorsIn reads errors in all the shapes that NIC's pages and gateways show: an array, one entry, either as JSON in a
 // string or as its base64 (NIC's page says so; never seen), or free text, in that order. A shape inside a shape is
 // followed a few levels deep.
-func IRPErrorsIn(raw json.RawMessage) IRPErrors { return errorsIn(raw, 0) }
+func ErrorsIn(raw json.RawMessage) Errors { return errorsIn(raw, 0) }
 
-// IRPErrorsInText reads them from a text that stood in a reply.
-func IRPErrorsInText(text string) IRPErrors {
+// ErrorsInText reads them from a text that stood in a reply.
+func ErrorsInText(text string) Errors {
 	if inner, ok := innerJSON(text); ok {
 		return errorsIn(inner, 0)
 	}
 	return plainError(text)
 }
 
-func errorsIn(raw json.RawMessage, depth int) IRPErrors {
+func errorsIn(raw json.RawMessage, depth int) Errors {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || depth > 3 {
 		return nil
@@ -174,7 +175,7 @@ func errorsIn(raw json.RawMessage, depth int) IRPErrors {
 		if json.Unmarshal(raw, &items) != nil {
 			return nil
 		}
-		var all IRPErrors
+		var all Errors
 		for _, item := range items {
 			all = append(all, errorsIn(item, depth+1)...)
 		}
@@ -190,7 +191,7 @@ func errorsIn(raw json.RawMessage, depth int) IRPErrors {
 }
 
 // entryIn reads {"ErrorCode":…,"ErrorMessage":…}, also as gateways spell it. Letter case is ignored.
-func entryIn(raw json.RawMessage) IRPErrors {
+func entryIn(raw json.RawMessage) Errors {
 	var e struct {
 		ErrorCode, ErrorMessage json.RawMessage
 		Code                    json.RawMessage `json:"error_cd"`
@@ -209,14 +210,14 @@ func entryIn(raw json.RawMessage) IRPErrors {
 		}
 		return ""
 	}
-	entry := IRPError{
+	entry := Error{
 		Code: strings.TrimSuffix(first(e.ErrorCode, e.Code, e.SnakeCode), ".0"),
 		Text: first(e.ErrorMessage, e.Text, e.SnakeText),
 	}
-	if entry == (IRPError{}) {
+	if entry == (Error{}) {
 		return nil
 	}
-	return IRPErrors{entry}
+	return Errors{entry}
 }
 
 // textOf is a JSON value as text: strings unquoted, everything else as it stands.
@@ -246,13 +247,13 @@ func innerJSON(s string) (json.RawMessage, bool) {
 var codeFirst = regexp.MustCompile(`(?s)^\s*([A-Z_]*\d{3,5})\s*:\s*(.*)$`)
 
 // plainError reads an error that a gateway wrote as one text, with or without a code before it.
-func plainError(text string) IRPErrors {
+func plainError(text string) Errors {
 	text = strings.TrimSpace(text)
 	if m := codeFirst.FindStringSubmatch(text); m != nil {
-		return IRPErrors{{m[1], strings.TrimSpace(m[2])}}
+		return Errors{{m[1], strings.TrimSpace(m[2])}}
 	}
 	if text == "" {
 		return nil
 	}
-	return IRPErrors{{Text: text}}
+	return Errors{{Text: text}}
 }

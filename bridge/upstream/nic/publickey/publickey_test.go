@@ -1,4 +1,4 @@
-package nic
+package publickey
 
 import (
 	"crypto/ecdsa"
@@ -6,13 +6,51 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/pem"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unicode/utf16"
 )
+
+// nicKey is NIC's side of the RSA encryption in these tests, made once.
+var nicKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func spki(t testing.TB, key any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey().PublicKey)) }
+
+func certificate(t *testing.T) []byte {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "NIC"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &nicKey().PublicKey, nicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
 
 // inUTF16 is a text as Windows' Notepad saves it as "Unicode" ("Unicode big endian").
 func inUTF16(order binary.AppendByteOrder, text string) (file []byte) {
@@ -23,7 +61,7 @@ func inUTF16(order binary.AppendByteOrder, text string) (file []byte) {
 }
 
 // The forms in which NIC's key is handed out and ends up in files (seen with clients up to 2026-11).
-func TestParseKeyForms(t *testing.T) {
+func TestParseForms(t *testing.T) {
 	der := spki(t, &nicKey().PublicKey)
 	text := base64.StdEncoding.EncodeToString(der)
 	folded := text[:76] + "\r\n" + text[76:152] + "\n" + text[152:] + "\n"
@@ -56,7 +94,7 @@ func TestParseKeyForms(t *testing.T) {
 		"certificate, DER":          cert,
 		"certificate as base64":     []byte(base64.StdEncoding.EncodeToString(cert)),
 	} {
-		key, print, err := parseKey(file)
+		key, print, err := Parse(file)
 		if err != nil || !key.Equal(&nicKey().PublicKey) || len(print) != 64 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -67,7 +105,7 @@ func TestParseKeyForms(t *testing.T) {
 	}
 }
 
-func TestParseKeyTellsWhatTheFileHolds(t *testing.T) {
+func TestParseTellsWhatTheFileHolds(t *testing.T) {
 	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	small := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 1023), big.NewInt(1)), E: 65537}
 	pem := string(publicPEM(t))
@@ -101,7 +139,7 @@ func TestParseKeyTellsWhatTheFileHolds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := parseKey(tt.file)
+			_, _, err := Parse(tt.file)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasSuffix(err.Error(), wantedKey) {
 				t.Errorf("error %v", err)
 			}

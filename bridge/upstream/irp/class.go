@@ -1,4 +1,4 @@
-package upstream
+package irp
 
 import (
 	"regexp"
@@ -7,37 +7,38 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
 )
 
-// IRPClass sorts the errors of India's Invoice Registration Portal and of the gateways in front of it. Whoever carries an
+// Class sorts the errors of India's Invoice Registration Portal and of the gateways in front of it. Whoever carries an
 // IRN meets them.
-type IRPClass byte
+type Class byte
 
-// The classes. What is in no list is IRPUnlisted: only what is listed is a refusal.
+// The classes. What is in no list is Unlisted: only what is listed is a refusal.
 const (
-	IRPToken     IRPClass = 'T' // token refused: the call was stopped at the gate
-	IRPWait      IRPClass = 'W' // stopped at the gate, to be called again later
-	IRPConfig    IRPClass = 'K' // credentials or configuration
-	IRPPayload   IRPClass = 'C' // the payload is wrong: our fault or the caller's
-	IRPBusiness  IRPClass = 'B' // business refusal
-	IRPTemporary IRPClass = 'R' // trouble on the way or behind it; whether the call was carried out is open
-	IRPAlready   IRPClass = 'A' // already cancelled
-	IRPUnlisted  IRPClass = 'U' // in no list, or no reason given
-	IRPAmbiguous IRPClass = '?' // entries that contradict each other
+	Token     Class = 'T' // token refused: the call was stopped at the gate
+	Wait      Class = 'W' // stopped at the gate, to be called again later
+	Config    Class = 'K' // credentials or configuration
+	Payload   Class = 'C' // the payload is wrong: our fault or the caller's
+	Business  Class = 'B' // business refusal
+	Temporary Class = 'R' // trouble on the way or behind it; whether the call was carried out is open
+	Already   Class = 'A' // already cancelled
+	Unlisted  Class = 'U' // in no list, or no reason given
+	Ambiguous Class = '?' // entries that contradict each other
 )
 
 // cancel is what a class means for a cancel behind a gateway that keeps the session with NIC itself.
-func (c IRPClass) cancel() bridge.Class {
+func (c Class) cancel() bridge.Class {
 	switch c {
-	case IRPToken, IRPWait:
+	case Token, Wait:
 		return bridge.NotApplied
-	case IRPConfig:
+	case Config:
 		return bridge.Misconfigured
-	case IRPPayload, IRPBusiness:
+	case Payload, Business:
 		return bridge.Refused
-	case IRPAlready:
+	case Already:
 		return bridge.AlreadyCancelled
-	case IRPUnlisted:
+	case Unlisted:
 		return bridge.Unclear
 	}
 	return bridge.Unknown
@@ -48,11 +49,11 @@ func (c IRPClass) cancel() bridge.Class {
 // doubt, trouble and "already cancelled" beside anything else first of all.
 var together = []struct {
 	all   string
-	class IRPClass
-}{{"TW", IRPWait}, {"TWK", IRPConfig}, {"CB", IRPPayload}, {"CBK", IRPConfig}, {"CBU", IRPUnlisted}}
+	class Class
+}{{"TW", Wait}, {"TWK", Config}, {"CB", Payload}, {"CBK", Config}, {"CBU", Unlisted}}
 
 // Weigh is what the classes of all the errors in one reply mean together; none at all is a failure without a reason.
-func Weigh(classes ...IRPClass) IRPClass {
+func Weigh(classes ...Class) Class {
 	var seen string
 	for _, c := range classes {
 		if strings.IndexByte(seen, byte(c)) < 0 {
@@ -61,53 +62,52 @@ func Weigh(classes ...IRPClass) IRPClass {
 	}
 	switch len(seen) {
 	case 0:
-		return IRPUnlisted
+		return Unlisted
 	case 1:
-		return IRPClass(seen[0])
+		return Class(seen[0])
 	}
 	for _, t := range together {
 		if strings.Trim(seen, t.all) == "" {
 			return t.class
 		}
 	}
-	return IRPAmbiguous
+	return Ambiguous
 }
 
 // class of one entry; listed is false for what no list has. A code that means one thing decides; otherwise the text does.
-func (e IRPError) class() (class IRPClass, listed bool) {
+func (e Error) class() (class Class, listed bool) {
 	switch text := strings.ToLower(e.Text); e.Code {
 	case "9999": // a catch-all number outside NIC's lists
 		if already.MatchString(text) && !alreadyElse.MatchString(text) {
-			return IRPAlready, true
+			return Already, true
 		}
 	case "5002": // one number for two things
 		if strings.HasPrefix(text, "the field") || strings.Contains(text, "must be") || strings.Contains(text, "too large") {
-			return IRPPayload, true
+			return Payload, true
 		}
-		return IRPTemporary, strings.HasPrefix(text, "application error")
+		return Temporary, strings.HasPrefix(text, "application error")
 	default:
-		if known, ok := irpCodes[e.Code]; ok {
+		if known, ok := codes[e.Code]; ok {
 			return known.class, true
 		}
 		if known, ok := gatewayCodes[e.Code]; ok && (e.Text == "" || known.says == nil || known.says.MatchString(text)) {
 			return known.class, true
 		}
 	}
-	for _, t := range irpTexts {
-		if t.says.MatchString(e.Text) {
-			return t.class, true
-		}
-	}
 	switch {
+	case accountTexts.MatchString(e.Text):
+		return Config, true
+	case upstream.Trouble(e.Text):
+		return Temporary, true
 	case serverError.MatchString(e.Code):
-		return IRPTemporary, true
+		return Temporary, true
 	case gatewayOwn.MatchString(e.Code):
 		if accountTrouble.MatchString(e.Text) {
-			return IRPConfig, true
+			return Config, true
 		}
-		return IRPTemporary, false
+		return Temporary, false
 	}
-	return IRPUnlisted, false
+	return Unlisted, false
 }
 
 // already are the texts of 9999 for a document that is cancelled: "Invoice is not active" (NIC), "IRN is already
@@ -126,45 +126,36 @@ var (
 // gatewayCodes are those in which GSPs and GSTN's own gateway word their troubles, seen in production with NIC, GSPs and
 // Masters India up to 2026-11. Three digits mean that only beside their text: other programs number otherwise.
 var gatewayCodes = map[string]struct {
-	class IRPClass
+	class Class
 	says  *regexp.Regexp
 }{
-	"105":        {IRPToken, regexp.MustCompile(`token`)}, // Invalid Token
-	"106":        {IRPToken, regexp.MustCompile(`token`)},
-	"114":        {IRPTemporary, nil},
-	"118":        {IRPWait, regexp.MustCompile(`try after`)}, // try after 5 minutes
-	"GEN5005":    {IRPConfig, nil},                           // GSP account limit exceeded
-	"GEN5008":    {IRPTemporary, nil},                        // GSTN Server Error
-	"GSPERR300":  {IRPTemporary, nil},                        // … GSPGSTDOWN
-	"GSPGSTDOWN": {IRPTemporary, nil},
+	"105":        {Token, regexp.MustCompile(`token`)}, // Invalid Token
+	"106":        {Token, regexp.MustCompile(`token`)},
+	"114":        {Temporary, nil},
+	"118":        {Wait, regexp.MustCompile(`try after`)}, // try after 5 minutes
+	"GEN5005":    {Config, nil},                           // GSP account limit exceeded
+	"GEN5008":    {Temporary, nil},                        // GSTN Server Error
+	"GSPERR300":  {Temporary, nil},                        // … GSPGSTDOWN
+	"GSPGSTDOWN": {Temporary, nil},
 }
 
-// irpTexts sort what has no code, or one that says nothing. Masters India passes on what its Python libraries and the
-// gateways before NIC say (v1, seen in production).
-var irpTexts = []struct {
-	class IRPClass
-	says  *regexp.Regexp
-}{
-	{IRPConfig, regexp.MustCompile(`(?i)account limit exceeded|username or password is missing|gstin does not exist|gstin is not mapped`)},
-	{IRPTemporary, regexp.MustCompile(`(?i)connection ?(reset|refused|aborted|closed|timed out|error|pool|broken)|no route to host|unreachable|broken pipe|` +
-		`remote end closed|max retries exceeded|time[- ]?out|timed out|bad gateway|unavailable\b|temporar|expecting value|server error|` +
-		`gst ?down|is down|maintenance|being upgraded|try (again|after|later)|too many|limit (is )?exceeded|rate limit|` +
-		`\btoken\b|signature has expired|something went wrong|^\s*50\d\s*$`)},
-}
+// accountTexts say in words, without a code that says it, that the account or its settings are at fault. Masters India
+// passes on what the gateways before NIC say (v1, seen in production).
+var accountTexts = regexp.MustCompile(`(?i)account limit exceeded|username or password is missing|gstin does not exist|gstin is not mapped`)
 
 // quota tells whether a gateway's account is used up.
-func (l IRPErrors) quota() bool {
+func (l Errors) quota() bool {
 	return l.Has("GEN5005") || strings.Contains(strings.ToLower(l.Message()), "account limit exceeded")
 }
 
 var minutes = regexp.MustCompile(`(?i)after (\d{1,2}) ?min`)
 
 // wait is how long 118 asks to wait: what its text names, else five minutes.
-func (l IRPErrors) wait() time.Duration {
+func (l Errors) wait() time.Duration {
 	wait := 5 * time.Minute
 	if m := minutes.FindStringSubmatch(l.Message()); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		wait = max(time.Duration(n)*time.Minute, time.Minute)
 	}
-	return min(wait, maxWait)
+	return min(wait, upstream.MaxWait)
 }

@@ -1,9 +1,9 @@
-package upstream
+package irp
 
 import "testing"
 
-func TestIRPRules(t *testing.T) {
-	rules := IRPRules("max=100")
+func TestRules(t *testing.T) {
+	rules := Rules("max=100")
 	if got := rules.Normal("A5C1"); got != "a5c1" {
 		t.Error(got)
 	}
@@ -15,7 +15,7 @@ func TestIRPRules(t *testing.T) {
 	}
 }
 
-func TestIRPDate(t *testing.T) {
+func TestDate(t *testing.T) {
 	for in, want := range map[string]string{
 		"2019-12-05 14:26:00":   "2019-12-05 14:26:00",
 		" 2019-12-05 14:26:00 ": "2019-12-05 14:26:00",
@@ -24,8 +24,8 @@ func TestIRPDate(t *testing.T) {
 		"2019-12-05 14:26:0\n0": "",
 		"":                      "",
 	} {
-		if got := IRPDate(in); got != want {
-			t.Errorf("IRPDate(%q) = %q, want %q", in, got, want)
+		if got := Date(in); got != want {
+			t.Errorf("Date(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package nic
+// Package publickey reads NIC's public key from whatever file it has ended up in, and says of any other file what it is.
+package publickey
 
 import (
 	"bytes"
@@ -19,10 +20,10 @@ import (
 
 const wantedKey = `expected NIC's RSA public key: PEM, the bare base64 of it, DER, or an X.509 certificate`
 
-// parseKey reads NIC's public key in the forms in which it is handed out and saved: PEM (also indented or on one line),
+// Parse reads NIC's public key in the forms in which it is handed out and saved: PEM (also indented or on one line),
 // base64, DER; as SubjectPublicKeyInfo, PKCS #1 or certificate; with a byte order mark, and in UTF-16 as Windows' Notepad
 // saves what it calls Unicode. fingerprint is the SHA-256 of its SPKI DER.
-func parseKey(file []byte) (key *rsa.PublicKey, fingerprint string, err error) {
+func Parse(file []byte) (key *rsa.PublicKey, fingerprint string, err error) {
 	text := strings.TrimSpace(textIn(file))
 	if text == "" {
 		return nil, "", errors.New("public_key is missing or empty; " + wantedKey)

@@ -1,0 +1,50 @@
+package irp
+
+import (
+	"strings"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+// Space is the document space of all of India's IRNs in one environment, whoever carries them.
+func Space(s upstream.Settings) string {
+	return upstream.Space("irp", upstream.Environment(s.Environment, s.BaseURL))
+}
+
+// Rules are the rules of an IRN's cancellation; remarks is the validator tag that bounds them, empty when the
+// adapter cuts what is too long. A broken rule is worded as NIC would, with the parameter and the rule behind it.
+func Rules(remarks string) bridge.Rules {
+	return bridge.Rules{
+		Document: "irn",
+		Remarks:  remarks,
+		Normal:   strings.ToLower,
+		Refusal: func(field, rule string) (code, message string) {
+			code = "2142"
+			if field == "irn" {
+				code = "2145"
+			}
+			return code, code + ": " + codes[code].text + " (" + field + " " + rule + ")"
+		},
+	}
+}
+
+// Remarks is CnlRem: the remarks, or the reason's label when there are none, as several upstreams demand a value.
+func Remarks(c bridge.Cancellation) string {
+	if c.Remarks == "" {
+		return c.Reason.Label()
+	}
+	return c.Remarks
+}
+
+// Date checks a CancelDate as the authority writes it. One that can't be read as a date is still passed on when it
+// is 19 printable characters; anything else is empty.
+func Date(s string) string {
+	s = strings.TrimSpace(s)
+	printable := func(r rune) bool { return r >= ' ' && r <= '~' }
+	if len(s) != len(time.DateTime) || strings.IndexFunc(s, func(r rune) bool { return !printable(r) }) >= 0 {
+		return ""
+	}
+	return s
+}
