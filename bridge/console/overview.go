@@ -74,7 +74,7 @@ func (u upstreamRow) Health() badge {
 		}
 	}
 	switch {
-	case u.Open > 0 && u.Open == u.Guards:
+	case u.Open > 0 && u.Open == u.Hosts:
 		return badge{"breaker open", "unknown"}
 	case u.Open > 0:
 		return badge{"breaker open for some", "unknown"}

@@ -37,7 +37,7 @@ type Records interface {
 type Upstream struct {
 	Name, Kind, Environment string
 	Taxpayers               int
-	Guards                  int // doors that a breaker watches, one for each set of credentials
+	Hosts                   int // that it calls, each watched by a breaker
 	Open, HalfOpen, Trips   int // of these breakers
 	Sessions                int // held now
 	SessionUntil            time.Time

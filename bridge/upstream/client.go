@@ -28,6 +28,7 @@ type Client struct {
 	base   string
 	static http.Header
 	pool   http.RoundTripper
+	host   *breaker
 }
 
 // BaseURL is where the client calls, without a trailing slash.

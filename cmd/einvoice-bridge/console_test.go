@@ -161,7 +161,7 @@ func TestUpstreamHealth(t *testing.T) {
 	h := &health{a.plan.Load(), a.journal}
 	for _, u := range h.all(t.Context()) {
 		sessions := map[string]int{"nic": 1, "myinvois": 1, "invx": 1, "mastersindia": 1}[u.Kind]
-		if u.Guards == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
+		if u.Hosts == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
 			t.Errorf("%+v", u)
 		}
 		if u.Rate.Limit > 0 && u.Left != u.Rate.Limit-1 {

@@ -37,7 +37,7 @@ func (a access) open(kind string, shared *upstream.Shared, taxpayer ...string) (
 	return gateway{
 		profile:  bridge.Profile{Name: a.name, Kind: kind, Credential: credential},
 		client:   client,
-		guard:    shared.Guard(credential, hold),
+		guard:    shared.Guard(client, credential, hold),
 		header:   http.Header{a.tokenHeader: {a.token}, "Accept": {"application/json"}},
 		mask:     upstream.NewMask("signedinvoice", "signedqrcode").With(a.token),
 		warnings: a.warn(),

@@ -52,11 +52,11 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		client:   client,
 		slots:    shared.Slots(cfg.org(), cfg.Parallel),
 		theodore: theodore,
-		desk:     shared.Guard(cfg.user(), hold),
+		desk:     shared.Guard(theodore, cfg.user(), hold),
 		mask:     upstream.NewMask("token", "password").With(cfg.Password),
 	}
-	a.guard = shared.Guard(a.profile.Credential, hold)
-	a.session = upstream.SessionFor(shared, cfg.user(), a.login, a.form())
+	a.guard = shared.Guard(client, a.profile.Credential, hold)
+	a.session = upstream.SessionFor(shared, cfg.user(), upstream.Through(theodore, a.login), a.form())
 	return a, nil
 }
 

@@ -41,12 +41,12 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		profile: cfg.profile(),
 		dialect: dialects[cfg.API],
 		client:  client,
-		desk:    shared.Guard(cfg.account(), hold),
+		desk:    shared.Guard(client, cfg.account(), hold),
 		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
 			With(cfg.Password, cfg.ClientSecret, cfg.APIKey),
 		warnings: cfg.warnings(),
 	}
-	a.guard = shared.Guard(a.profile.Credential, hold)
+	a.guard = shared.Guard(client, a.profile.Credential, hold)
 	a.session = upstream.SessionFor(shared, cfg.account(), a.login, a.form())
 	return a, nil
 }

@@ -90,8 +90,8 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.logins = perMinute(account+" logins", c.LoginsPerMinute)
 	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
-	a.guard, a.account = shared.Guard(credential, hold), shared.Guard(account, hold)
-	a.session = upstream.SessionFor(shared, credential, a.login, upstream.Plain[token]())
+	a.guard, a.account = shared.Guard(api, credential, hold), shared.Guard(api, account, hold)
+	a.session = upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]())
 	return a, nil
 }
 

@@ -68,7 +68,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		key:        key,
 		profile:    cfg.profile(credential),
 		client:     client,
-		guard:      shared.Guard(credential, gateHold),
+		guard:      shared.Guard(client, credential, gateHold),
 		logins:     cfg.logins(),
 		authHeader: cfg.header(),
 		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
