@@ -55,6 +55,7 @@ type Request struct {
 	// Header is written with the names as they are spelt in the map, so that "client_id" stays what it is.
 	Header  http.Header
 	Body    []byte
+	Plain   []byte        // the body for the record, where Body is encrypted
 	Timeout time.Duration // of the whole call, the reply's body included; 0: only ctx bounds it
 }
 

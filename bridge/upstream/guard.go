@@ -178,6 +178,13 @@ func NotSent(err error) bridge.Outcome {
 	return bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
 }
 
+// WithTrail is the error with the exchanges that led to it.
+func WithTrail(err error, trail []bridge.Exchange) error {
+	o := NotSent(err)
+	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
+	return &Failure{o}
+}
+
 func withoutExchanges(err error) error {
 	f, ok := errors.AsType[*Failure](err)
 	if !ok {

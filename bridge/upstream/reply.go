@@ -50,6 +50,15 @@ func BeforeCancel(o bridge.Outcome) bridge.Outcome {
 	return o
 }
 
+// Unanswered is a question that brought no answer, as an error: it changed nothing, whatever the reply would have meant to
+// a cancel.
+func Unanswered(o bridge.Outcome) error {
+	if o = BeforeCancel(o); o.Class != bridge.Misconfigured {
+		o.Class = bridge.NotApplied
+	}
+	return &Failure{o}
+}
+
 // Date is the reply's own clock (its Date header), or ours when it has none. Expiry times and Retry-After dates are
 // compared with it, so that a wrong local clock does no harm.
 func (r Reply) Date() time.Time {

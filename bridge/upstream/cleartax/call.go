@@ -2,7 +2,6 @@ package cleartax
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -240,7 +239,7 @@ func (m *Malaysia) find(ctx context.Context, questions ...question) (found found
 			}
 		}
 		if err != nil {
-			return foundMY{}, trail, withTrail(err, trail)
+			return foundMY{}, trail, upstream.WithTrail(err, trail)
 		}
 		if found.id != "" && found.uuid != "" {
 			m.ids.put(found)
@@ -271,17 +270,6 @@ func (m *Malaysia) ask(ctx context.Context, q question, trail *[]bridge.Exchange
 		return foundMY{}, m.guard.Fail(ctx, o)
 	}
 	return found, nil
-}
-
-// withTrail gives a failure the exchanges that led to it.
-func withTrail(err error, trail []bridge.Exchange) error {
-	f, ok := errors.AsType[*upstream.Failure](err)
-	if !ok || len(trail) == 0 {
-		return err
-	}
-	o := f.Outcome
-	o.Exchanges = trail
-	return &upstream.Failure{Outcome: o}
 }
 
 // ids remembers the document id of a UUID, and when that was last seen to name this document. Forgetting costs a lookup

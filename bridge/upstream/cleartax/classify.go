@@ -44,7 +44,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 
 // dated completes a cancelled outcome with the date that the reply names, else with the time of the reply.
 func dated(o bridge.Outcome, r upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
-	if o.Date, o.DateSource = irp.Date(string(date)), bridge.DateUpstream; o.Date == "" {
+	if o.Date, o.DateSource = upstream.CancelDate(string(date)), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = r.Date().In(zone).Format(time.DateTime), bridge.DateReply
 	}
 	return o

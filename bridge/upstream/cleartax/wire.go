@@ -11,7 +11,6 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
-	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // route is one of the two ways to the same system: verb, paths and shapes.
@@ -214,7 +213,7 @@ type foundMY struct {
 func (f foundMY) cancelled() bool { return strings.EqualFold(f.status, "CANCELLED") }
 
 func (b replyMY) found(names named, byID bool) foundMY {
-	f := foundMY{named: names, byID: byID, status: bridge.OneLine(string(b.Status), 100), date: irp.Date(string(b.CancelDate))}
+	f := foundMY{named: names, byID: byID, status: bridge.OneLine(string(b.Status), 100), date: upstream.CancelDate(string(b.CancelDate))}
 	if t, err := time.Parse(time.RFC3339, string(b.CancelDateTime)); f.date == "" && err == nil && t.Year() > 2000 {
 		f.date = t.In(upstream.MYT).Format(time.DateTime)
 	}

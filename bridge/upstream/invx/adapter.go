@@ -18,12 +18,10 @@ type Adapter struct {
 	profile bridge.Profile
 	shared  *upstream.Shared
 
-	client   *upstream.Client // InvX
-	guard    *upstream.Guard  // in front of this taxpayer's calls
-	slots    upstream.Slots   // of the organisation
+	visits   upstream.Visits[*token, answer]
+	slots    upstream.Slots // of the organisation
 	theodore *upstream.Client
 	desk     *upstream.Guard // in front of the user's logins, whatever organisation they are for
-	session  *upstream.Session[*token]
 	mask     upstream.Mask
 	ids      docIDs
 }
@@ -49,14 +47,17 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		cfg:      cfg,
 		profile:  cfg.profile(),
 		shared:   shared,
-		client:   client,
 		slots:    shared.Slots(cfg.org(), cfg.Parallel),
 		theodore: theodore,
 		desk:     shared.Guard(theodore, cfg.user(), hold),
 		mask:     upstream.NewMask("token", "password").With(cfg.Password),
 	}
-	a.guard = shared.Guard(client, a.profile.Credential, hold)
-	a.session = upstream.SessionFor(shared, cfg.user(), upstream.Through(theodore, a.login), a.form())
+	a.visits = upstream.Visits[*token, answer]{
+		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold),
+		Session: upstream.SessionFor(shared, cfg.user(), upstream.Through(theodore, a.login), a.form()),
+		Mask:    a.mask, MaskOf: func(t *token) upstream.Mask { return t.mask },
+		Read: admission, Do: a.send, Twice: answer.twice,
+	}
 	return a, nil
 }
 

@@ -175,11 +175,7 @@ func (d document) done(reply upstream.Reply, irn string) bridge.Outcome {
 	case !strings.EqualFold(d.IRN, irn):
 		return doubt(reply, "InvX reports success for another IRN")
 	}
-	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = d.cancelDate(), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return reply.Cancelled(d.cancelDate(), upstream.IST)
 }
 
 // unreadable is for a body that is no JSON object: then only the status is left.

@@ -187,7 +187,7 @@ func millis(s upstream.Scalar) time.Time {
 // it. It is for an orderly shutdown, when nothing is in flight any more; of several adapters with one user the first logs
 // out for all.
 func (a *Adapter) Close(ctx context.Context) error {
-	t, held := a.session.End()
+	t, held := a.visits.Session.End()
 	if !held {
 		return nil
 	}

@@ -112,7 +112,7 @@ func (d document) is(irn, seller string) bool {
 
 // cancelDate is the authority's own date, else the time of the document's last change, which was the cancel.
 func (d document) cancelDate() string {
-	if date := irp.Date(d.IRNResponse.CancelDate); date != "" {
+	if date := upstream.CancelDate(d.IRNResponse.CancelDate); date != "" {
 		return date
 	}
 	if t := millis(d.Updated); !t.IsZero() {

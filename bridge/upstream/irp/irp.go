@@ -2,7 +2,6 @@ package irp
 
 import (
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -38,13 +37,16 @@ func Remarks(c bridge.Cancellation) string {
 	return c.Remarks
 }
 
-// Date checks a CancelDate as the authority writes it. One that can't be read as a date is still passed on when it
-// is 19 printable characters; anything else is empty.
-func Date(s string) string {
-	s = strings.TrimSpace(s)
-	printable := func(r rune) bool { return r >= ' ' && r <= '~' }
-	if len(s) != len(time.DateTime) || strings.IndexFunc(s, func(r rune) bool { return !printable(r) }) >= 0 {
-		return ""
+// State is what the status says that the portal shows beside an IRN.
+func State(status string) bridge.DocumentState {
+	s := bridge.DocumentState{Text: strings.TrimSpace(status)}
+	switch strings.ToUpper(s.Text) {
+	case "ACT":
+		s.Status = bridge.StatusActive
+	case "CNL":
+		s.Status = bridge.StatusCancelled
+	case "REJ":
+		s.Status = bridge.StatusOther
 	}
 	return s
 }

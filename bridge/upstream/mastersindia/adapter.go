@@ -18,10 +18,8 @@ type Adapter struct {
 	cfg      Config
 	profile  bridge.Profile
 	dialect  dialect
-	client   *upstream.Client
-	guard    *upstream.Guard // in front of this taxpayer's calls
+	visits   upstream.Visits[*token, answer]
 	desk     *upstream.Guard // in front of the account's logins
-	session  *upstream.Session[*token]
 	mask     upstream.Mask
 	warnings []string
 }
@@ -40,14 +38,20 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		cfg:     cfg,
 		profile: cfg.profile(),
 		dialect: dialects[cfg.API],
-		client:  client,
 		desk:    shared.Guard(client, cfg.account(), hold),
 		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
 			With(cfg.Password, cfg.ClientSecret, cfg.APIKey),
 		warnings: cfg.warnings(),
 	}
-	a.guard = shared.Guard(client, a.profile.Credential, hold)
-	a.session = upstream.SessionFor(shared, cfg.account(), a.login, a.form())
+	a.visits = upstream.Visits[*token, answer]{
+		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, a.form()),
+		Mask: a.mask, MaskOf: func(t *token) upstream.Mask { return t.mask },
+		Read: func(_ *token, reply upstream.Reply) (answer, upstream.Admission) {
+			b := read(reply)
+			return answer{reply, b}, upstream.Turned(b.refusesToken(reply.Status))
+		},
+		Twice: answer.twice,
+	}
 	return a, nil
 }
 

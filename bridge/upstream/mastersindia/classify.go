@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -74,11 +73,7 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 	case !strings.EqualFold(i.IRN, irn):
 		return reply.Outcome(bridge.Unknown, "success for another IRN")
 	}
-	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = irp.Date(string(i.CancelDate)), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return reply.Cancelled(string(i.CancelDate), upstream.IST)
 }
 
 // refused is for a failure of the service itself. A text is passed on as it stands; the codes in it decide. A failure
@@ -127,20 +122,29 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 	return o
 }
 
+// found is what the reply to a get proves.
+func (ans answer) found(irn string) (state bridge.DocumentState, err error) {
+	if ans.Results != nil && ans.Results.success() && ans.reply.Status/100 == 2 {
+		return ans.Results.state(irn), nil
+	}
+	o := classify(ans.reply, ans.body, irn)
+	said := o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear
+	if ans.Results != nil && ans.reason() != "" && said {
+		// 2148, 2154 and 2283 say that this portal has no record (any more), others that it won't show it: no proof.
+		state.Text = o.Message
+		return state, nil
+	}
+	if ans.Results == nil && !ans.gateway && !signOnErrors[string(ans.Error)] {
+		o.Class = bridge.NotApplied // a get that goes astray (the path is assumed for v1) is no reason to stop cancels
+	}
+	return state, upstream.Unanswered(o)
+}
+
 // state reads the reply to a get.
 func (r results) state(irn string) bridge.DocumentState {
 	i, ok := r.invoice()
 	if !ok || !strings.EqualFold(i.IRN, irn) {
 		return bridge.DocumentState{Text: "the reply is about another document, or none"}
 	}
-	s := bridge.DocumentState{Text: string(i.Status)}
-	switch strings.ToUpper(s.Text) {
-	case "ACT":
-		s.Status = bridge.StatusActive
-	case "CNL":
-		s.Status = bridge.StatusCancelled
-	case "REJ":
-		s.Status = bridge.StatusOther
-	}
-	return s
+	return irp.State(string(i.Status))
 }

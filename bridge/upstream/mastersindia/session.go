@@ -40,7 +40,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 	}
 	q := post(upstream.ForLogin, a.dialect.loginPath, a.dialect.login(a.cfg))
 	q.Timeout = a.cfg.LoginTimeout
-	reply := a.client.Do(ctx, q)
+	reply := a.visits.Client.Do(ctx, q)
 	b := read(reply)
 	value, life := a.dialect.token(b, reply.Date())
 	trail := []bridge.Exchange{reply.Exchange(a.mask.With(value), q.Body, reply.Body)}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -47,13 +48,11 @@ const (
 
 // Adapter is one taxpayer's way to MyInvois. It implements bridge.Upstream.
 type Adapter struct {
-	cfg      Config
-	profile  bridge.Profile
-	api      *upstream.Client
-	identity *upstream.Client
-	// guard is the door in front of this taxpayer's credentials, account the one in front of the client id.
-	guard, account  *upstream.Guard
-	session         *upstream.Session[token]
+	cfg             Config
+	profile         bridge.Profile
+	visits          upstream.Visits[token, upstream.Reply]
+	identity        *upstream.Client
+	account         *upstream.Guard // the door in front of the client id, whomever it represents
 	logins, lookups bridge.Rate
 	mask            upstream.Mask
 	log             *slog.Logger
@@ -80,7 +79,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	if err := errors.Join(c.check(), apiErr); err != nil {
 		return nil, fmt.Errorf("myinvois %s: %w", c.Name, err)
 	}
-	a := &Adapter{cfg: c, api: api, identity: identity, log: shared.Log(), onBehalfOf: normalTIN(c.OnBehalfOf)}
+	a := &Adapter{cfg: c, identity: identity, log: shared.Log(), onBehalfOf: normalTIN(c.OnBehalfOf)}
 	a.mask = upstream.NewMask("client_secret", "access_token").With(c.ClientSecret, c.SpareSecret)
 	a.secrets.first, a.secrets.spare = c.ClientSecret, c.SpareSecret
 	// LHDN counts by client id, whoever is represented; a token belongs to one taxpayer.
@@ -90,8 +89,16 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.logins = perMinute(account+" logins", c.LoginsPerMinute)
 	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
-	a.guard, a.account = shared.Guard(api, credential, hold), shared.Guard(api, account, hold)
-	a.session = upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]())
+	a.account = shared.Guard(api, account, hold)
+	a.visits = upstream.Visits[token, upstream.Reply]{
+		Client: api, Guard: shared.Guard(api, credential, hold),
+		Session: upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]()),
+		Mask:    a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
+		Read: func(_ token, reply upstream.Reply) (upstream.Reply, upstream.Admission) {
+			return reply, upstream.Turned(reply.Status == http.StatusUnauthorized)
+		},
+		Again: a.again,
+	}
 	return a, nil
 }
 

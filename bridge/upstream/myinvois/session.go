@@ -58,8 +58,8 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 	var trail []bridge.Exchange
 	var failed bridge.Outcome
 	for _, secret := range a.secrets.order() {
-		if err := a.guard.Admit(ctx, a.logins); err != nil {
-			return none, nil, &upstream.Failure{Outcome: notSent(trail, err)}
+		if err := a.visits.Guard.Admit(ctx, a.logins); err != nil {
+			return none, nil, upstream.WithTrail(err, trail)
 		}
 		q := a.loginRequest(secret)
 		reply := a.identity.Do(ctx, q)

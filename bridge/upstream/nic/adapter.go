@@ -33,9 +33,7 @@ type Adapter struct {
 	cfg        Config
 	key        *rsa.PublicKey
 	profile    bridge.Profile
-	client     *upstream.Client
-	guard      *upstream.Guard
-	session    *upstream.Session[*session]
+	visits     upstream.Visits[*session, answer]
 	logins     bridge.Rate
 	troubles   atomic.Int32 // logins in a row that NIC's own trouble ended
 	authHeader http.Header
@@ -67,15 +65,21 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		cfg:        cfg,
 		key:        key,
 		profile:    cfg.profile(credential),
-		client:     client,
-		guard:      shared.Guard(client, credential, gateHold),
 		logins:     cfg.logins(),
 		authHeader: cfg.header(),
 		mask: upstream.NewMask("password", "appkey", "authtoken", "sek", "signedinvoice", "signedqrcode").
 			With(secrets...),
 		warnings: cfg.warnings(print),
 	}
-	a.session = upstream.SessionFor(shared, credential, a.login, a.form())
+	a.visits = upstream.Visits[*session, answer]{
+		Client: client, Guard: shared.Guard(client, credential, gateHold), Session: upstream.SessionFor(shared, credential, a.login, a.form()),
+		Mask: a.mask, MaskOf: func(s *session) upstream.Mask { return s.mask },
+		Read: func(s *session, r upstream.Reply) (answer, upstream.Admission) {
+			ans := read(r, s)
+			return ans, ans.admission()
+		},
+		Plain: answer.plainBody, Twice: answer.refusedAgain,
+	}
 	return a, nil
 }
 

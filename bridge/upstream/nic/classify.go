@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -34,20 +33,13 @@ type answer struct {
 	plain   []byte // the same decrypted
 	doc     document
 	errors  irp.Errors
-	gateway bool // the errors are a gateway's, not in NIC's envelope
-	mask    upstream.Mask
+	gateway bool   // the errors are a gateway's, not in NIC's envelope
 	where   string // for the operator: where the document may be, when it isn't where it was looked for
-}
-
-// words hides in an outcome's texts what NIC may have quoted.
-func (a answer) words(o bridge.Outcome) bridge.Outcome {
-	o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
-	return o
 }
 
 // read decodes a reply to a call under a session. Bodies come before statuses.
 func read(r upstream.Reply, s *session) answer {
-	a := answer{Reply: r, mask: s.mask}
+	a := answer{Reply: r}
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
 		if r.Err == nil && r.Status == http.StatusUnauthorized {
@@ -88,6 +80,17 @@ func (a *answer) open(data json.RawMessage, s *session) {
 	}
 }
 
+// admission tells whether the session got the call in.
+func (a answer) admission() upstream.Admission {
+	switch a.verdict {
+	case tokenRefused:
+		return upstream.TurnedAway
+	case sealed:
+		return upstream.Suspect
+	}
+	return upstream.LetIn
+}
+
 // plainBody is the reply for the record: with the decrypted data where it was encrypted.
 func (a answer) plainBody() []byte {
 	if a.verdict != answered {
@@ -124,11 +127,7 @@ func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 		o.Alarm = o.Message
 		return o
 	}
-	o := a.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = irp.Date(a.doc.CancelDate), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = a.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return a.Cancelled(a.doc.CancelDate, upstream.IST)
 }
 
 func (a answer) about(c bridge.Cancellation) bool {
@@ -234,17 +233,34 @@ func hint(errs irp.Errors) string {
 
 // state reads the decrypted reply to a GET by IRN.
 func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
-	if !a.about(c) {
+	s := irp.State(a.doc.Status)
+	switch {
+	case !a.about(c):
 		return bridge.StatusUnknown, "NIC's reply is about another document"
+	case s.Status == bridge.StatusUnknown:
+		s.Text = "status " + s.Text
 	}
-	switch status := strings.TrimSpace(a.doc.Status); strings.ToUpper(status) {
-	case "ACT":
-		return bridge.StatusActive, status
-	case "CNL":
-		return bridge.StatusCancelled, status
-	case "REJ":
-		return bridge.StatusOther, status
+	return s.Status, s.Text
+}
+
+// found is what the reply to a GET by IRN proves.
+func (a answer) found(c bridge.Cancellation) (state bridge.DocumentState, err error) {
+	switch a.verdict {
+	case answered:
+		state.Status, state.Text = a.state(c)
+		return state, nil
+	case sealed:
+		return state, &upstream.Failure{Outcome: a.Outcome(bridge.NotApplied, "the lookup's data can't be decrypted")}
+	}
+	switch o := a.outcome(c); o.Class {
+	case bridge.Refused, bridge.AlreadyCancelled, bridge.Unclear:
+		// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
+		state.Text = o.Message
+		return state, nil
 	default:
-		return bridge.StatusUnknown, "status " + status
+		if o.HTTPStatus == http.StatusNotFound {
+			o.Class = bridge.NotApplied // a wrong lookup_path is no reason to stop cancels
+		}
+		return state, &upstream.Failure{Outcome: o}
 	}
 }

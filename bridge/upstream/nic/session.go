@@ -65,9 +65,9 @@ func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (u
 // auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
 func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
 	if o, ok := a.reach(ctx); !ok {
-		return lease, nil, a.guard.Fail(ctx, o)
+		return lease, nil, a.visits.Guard.Fail(ctx, o)
 	}
-	if err := a.guard.Admit(ctx, a.logins); err != nil {
+	if err := a.visits.Guard.Admit(ctx, a.logins); err != nil {
 		return lease, nil, err
 	}
 	appKey := make([]byte, 32)
@@ -76,7 +76,7 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 	if err != nil {
 		return lease, nil, fmt.Errorf("encrypt login: %w", err)
 	}
-	r := a.client.Do(ctx, upstream.Request{
+	r := a.visits.Client.Do(ctx, upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
 	})
 	mask := a.mask.With(base64.StdEncoding.EncodeToString(appKey))
@@ -94,7 +94,7 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 	if o.Class == bridge.NotApplied && why != upstream.Renewal { // while a renewal fails the old token is still good
 		a.pause(ctx, &o)
 	}
-	return lease, nil, a.guard.Fail(ctx, o)
+	return lease, nil, a.visits.Guard.Fail(ctx, o)
 }
 
 // reach spares the login budget while the host can't be reached at all.
@@ -102,12 +102,12 @@ func (a *Adapter) reach(ctx context.Context) (bridge.Outcome, bool) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.LoginTimeout)
 	defer cancel()
 	start := time.Now()
-	err := a.client.Reach(ctx)
+	err := a.visits.Client.Reach(ctx)
 	if err == nil {
 		return bridge.Outcome{}, true
 	}
 	return bridge.Outcome{Class: bridge.NotApplied, Message: err.Error(), Exchanges: []bridge.Exchange{{
-		Purpose: "login", Method: http.MethodPost, URL: a.client.BaseURL() + a.cfg.AuthPath,
+		Purpose: "login", Method: http.MethodPost, URL: a.visits.Client.BaseURL() + a.cfg.AuthPath,
 		Err: err.Error(), Start: start, Took: time.Since(start),
 	}}}, false
 }
@@ -116,7 +116,7 @@ func (a *Adapter) reach(ctx context.Context) (bridge.Outcome, bool) {
 func (a *Adapter) pause(ctx context.Context, o *bridge.Outcome) {
 	n := int(a.troubles.Add(1))
 	o.RetryAfter = max(o.RetryAfter, pauses[min(n, len(pauses))-1])
-	a.guard.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(o.RetryAfter), Text: o.Message})
+	a.visits.Guard.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(o.RetryAfter), Text: o.Message})
 }
 
 // authBody is the login's body, and the same in clear for the (masked) record.
