@@ -66,17 +66,22 @@ func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *
 	})
 }
 
-// Lookup is a visit that looks a document up, through the Guard. An error shuts the gate where its outcome says so.
+// Lookup is a visit that looks a document up, through the Guard.
 func (w *Visits[T, A]) Lookup(ctx context.Context, visit func(context.Context, *Visit[T, A]) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
-	return w.Guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
-		v := w.Start()
-		state, err := visit(ctx, v)
-		if err != nil {
-			return bridge.DocumentState{}, w.Guard.Fail(ctx, v.End(NotSent(err)))
-		}
-		state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
-		return state, nil
-	})
+	return w.Guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) { return w.Ask(ctx, visit) })
+}
+
+// Ask is Lookup whatever the breaker says, for probes. An error shuts the gate where its outcome says so; what was said
+// stays in the state.
+func (w *Visits[T, A]) Ask(ctx context.Context, visit func(context.Context, *Visit[T, A]) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
+	v := w.Start()
+	state, err := visit(ctx, v)
+	if err != nil {
+		o := v.End(NotSent(err))
+		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, o)
+	}
+	state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
+	return state, nil
 }
 
 // End completes an outcome with all that was said, and takes secrets out of its texts.

@@ -186,7 +186,7 @@ func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
 	if c.Branch != "" {
 		g.header["x-clear-branch"] = []string{c.Branch}
 	}
-	user := upstream.Digest("cleartax-my user", g.client.BaseURL(), c.Token)
+	user := upstream.Digest("cleartax-my user", g.visits.Client.BaseURL(), c.Token)
 	g.profile.Space = upstream.Space("cleartax-my/"+c.Account, upstream.Environment(c.Settings.Environment, c.Settings.BaseURL))
 	g.profile.Zone = upstream.MYT
 	g.profile.Cancels = perMinute(user+" cancels", c.CancelsPerMinute, 1000)

@@ -17,14 +17,13 @@ import (
 
 // Cancel implements bridge.Upstream (ClearTax E-Invoicing API, Cancel IRN).
 func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return in.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+	return in.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
 		remarks := []rune(irp.Remarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
-		r, o := in.cancel(ctx, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
+		r, o := in.cancel(ctx, v, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
 		ref := o.UpstreamRef
-		o = in.words(classifyIN(r, o, in.route, c.Document))
+		o = classifyIN(r, o, in.route, c.Document)
 		o.UpstreamRef = ref
-		o.Exchanges = []bridge.Exchange{r.Exchange(in.mask, body, r.Body)}
 		return o
 	})
 }
@@ -32,37 +31,32 @@ func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge
 // Lookup implements bridge.Upstream (ClearTax E-Invoicing API, Get Invoice by IRN and Get E-Invoice by IRN). Neither
 // names a cancel date.
 func (in *India) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
-	return in.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) { return in.ask(ctx, c.Document) })
-}
-
-func (in *India) ask(ctx context.Context, irn string) (bridge.DocumentState, error) {
-	if err := in.guard.Admit(ctx); err != nil {
-		return bridge.DocumentState{}, err
-	}
-	r, id := in.do(ctx, upstream.Request{
-		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
-		Route: in.route.getPath + "{irn}",
-	})
-	state, o := readLookupIN(r, in.route, irn)
-	state.Text, o = in.mask.Text(state.Text), in.words(o)
-	state.Exchanges = []bridge.Exchange{r.Exchange(in.mask, nil, r.Body)}
-	if o.Class == bridge.None {
-		return state, nil
-	}
-	o.UpstreamRef, o.Exchanges = id, state.Exchanges
-	return state, in.guard.Fail(ctx, o)
+	return in.visits.Lookup(ctx, in.about(c.Document))
 }
 
 // Probe implements bridge.Upstream: there is no login, so it asks for an IRN that nobody has.
 func (in *India) Probe(ctx context.Context) error {
-	_, err := in.ask(ctx, strings.Repeat("0", 64))
+	_, err := in.visits.Ask(ctx, in.about(strings.Repeat("0", 64)))
 	return err
 }
 
-// words hides in an outcome's texts what the vendor may have quoted.
-func (in *India) words(o bridge.Outcome) bridge.Outcome {
-	o.Message, o.Alarm = in.mask.Text(o.Message), in.mask.Text(o.Alarm)
-	return o
+// about is a visit that asks for an IRN.
+func (in *India) about(irn string) func(context.Context, *visit) (bridge.DocumentState, error) {
+	return func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
+		if err := in.visits.Guard.Admit(ctx); err != nil {
+			return bridge.DocumentState{}, err
+		}
+		r, id := in.do(ctx, v, upstream.Request{
+			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
+			Route: in.route.getPath + "{irn}",
+		})
+		state, o := readLookupIN(r, in.route, irn)
+		if o.Class == bridge.None {
+			return state, nil
+		}
+		o.UpstreamRef = id
+		return state, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
+	}
 }
 
 // Cancel implements bridge.Upstream (ClearTax E-Invoicing Malaysia API, Cancel E-Invoice). The document comes by its UUID;
@@ -72,20 +66,17 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 		code, message := refusalMY("irn", "must be a document of ClearTax or a LHDN UUID")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
-	return m.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-		id, trail, o := m.nameNow(ctx, c.Document)
+	return m.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+		id, o := m.nameNow(ctx, v, c.Document)
 		if o.Class != bridge.None {
-			o.Exchanges = trail
 			return o
 		}
 		body := marshal(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
-		r, o := m.cancel(ctx, upstream.Request{
+		r, o := m.cancel(ctx, v, upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",
 		})
-		o = classifyMY(r, o, named{id: id, uuid: c.Document})
-		o.Exchanges = append(trail, r.Exchange(m.mask, body, r.Body))
-		return o
+		return classifyMY(r, o, named{id: id, uuid: c.Document})
 	})
 }
 
@@ -101,47 +92,50 @@ func (m *Malaysia) query(name, value string) string {
 }
 
 // Lookup implements bridge.Upstream.
-func (m *Malaysia) Lookup(ctx context.Context, c bridge.Cancellation) (state bridge.DocumentState, err error) {
+func (m *Malaysia) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
 	q := byUUID(c.Document)
 	old := !lhdnUUID.MatchString(c.Document) // on record by a document id, as before ids were resolved
 	if old {
 		q = question{name: "document-id", value: c.Document}
 	}
-	return m.guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
-		found, trail, err := m.find(ctx, q)
+	return m.visits.Lookup(ctx, func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
+		found, err := m.find(ctx, v, q)
 		state := found.state()
 		if old && state.Status != bridge.StatusCancelled { // it may name another document by now
 			state.Status, state.Text = bridge.StatusUnknown, "the document is not on record by its LHDN UUID"
 		}
-		state.Exchanges = trail
 		return state, err
 	})
 }
 
 // Probe implements bridge.Upstream: there is no login, so it asks for a document that can't exist.
 func (m *Malaysia) Probe(ctx context.Context) error {
-	_, _, err := m.find(ctx, question{name: "document-id", value: "einvoice-bridge-probe"})
+	_, err := m.visits.Ask(ctx, func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
+		_, err := m.find(ctx, v, question{name: "document-id", value: "einvoice-bridge-probe"})
+		return bridge.DocumentState{}, err
+	})
 	return err
 }
 
 // cancel makes the one call that cancels, if q's fence lets it. The outcome is what its status alone decides.
-func (g *gateway) cancel(ctx context.Context, q upstream.Request) (upstream.Reply, bridge.Outcome) {
+func (g *gateway) cancel(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, bridge.Outcome) {
 	q.Purpose, q.Timeout = upstream.ForCancel, g.profile.CallTimeout
-	r, id := g.do(ctx, q)
+	r, id := g.do(ctx, v, q)
 	o := verdict(r)
 	o.UpstreamRef = id
 	return r, o
 }
 
 // do makes a call and returns its request id, which the vendor's support asks for. It is no idempotency key.
-func (g *gateway) do(ctx context.Context, q upstream.Request) (upstream.Reply, string) {
+func (g *gateway) do(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, string) {
 	id := uuid.NewString()
 	q.Header = g.header.Clone()
 	q.Header["x-request-id"] = []string{id}
 	if q.Body != nil {
 		q.Header["Content-Type"] = []string{"application/json"}
 	}
-	return g.client.Do(ctx, q), id
+	r, _, _ := v.Send(ctx, static{}, q) // no error: nothing stands between the client and the network
+	return r, id
 }
 
 // A document has two names: ClearTax's document id, by which it is cancelled, and LHDN's UUID, by which it is on record.
@@ -167,9 +161,8 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 		return "", bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	var found foundMY
-	var trail []bridge.Exchange
-	_, err := m.guard.Lookup(ctx, func(ctx context.Context) (_ bridge.DocumentState, err error) {
-		found, trail, err = m.find(ctx, questions...)
+	state, err := m.visits.Lookup(ctx, func(ctx context.Context, v *visit) (_ bridge.DocumentState, err error) {
+		found, err = m.find(ctx, v, questions...)
 		return bridge.DocumentState{}, err
 	})
 	var o bridge.Outcome
@@ -183,7 +176,7 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 	default:
 		return found.uuid, o
 	}
-	o.Exchanges = trail
+	o.Exchanges = state.Exchanges
 	return "", o
 }
 
@@ -193,18 +186,16 @@ const fresh = 10 * time.Second
 
 // nameNow is the document id under which the document can be cancelled: it must name this document and no later one. The
 // outcome's class is None when there is one.
-func (m *Malaysia) nameNow(ctx context.Context, uuid string) (string, []bridge.Exchange, bridge.Outcome) {
+func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, bridge.Outcome) {
 	if id, seen, ok := m.ids.get(uuid); ok && time.Since(seen) < fresh {
-		return id, nil, bridge.Outcome{}
+		return id, bridge.Outcome{}
 	}
-	found, trail, err := m.find(ctx, byUUID(uuid))
+	found, err := m.find(ctx, v, byUUID(uuid))
 	if err == nil && found.id != "" && found.cancelled() { // then its document id may name another one
 		var now foundMY
-		var more []bridge.Exchange
-		now, more, err = m.find(ctx, question{name: "document-id", value: found.id})
-		trail = append(trail, more...)
+		now, err = m.find(ctx, v, question{name: "document-id", value: found.id})
 		if err == nil && now.uuid != uuid {
-			return "", trail, bridge.Outcome{
+			return "", bridge.Outcome{
 				Class: bridge.Refused, ByState: true, Code: "IncorrectState",
 				Message: "IncorrectState: ClearTax shows the document as cancelled",
 			}
@@ -212,11 +203,11 @@ func (m *Malaysia) nameNow(ctx context.Context, uuid string) (string, []bridge.E
 	}
 	switch {
 	case err != nil:
-		return "", trail, upstream.NotSent(err)
+		return "", upstream.NotSent(err)
 	case found.id == "":
-		return "", trail, found.nothing()
+		return "", found.nothing()
 	}
-	return found.id, trail, bridge.Outcome{}
+	return found.id, bridge.Outcome{}
 }
 
 // question asks ClearTax for a document by one of its names.
@@ -228,18 +219,18 @@ type question struct {
 func byUUID(uuid string) question { return question{name: "uuid", value: uuid} }
 
 // find puts the questions until one finds a document or can't be answered. The names of what it finds are remembered.
-func (m *Malaysia) find(ctx context.Context, questions ...question) (found foundMY, trail []bridge.Exchange, err error) {
+func (m *Malaysia) find(ctx context.Context, v *visit, questions ...question) (found foundMY, err error) {
 	for _, q := range questions {
-		found, err = m.ask(ctx, q, &trail)
+		found, err = m.ask(ctx, v, q)
 		if err == nil && found.id != "" && found.uuid == "" {
 			var more foundMY
 			q.status = true
-			if more, err = m.ask(ctx, q, &trail); more.uuid != "" {
+			if more, err = m.ask(ctx, v, q); more.uuid != "" {
 				found = more
 			}
 		}
 		if err != nil {
-			return foundMY{}, trail, upstream.WithTrail(err, trail)
+			return foundMY{}, err
 		}
 		if found.id != "" && found.uuid != "" {
 			m.ids.put(found)
@@ -248,26 +239,25 @@ func (m *Malaysia) find(ctx context.Context, questions ...question) (found found
 			break
 		}
 	}
-	return found, trail, nil
+	return found, nil
 }
 
 // ask makes one lookup (ClearTax E-Invoicing Malaysia API, Get Document via UUID). Nothing found is no error.
-func (m *Malaysia) ask(ctx context.Context, q question, trail *[]bridge.Exchange) (foundMY, error) {
-	if err := m.guard.Admit(ctx, m.lookups); err != nil {
+func (m *Malaysia) ask(ctx context.Context, v *visit, q question) (foundMY, error) {
+	if err := m.visits.Guard.Admit(ctx, m.lookups); err != nil {
 		return foundMY{}, err
 	}
 	path, route := documentsMY+"?"+m.query(q.name, q.value), documentsMY
 	if q.status {
 		path, route = documentsMY+"/"+url.PathEscape(q.value)+"/status?"+m.query("", ""), documentsMY+"/{id}/status"
 	}
-	r, id := m.do(ctx, upstream.Request{
+	r, id := m.do(ctx, v, upstream.Request{
 		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path, Route: route, Timeout: m.profile.LookupTimeout,
 	})
-	*trail = append(*trail, r.Exchange(m.mask, nil, r.Body))
 	found, o := readLookupMY(r, verdict(r), q)
 	if o.Class != bridge.None {
 		o.UpstreamRef = id
-		return foundMY{}, m.guard.Fail(ctx, o)
+		return foundMY{}, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 	}
 	return found, nil
 }

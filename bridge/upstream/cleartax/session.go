@@ -20,12 +20,15 @@ const (
 // gateway is the way to either product with one static token.
 type gateway struct {
 	profile  bridge.Profile
-	client   *upstream.Client
-	guard    *upstream.Guard
+	visits   upstream.Visits[static, upstream.Reply]
 	header   http.Header // of every call
-	mask     upstream.Mask
 	warnings []string
 }
+
+// static stands for a session's token: there is one for ever.
+type static struct{}
+
+type visit = upstream.Visit[static, upstream.Reply]
 
 // open makes the gateway's connection, guard and header. The credential is a digest over the access and whom it is for.
 func (a access) open(kind string, shared *upstream.Shared, taxpayer ...string) (gateway, error) {
@@ -34,12 +37,15 @@ func (a access) open(kind string, shared *upstream.Shared, taxpayer ...string) (
 		return gateway{}, err
 	}
 	credential := upstream.Digest(append([]string{kind, client.BaseURL(), a.tokenHeader, a.token}, taxpayer...)...)
+	mask := upstream.NewMask("signedinvoice", "signedqrcode").With(a.token)
 	return gateway{
-		profile:  bridge.Profile{Name: a.name, Kind: kind, Credential: credential},
-		client:   client,
-		guard:    shared.Guard(client, credential, hold),
+		profile: bridge.Profile{Name: a.name, Kind: kind, Credential: credential},
+		visits: upstream.Visits[static, upstream.Reply]{
+			Client: client, Guard: shared.Guard(client, credential, hold),
+			Mask: mask, MaskOf: func(static) upstream.Mask { return mask },
+			Read: func(_ static, r upstream.Reply) (upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
+		},
 		header:   http.Header{a.tokenHeader: {a.token}, "Accept": {"application/json"}},
-		mask:     upstream.NewMask("signedinvoice", "signedqrcode").With(a.token),
 		warnings: a.warn(),
 	}, nil
 }
