@@ -129,8 +129,7 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 // byteOrderMark is what some .NET and Windows servers put before their JSON, against RFC 8259 §8.1.
 var byteOrderMark = []byte("\ufeff")
 
-// Reach opens a connection to the base URL's host, or to the proxy, and closes it. A login that the authority rations
-// asks this first, so that an unreachable host uses up nothing. It is no proof that a call will get through.
+// Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
 	t, ok := c.pool.(*http.Transport)
 	if !ok {
@@ -154,6 +153,17 @@ func (c *Client) Reach(ctx context.Context) error {
 		return fmt.Errorf("connection failed before anything was sent: %w", err)
 	}
 	return conn.Close()
+}
+
+// Unreachable tries the way to the host for a request that uses up what the authority rations, such as a login. When there
+// is no way, nothing is used up, and the reply says why.
+func (c *Client) Unreachable(ctx context.Context, q Request) (r Reply, is bool) {
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
+	defer cancel()
+	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
+	r.Err = c.Reach(ctx)
+	r.Took = time.Since(r.Start)
+	return r, r.Err != nil
 }
 
 func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) {

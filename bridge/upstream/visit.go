@@ -87,8 +87,7 @@ func (w *Visits[T, A]) Ask(ctx context.Context, visit func(context.Context, *Vis
 // End completes an outcome with all that was said, and takes secrets out of its texts.
 func (v *Visit[T, A]) End(o bridge.Outcome) bridge.Outcome {
 	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
-	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
-	return o
+	return v.mask.Outcome(o)
 }
 
 // Call makes a call under the session's token, and once more under a new one when it was stopped at the gate, once in a

@@ -71,7 +71,7 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 		if o.Class != bridge.None {
 			return o
 		}
-		body := marshal(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
+		body := upstream.JSON(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
 		r, o := m.cancel(ctx, v, upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",

@@ -42,12 +42,11 @@ func unread(o bridge.Outcome) bridge.Outcome {
 	return o
 }
 
-// dated completes a cancelled outcome with the date that the reply names, else with the time of the reply.
+// dated is a cancelled outcome with the date that the reply names.
 func dated(o bridge.Outcome, r upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
-	if o.Date, o.DateSource = upstream.CancelDate(string(date)), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = r.Date().In(zone).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	done := r.Cancelled(string(date), zone)
+	done.UpstreamRef = o.UpstreamRef
+	return done
 }
 
 // whoIN says no in alarms: the words are often those of the portal.
@@ -230,15 +229,14 @@ func readLookupIN(r upstream.Reply, way route, irn string) (bridge.DocumentState
 }
 
 func stateIN(status string) bridge.DocumentState {
-	s := bridge.DocumentState{Text: bridge.OneLine(status, 100)}
+	s := irp.State(status)
 	switch strings.ToUpper(status) {
-	case "CNL", "IRN_CANCELLED":
+	case "IRN_CANCELLED":
 		s.Status = bridge.StatusCancelled
-	case "ACT", "IRN_GENERATED":
+	case "IRN_GENERATED":
 		s.Status = bridge.StatusActive
-	case "REJ":
-		s.Status = bridge.StatusOther
 	}
+	s.Text = bridge.OneLine(status, 100)
 	return s
 }
 

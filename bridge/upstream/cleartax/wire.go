@@ -1,7 +1,6 @@
 package cleartax
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -25,12 +24,12 @@ type route struct {
 var (
 	govt = route{
 		method: http.MethodPost, cancelPath: "/einv/v1/govt/api/Cancel", getPath: "/einv/v1/govt/api/Invoice/irn/",
-		body: func(c cancelRequestIN) []byte { return marshal(c) },
+		body: func(c cancelRequestIN) []byte { return upstream.JSON(c) },
 		read: readGovt,
 	}
 	v2 = route{
 		method: http.MethodPut, cancelPath: "/einv/v2/eInvoice/cancel", getPath: "/einv/v2/eInvoice/get?irn=", done: "IRN_CANCELLED",
-		body: func(c cancelRequestIN) []byte { return marshal([]cancelRequestIN{c}) }, // up to ten fit; one outcome each
+		body: func(c cancelRequestIN) []byte { return upstream.JSON([]cancelRequestIN{c}) }, // up to ten fit; one outcome each
 		read: readV2,
 	}
 )
@@ -187,17 +186,6 @@ func yesOrNo(s upstream.Scalar) (yes, no bool) {
 
 // isJSON tells whether the whole body is JSON: an error page of ClearTax itself, not of something in front of it.
 func isJSON(r upstream.Reply) bool { return r.Err == nil && json.Valid(r.Body) }
-
-// marshal writes compact JSON with <, > and & as they are.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err) // structs of strings
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
 
 // foundMY is what a lookup brought: a document, or why there is none.
 type foundMY struct {

@@ -125,8 +125,8 @@ func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
 }
 
 func (a *Adapter) refused(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
-	o.Message, o.Alarm, o.Exchanges = a.mask.Text(o.Message), a.mask.Text(o.Alarm), trail
-	return a.desk.Fail(ctx, o)
+	o.Exchanges = trail
+	return a.desk.Fail(ctx, a.mask.Outcome(o))
 }
 
 // replaceable tells whether a login may follow a refresh that failed: not while theodore can't be reached or asks to

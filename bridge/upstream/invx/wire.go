@@ -63,7 +63,7 @@ type body struct {
 
 func read(reply upstream.Reply) body {
 	var b body
-	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || !isObject(reply.Body) {
+	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || !upstream.IsObject(reply.Body) {
 		return body{}
 	}
 	b.readable = true
@@ -83,7 +83,7 @@ func (b body) items() (list []item, ok bool) {
 
 // document is the data of a get by docId.
 func (b body) document() (d document, ok bool) {
-	if !isObject(b.Data) || json.Unmarshal(b.Data, &d) != nil {
+	if !upstream.IsObject(b.Data) || json.Unmarshal(b.Data, &d) != nil {
 		return document{}, false
 	}
 	return d, true
@@ -135,13 +135,11 @@ func (n *nested) UnmarshalJSON(raw []byte) error {
 	var inner struct {
 		CancelDate upstream.Scalar `json:"CancelDate"`
 	}
-	if isObject(raw) && json.Unmarshal(raw, &inner) == nil {
+	if upstream.IsObject(raw) && json.Unmarshal(raw, &inner) == nil {
 		n.CancelDate = string(inner.CancelDate)
 	}
 	return nil
 }
-
-func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
 
 func isArray(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) }
 

@@ -183,7 +183,7 @@ func errorsIn(raw json.RawMessage, depth int) Errors {
 	case '{':
 		return entryIn(raw)
 	}
-	text := textOf(raw)
+	text := Text(raw)
 	if inner, ok := innerJSON(text); ok {
 		return errorsIn(inner, depth+1)
 	}
@@ -204,7 +204,7 @@ func entryIn(raw json.RawMessage) Errors {
 	}
 	first := func(values ...json.RawMessage) string {
 		for _, v := range values {
-			if s := textOf(v); s != "" && s != "null" {
+			if s := Text(v); s != "" && s != "null" {
 				return s
 			}
 		}
@@ -220,8 +220,8 @@ func entryIn(raw json.RawMessage) Errors {
 	return Errors{entry}
 }
 
-// textOf is a JSON value as text: strings unquoted, everything else as it stands.
-func textOf(raw json.RawMessage) string {
+// Text is a JSON value as text: strings unquoted, everything else as it stands.
+func Text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		s = string(raw)

@@ -2,8 +2,6 @@ package mastersindia
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -46,8 +44,8 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 	trail := []bridge.Exchange{reply.Exchange(a.mask.With(value), q.Body, reply.Body)}
 	if !tokenIn(reply, b, value) {
 		o := noToken(reply, b)
-		o.Message, o.Alarm, o.Exchanges = a.mask.Text(o.Message), a.mask.Text(o.Alarm), trail
-		return none, nil, a.desk.Fail(ctx, o)
+		o.Exchanges = trail
+		return none, nil, a.desk.Fail(ctx, a.mask.Outcome(o))
 	}
 	margin := min(5*time.Minute, life/4)
 	end := time.Now().Add(life)
@@ -108,15 +106,10 @@ func v1Token(b body, now time.Time) (string, time.Duration) {
 
 // expiry reads the exp claim of a JWT (RFC 7519 §4.1.4); zero when there is none.
 func expiry(jwt string) time.Time {
-	parts := strings.Split(jwt, ".")
-	if len(parts) != 3 {
-		return time.Time{}
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	var claims struct {
 		Exp float64 `json:"exp"`
 	}
-	if err != nil || json.Unmarshal(raw, &claims) != nil || claims.Exp <= 0 || claims.Exp > 1e11 {
+	if !upstream.Claims(jwt, &claims) || claims.Exp <= 0 || claims.Exp > 1e11 {
 		return time.Time{}
 	}
 	return time.Unix(int64(claims.Exp), 0)

@@ -1,7 +1,6 @@
 package mastersindia
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -169,8 +168,6 @@ func read(reply upstream.Reply) body {
 	return b
 }
 
-func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
-
 // isJSON tells whether a text is an object or a list, written into a string.
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
@@ -209,7 +206,7 @@ func (r results) contradicts() bool {
 
 // invoice is the object in message; ok is false when there is none.
 func (r results) invoice() (i invoice, ok bool) {
-	return i, isObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
+	return i, upstream.IsObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
 }
 
 // text is the reason of a failure: errorMessage, else message when that is a text.

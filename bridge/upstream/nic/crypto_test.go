@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"einvoice-bridge/bridge/upstream"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -80,7 +81,7 @@ func TestSealVectors(t *testing.T) {
 			}
 		})
 	}
-	if got := string(marshal(cancelRequest{vectorIRN, "1", "Wrong entry"})); got != v["cancel/plain"] {
+	if got := string(upstream.JSON(cancelRequest{vectorIRN, "1", "Wrong entry"})); got != v["cancel/plain"] {
 		t.Errorf("our own JSON of it: %s", got)
 	}
 }

@@ -45,7 +45,7 @@ type fakeNIC struct {
 
 // errorReply is what NIC says no with.
 func errorReply(code, text string) string {
-	return string(marshal(map[string]any{"Status": 0, "Data": nil, "ErrorDetails": []map[string]string{{"ErrorCode": code, "ErrorMessage": text}}}))
+	return string(upstream.JSON(map[string]any{"Status": 0, "Data": nil, "ErrorDetails": []map[string]string{{"ErrorCode": code, "ErrorMessage": text}}}))
 }
 
 func (f *fakeNIC) roundTrip(r *http.Request) (*http.Response, error) {

@@ -64,7 +64,12 @@ func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (u
 
 // auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
 func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
-	if o, ok := a.reach(ctx); !ok {
+	q := upstream.Request{
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Timeout: a.cfg.LoginTimeout,
+	}
+	if r, is := a.visits.Client.Unreachable(ctx, q); is {
+		o := r.Verdict()
+		o.Exchanges = []bridge.Exchange{r.Exchange(a.mask, nil, nil)}
 		return lease, nil, a.visits.Guard.Fail(ctx, o)
 	}
 	if err := a.visits.Guard.Admit(ctx, a.logins); err != nil {
@@ -76,9 +81,8 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 	if err != nil {
 		return lease, nil, fmt.Errorf("encrypt login: %w", err)
 	}
-	r := a.visits.Client.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
-	})
+	q.Body = body
+	r := a.visits.Client.Do(ctx, q)
 	mask := a.mask.With(base64.StdEncoding.EncodeToString(appKey))
 	trail = []bridge.Exchange{r.Exchange(mask, plain, r.Body)}
 	data, o := readAuth(r)
@@ -90,26 +94,12 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 		o = r.Outcome(bridge.NotApplied, "NIC accepted the login, but its reply can't be used: "+err.Error())
 		o.Alarm = o.Message
 	}
-	o.Message, o.Alarm, o.Exchanges = mask.Text(o.Message), mask.Text(o.Alarm), trail
+	o = mask.Outcome(o)
+	o.Exchanges = trail
 	if o.Class == bridge.NotApplied && why != upstream.Renewal { // while a renewal fails the old token is still good
 		a.pause(ctx, &o)
 	}
 	return lease, nil, a.visits.Guard.Fail(ctx, o)
-}
-
-// reach spares the login budget while the host can't be reached at all.
-func (a *Adapter) reach(ctx context.Context) (bridge.Outcome, bool) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.LoginTimeout)
-	defer cancel()
-	start := time.Now()
-	err := a.visits.Client.Reach(ctx)
-	if err == nil {
-		return bridge.Outcome{}, true
-	}
-	return bridge.Outcome{Class: bridge.NotApplied, Message: err.Error(), Exchanges: []bridge.Exchange{{
-		Purpose: "login", Method: http.MethodPost, URL: a.visits.Client.BaseURL() + a.cfg.AuthPath,
-		Err: err.Error(), Start: start, Took: time.Since(start),
-	}}}, false
 }
 
 // pause holds everybody back for a while after NIC's trouble with a login.
@@ -131,14 +121,14 @@ func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		return plain, marshal(legacyRequest{authRequest{a.cfg.Username, password, wrapped, force}}), nil
+		return plain, upstream.JSON(legacyRequest{authRequest{a.cfg.Username, password, wrapped, force}}), nil
 	}
 	// What is encrypted is the base64 text of the JSON, not the JSON.
 	sealed, err := encryptRSA(a.key, []byte(base64.StdEncoding.EncodeToString(plain)))
 	if err != nil {
 		return nil, nil, err
 	}
-	return plain, marshal(sealedRequest{sealed}), nil
+	return plain, upstream.JSON(sealedRequest{sealed}), nil
 }
 
 func (a *Adapter) newSession(data authReply, appKey []byte, mask upstream.Mask) (*session, error) {

@@ -5,12 +5,12 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
+	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/bridge/upstream/irp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 )
 
 // The requests. Field order and spelling are NIC's.
@@ -48,19 +48,8 @@ type (
 	}
 )
 
-// marshal writes compact JSON with <, > and & as they are: each byte counts in the login.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err) // structs of strings and booleans
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
 func credentials(user, password, appKey string, force bool) []byte {
-	return marshal(authRequest{user, password, appKey, force})
+	return upstream.JSON(authRequest{user, password, appKey, force})
 }
 
 // envelope is every reply of NIC before decryption.
@@ -110,20 +99,11 @@ func decode(body []byte) (envelope, error) {
 
 // statusText makes 1, 1.0, "1" and " 1 " the same.
 func statusText(raw json.RawMessage) string {
-	s := text(raw)
+	s := irp.Text(raw)
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		return strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return s
-}
-
-// text is a JSON value as text: strings unquoted, everything else as it stands.
-func text(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		s = string(raw)
-	}
-	return strings.TrimSpace(s)
 }
 
 // sealedBody is {"Data":"…"}. Base64 needs no escaping.
