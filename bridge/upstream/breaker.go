@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -72,22 +73,37 @@ func originOf(raw string) string {
 	return u.Scheme + "://" + host
 }
 
-type throughKey struct{}
+// pass is what the context of a call knows of the breaker that let it through.
+type pass struct {
+	by     *breaker
+	fenced atomic.Bool // its own fence stopped it, so that it tells nothing of the host
+}
+
+type passKey struct{}
+
+// fenced notes that this process may not send any more.
+func fenced(ctx context.Context) {
+	if p, ok := ctx.Value(passKey{}).(*pass); ok {
+		p.fenced.Store(true)
+	}
+}
 
 // let runs a call unless the breaker is open. What the outcome tells of the host is counted. A step of a call that has
 // been let through already, as a login is of a cancel at the same host, is not asked for again: the call is counted as one.
 func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
-	if ctx.Value(throughKey{}) == b {
+	if p, ok := ctx.Value(passKey{}).(*pass); ok && p.by == b {
 		return call(ctx)
 	}
 	done, err := b.steps.Allow()
 	if err != nil {
 		return b.closedDoor()
 	}
-	health := errNotAsked
+	p, health := &pass{by: b}, errNotAsked
 	defer func() { done(health) }()
-	o := call(context.WithValue(ctx, throughKey{}, b))
-	health = b.healthOf(o)
+	o := call(context.WithValue(ctx, passKey{}, p))
+	if !p.fenced.Load() {
+		health = b.healthOf(o)
+	}
 	return o
 }
 

@@ -97,7 +97,11 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 			if q.Fence == nil {
 				return errNoFence
 			}
-			return q.Fence(ctx)
+			err := q.Fence(ctx)
+			if err != nil {
+				fenced(ctx)
+			}
+			return err
 		}
 	}
 	req, err := c.request(sent.trace(ctx), q)

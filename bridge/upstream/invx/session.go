@@ -135,15 +135,13 @@ func replaceable(o bridge.Outcome) bool {
 	return o.Code != tokenLimit && (o.Class == bridge.Misconfigured || o.HTTPStatus/100 == 2)
 }
 
-// lease measures the token's life on the authority's clock. Renewal begins 5 min before its end.
+// lease measures the token's life on the authority's clock.
 func lease(t *token, expiry time.Time, reply upstream.Reply) upstream.Lease[*token] {
 	life := expiry.Sub(reply.Date())
 	if expiry.IsZero() || life <= 0 { // a token that was just given out is not expired: its expiry can't be right
 		life = unknownLife
 	}
-	margin := min(5*time.Minute, life/4)
-	end := time.Now().Add(life)
-	return upstream.Lease[*token]{Token: t, Until: end.Add(-margin / 5), Renew: end.Add(-margin)}
+	return upstream.LeaseOf(t, life)
 }
 
 // readToken reads theodore's reply to a login or refresh; the outcome says why there is no token in it.

@@ -47,10 +47,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 		o.Exchanges = trail
 		return none, nil, a.desk.Fail(ctx, a.mask.Outcome(o))
 	}
-	margin := min(5*time.Minute, life/4)
-	end := time.Now().Add(life)
-	t := &token{value, a.mask.With(value)}
-	return upstream.Lease[*token]{Token: t, Until: end.Add(-margin / 5), Renew: end.Add(-margin)}, trail, nil
+	return upstream.LeaseOf(&token{value, a.mask.With(value)}, life), trail, nil
 }
 
 // tokenIn tells whether the reply to a login gives a token that can be used.
