@@ -63,8 +63,8 @@ type Caller struct {
 	PerMinute    int
 }
 
-// Setting is one line of the effective configuration, its secrets masked.
-type Setting struct{ Path, Value string }
+// Setting is one line of the effective configuration, its secrets masked, with what the key is about.
+type Setting struct{ Path, Value, About string }
 
 // Settings is the configuration that works now, and its file as it is now.
 type Settings struct {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,17 +99,17 @@ func (s shelf[K, V]) get(key K) (V, bool) {
 // Log is where adapters write what no caller hears: odd replies, failed renewals. Never a secret.
 func (s *Shared) Log() *slog.Logger { return s.log }
 
-// Client is the way to the base URL of the settings. Clients with the same proxy, CA and certificate share a pool of
+// Client is the way to the base URL of the settings, which have been prepared. Clients with the same proxy, CA and certificate share a pool of
 // connections, and a breaker where they have the same host, too: a way in that is wrong for one of them says nothing about
 // the others. An error names the setting that is wrong, without its value.
-func (s *Shared) Client(set Settings) (*Client, error) {
-	base, static, err := set.check()
-	if err != nil {
-		return nil, err
+func (s *Shared) Client(set Settings) (_ *Client, err error) {
+	base, static := strings.TrimRight(set.BaseURL, "/"), http.Header{}
+	for name, value := range set.Headers {
+		static[name] = []string{value.Reveal()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	way := []string{set.Proxy, string(set.CA), string(set.Certificate), string(set.Key)}
+	way := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
 	key := Digest(append([]string{base}, way...)...)
 	pool, ok := s.pools.get(key)
 	if !ok {

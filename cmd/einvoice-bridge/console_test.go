@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 )
@@ -22,7 +23,7 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 		text = strings.Replace(text, "  nic:\n", "  nic:\n    headers: {X-Api-Key: header-secret}\n", 1)
 		return "alarms: {webhook: \"https://hooks.example/services/webhook-secret\"}\n" + text
 	})
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 	}
 	for _, want := range []string{
 		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
-		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (set, hidden)\n", "callers.erp.taxpayers = all\n",
+		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (hidden)\n", "callers.erp.taxpayers = all\n",
 		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ", "taxpayers.09AAAPG7885R002.upstream = nic\n", "taxpayers.09AAAPG7885R002.password = (hidden)\n",
 	} {
 		if !strings.Contains(b.String(), want) {
@@ -75,7 +76,7 @@ func demoSecrets(t *testing.T, path string) (all []string) {
 
 // The console's one operator is let in by name and password, and guessing is slowed down.
 func TestSignIn(t *testing.T) {
-	in, err := signIn(config.Console{Username: "admin", Password: config.Secret(access.HashPassword("correct horse"))})
+	in, err := signIn(config.Console{Username: "admin", Password: bridge.Secret(access.HashPassword("correct horse"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestConsoleAsksForLogIn(t *testing.T) {
 		return fmt.Sprintf("console: {listen: \"127.0.0.1:0\", username: asha, password: %q}\n", access.HashPassword("hunter2")) +
 			strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, "", 1)
 	})
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestConsoleAsksForLogIn(t *testing.T) {
 // Each upstream's health finds the guards and sessions of its own credentials, whichever the adapter hangs them on.
 func TestUpstreamHealth(t *testing.T) {
 	sims, path := sandboxed(t, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

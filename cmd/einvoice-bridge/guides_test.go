@@ -163,7 +163,7 @@ func TestShownConfigurationsAreAccepted(t *testing.T) {
 			shown += rest[strings.Index(rest, "callers:"):]
 		}
 		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
-		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment); err != nil {
+		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, fileKinds); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, shown)
 		}
 	}

@@ -30,7 +30,7 @@ func (h *health) all(ctx context.Context) (list []console.Upstream) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.file.Upstreams)) {
 		c, own := h.file.Upstreams[name], h.shared.For(name)
-		u := console.Upstream{Name: name, Kind: c.Kind, Environment: upstream.Environment(c.Environment, c.BaseURL), Taxpayers: taxpayers[name], Rate: rates[name]}
+		u := console.Upstream{Name: name, Kind: c.Kind, Environment: upstream.Environment(c.Environment, upstream.Common(c.Settings).BaseURL), Taxpayers: taxpayers[name], Rate: rates[name]}
 		for _, host := range own.Hosts() {
 			addHost(&u, host)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -14,21 +13,28 @@ import (
 	"einvoice-bridge/bridge/upstream/irp"
 )
 
+// The kinds are ClearTax's two products, which share nothing but their token.
+var (
+	IndiaKind    = upstream.KindOf("cleartax-in", NewIndia)
+	MalaysiaKind = upstream.KindOf("cleartax-my", NewMalaysia)
+)
+
+// Access is what leads in to both.
+type Access struct {
+	upstream.Settings `yaml:",inline"`
+
+	Token bridge.Secret `yaml:"token" validate:"required,visible" doc:"Token from ClearTax's console."`
+	// One old page of the vendor says x-clear-auth-token.
+	TokenHeader string `yaml:"token_header" validate:"header" default:"x-cleartax-auth-token" doc:"Header that the token stands in."`
+	Branch      string `yaml:"branch" validate:"printascii" doc:"Branch, where the account has several."`
+}
+
 // IndiaConfig is one taxpayer's way to ClearTax in India.
 type IndiaConfig struct {
-	Name     string // in the configuration, for logs and metrics
-	Settings upstream.Settings
+	Access `yaml:",inline"`
 
-	Token       string
-	TokenHeader string // default x-cleartax-auth-token
-	GSTIN       string
-	Branch      string // header branch, only on the government-compatible route
-	Route       string // "govt" (default) or "v2"
-
-	RemarksTooLong string // "refuse" (default) or "truncate": what happens above 100 characters
-
-	CancelsPerMinute           int           // default: no limit; the vendor publishes none
-	CallTimeout, LookupTimeout time.Duration // default 30 s, 10 s
+	Route          string `yaml:"route" validate:"oneof=govt v2" default:"govt" doc:"Which of ClearTax's routes: the government-compatible one, or v2."`
+	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 }
 
 // The values of Route and RemarksTooLong.
@@ -36,39 +42,6 @@ const (
 	Govt, V2         = "govt", "v2"
 	Refuse, Truncate = "refuse", "truncate"
 )
-
-func (c IndiaConfig) withDefaults() IndiaConfig {
-	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
-	c.TokenHeader = cmp.Or(c.TokenHeader, defaultTokenHeader)
-	c.Route = cmp.Or(c.Route, Govt)
-	c.RemarksTooLong = cmp.Or(c.RemarksTooLong, Refuse)
-	c.CallTimeout = cmp.Or(c.CallTimeout, 30*time.Second)
-	c.LookupTimeout = cmp.Or(c.LookupTimeout, 10*time.Second)
-	return c
-}
-
-var gstin = regexp.MustCompile(`^[0-9A-Z]{15}$`)
-
-func (c IndiaConfig) check() error {
-	errs := []error{c.access().check()}
-	if !gstin.MatchString(c.GSTIN) {
-		errs = append(errs, fmt.Errorf("gstin %q is not 15 letters and digits", c.GSTIN))
-	}
-	if strings.ContainsFunc(c.Branch, func(r rune) bool { return r < ' ' || r > '~' }) {
-		errs = append(errs, errors.New("branch has characters that can't be sent in a header"))
-	}
-	if c.Route != Govt && c.Route != V2 {
-		errs = append(errs, fmt.Errorf("route is %q, must be %s or %s", c.Route, Govt, V2))
-	}
-	if c.RemarksTooLong != Refuse && c.RemarksTooLong != Truncate {
-		errs = append(errs, fmt.Errorf("remarks_too_long is %q, must be %s or %s", c.RemarksTooLong, Refuse, Truncate))
-	}
-	return errors.Join(errs...)
-}
-
-func (c IndiaConfig) access() access {
-	return access{c.Name, c.Settings.Environment, c.Settings, c.Token, c.TokenHeader}
-}
 
 // lookupWindow: behind the gateway, NIC shows an IRN for two to three days after its generation.
 const lookupWindow = 48 * time.Hour
@@ -84,12 +57,12 @@ var _ bridge.Upstream = (*India)(nil)
 // NewIndia checks the configuration and makes an adapter; it calls nobody. The error names every setting that is
 // wrong, and no secret.
 func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
-	c = c.withDefaults()
-	g, err := c.access().open("cleartax-in", shared, c.GSTIN, c.Branch)
-	if err := errors.Join(c.check(), err); err != nil {
+	err := errors.Join(upstream.Prepare(&c), c.GSTIN())
+	g, openErr := c.open("cleartax-in", shared, c.Taxpayer)
+	if err = errors.Join(err, openErr); err != nil {
 		return nil, fmt.Errorf("cleartax-in %s: %w", c.Name, err)
 	}
-	g.header["gstin"] = []string{c.GSTIN}
+	g.header["gstin"] = []string{c.Taxpayer}
 	remarks := fmt.Sprintf("max=%d", maxRemarks)
 	if c.RemarksTooLong == Truncate {
 		remarks = ""
@@ -97,10 +70,10 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	g.profile.Space = irp.Space(c.Settings)
 	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
-		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute, 0)
+		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute)
 	}
 	g.profile.LookupWindow = lookupWindow
-	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout, c.LookupTimeout
+	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
 	g.profile.Rules = irp.Rules(remarks)
 	in := &India{gateway: g, route: v2}
 	if c.Route == Govt {
@@ -115,49 +88,12 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 
 // MalaysiaConfig is one taxpayer's way to ClearTax in Malaysia.
 type MalaysiaConfig struct {
-	Name     string // in the configuration, for logs and metrics
-	Settings upstream.Settings
+	Access `yaml:",inline"`
 
-	Token       string
-	TokenHeader string // default x-cleartax-auth-token
-	TIN         string // x-clear-tin
-	Branch      string // x-clear-branch, where the account has branches
-	InvoiceType string // SALES (default), SALES_B2C, or PURCHASE for what the taxpayer issued as the buyer (self-billed)
-	// Account names the ClearTax account whose documents these are. Default: the TIN.
-	Account string
-
-	CancelsPerMinute, LookupsPerMinute int           // default 1,000 each
-	CallTimeout, LookupTimeout         time.Duration // default 30 s, 10 s
-}
-
-func (c MalaysiaConfig) withDefaults() MalaysiaConfig {
-	c.TIN = strings.ToUpper(strings.TrimSpace(c.TIN))
-	c.TokenHeader = cmp.Or(c.TokenHeader, defaultTokenHeader)
-	c.InvoiceType = cmp.Or(c.InvoiceType, "SALES")
-	c.Account = cmp.Or(strings.TrimSpace(c.Account), c.TIN)
-	c.CallTimeout = cmp.Or(c.CallTimeout, 30*time.Second)
-	c.LookupTimeout = cmp.Or(c.LookupTimeout, 10*time.Second)
-	return c
-}
-
-func (c MalaysiaConfig) check() error {
-	errs := []error{c.access().check()}
-	if c.TIN == "" || !sendable(c.TIN) {
-		errs = append(errs, errors.New("tin is missing or has characters that no TIN has"))
-	}
-	if strings.ContainsFunc(c.Branch, func(r rune) bool { return r < ' ' || r > '~' }) {
-		errs = append(errs, errors.New("branch has characters that can't be sent in a header"))
-	}
-	switch c.InvoiceType {
-	case "SALES", "PURCHASE", "SALES_B2C":
-	default:
-		errs = append(errs, fmt.Errorf("einvoice_type is %q, must be SALES, PURCHASE or SALES_B2C", c.InvoiceType))
-	}
-	return errors.Join(errs...)
-}
-
-func (c MalaysiaConfig) access() access {
-	return access{c.Name, c.Settings.Environment, c.Settings, c.Token, c.TokenHeader}
+	TIN              string `yaml:"tin" validate:"omitempty,visible" doc:"The taxpayer's TIN, where callers name the taxpayer otherwise."`
+	InvoiceType      string `yaml:"einvoice_type" validate:"oneof=SALES PURCHASE SALES_B2C" default:"SALES" doc:"Which documents; PURCHASE is for what the taxpayer issued as the buyer (self-billed)."`
+	Account          string `yaml:"account" doc:"Name for the ClearTax account whose documents these are, where several tokens lead to one. Without it, the TIN."`
+	LookupsPerMinute int    `yaml:"lookups_per_minute" validate:"min=0" default:"1000" doc:"Lookups that the token may make in a minute."`
 }
 
 // Malaysia is one taxpayer's way to ClearTax in Malaysia. It implements bridge.Upstream, and bridge.Resolver since callers
@@ -177,23 +113,27 @@ var (
 // NewMalaysia checks the configuration and makes an adapter; it calls nobody. The error names every setting that is
 // wrong, and no secret.
 func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
-	c = c.withDefaults()
-	g, err := c.access().open("cleartax-my", shared, c.TIN, c.Branch)
-	if err := errors.Join(c.check(), err); err != nil {
+	c.TIN = cmp.Or(strings.TrimSpace(c.TIN), c.Taxpayer)
+	err := upstream.Prepare(&c)
+	if c.TIN = strings.ToUpper(c.TIN); c.TIN == "" {
+		err = errors.Join(err, errors.New("tin is missing"))
+	}
+	g, openErr := c.open("cleartax-my", shared, c.TIN)
+	if err = errors.Join(err, openErr); err != nil {
 		return nil, fmt.Errorf("cleartax-my %s: %w", c.Name, err)
 	}
 	g.header["x-clear-tin"] = []string{c.TIN}
 	if c.Branch != "" {
 		g.header["x-clear-branch"] = []string{c.Branch}
 	}
-	user := upstream.Digest("cleartax-my user", g.visits.Client.BaseURL(), c.Token)
-	g.profile.Space = upstream.Space("cleartax-my/"+c.Account, upstream.Environment(c.Settings.Environment, c.Settings.BaseURL))
+	user := upstream.Digest("cleartax-my user", g.visits.Client.BaseURL(), c.Token.Reveal())
+	g.profile.Space = upstream.Space("cleartax-my/"+cmp.Or(strings.TrimSpace(c.Account), c.TIN), upstream.Environment(c.Environment, c.BaseURL))
 	g.profile.Zone = upstream.MYT
-	g.profile.Cancels = perMinute(user+" cancels", c.CancelsPerMinute, 1000)
+	g.profile.Cancels = perMinute(user+" cancels", cmp.Or(c.CancelsPerMinute, 1000))
 	g.profile.LookupWindow = 7 * 24 * time.Hour
-	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout, c.LookupTimeout
+	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
 	g.profile.Rules = bridge.Rules{Document: "pathsafe,max=128", Normal: strings.TrimSpace, Refusal: refusalMY}
-	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: perMinute(user+" lookups", c.LookupsPerMinute, 1000)}, nil
+	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: perMinute(user+" lookups", c.LookupsPerMinute)}, nil
 }
 
 // refusalMY words a broken rule as LHDN, which stands behind ClearTax, words such errors; ClearTax publishes no codes.
@@ -205,50 +145,24 @@ func refusalMY(field, rule string) (code, message string) {
 	return code, code + ": " + text + " (" + field + " " + rule + ")"
 }
 
-// access is the part of both configurations that leads in.
-type access struct {
-	name, environment  string
-	settings           upstream.Settings
-	token, tokenHeader string
-}
-
-func (a access) check() error {
-	var errs []error
-	switch {
-	case a.token == "":
-		errs = append(errs, errors.New("token is missing"))
-	case !sendable(a.token):
-		errs = append(errs, errors.New("token has blanks or characters that can't be sent in a header"))
-	}
-	if strings.Trim(a.tokenHeader, "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
-		errs = append(errs, errors.New("token_header is not the name of a header"))
-	}
-	return errors.Join(errs...)
-}
-
-// sendable is text without blanks and control characters, in ASCII.
-func sendable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
 // warn says what looks wrong but may be meant.
-func (a access) warn() []string {
-	u, err := url.Parse(a.settings.BaseURL)
+func (a Access) warn() []string {
+	u, err := url.Parse(a.BaseURL)
 	if err != nil {
 		return nil
 	}
 	var all []string
-	host, label := u.Hostname(), strings.ToLower(a.environment)
+	host, label := u.Hostname(), strings.ToLower(a.Environment)
 	sandbox := strings.Contains(host, "sandbox")
 	known := strings.HasSuffix(host, ".clear.in") || strings.HasSuffix(host, ".cleartax.com")
 	if sandbox && strings.HasPrefix(label, "prod") || !sandbox && known && strings.Contains(label, "sandbox") {
-		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.name, a.environment, host))
+		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.Name, a.Environment, host))
 	}
 	return all
 }
 
-func perMinute(key string, limit, otherwise int) bridge.Rate {
-	return bridge.Rate{Key: key, Limit: cmp.Or(limit, otherwise), Per: time.Minute + margin}
+func perMinute(key string, limit int) bridge.Rate {
+	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
 }
 
 // Profile implements bridge.Upstream.

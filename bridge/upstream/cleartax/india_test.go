@@ -171,9 +171,9 @@ func TestIndianErrorsThatQuoteTheToken(t *testing.T) {
 
 func TestIndianSpace(t *testing.T) {
 	for want, change := range map[string]func(*cleartax.IndiaConfig){
-		"irp":         func(c *cleartax.IndiaConfig) { c.Settings.BaseURL = "https://api.clear.in" },
+		"irp":         func(c *cleartax.IndiaConfig) { c.BaseURL = "https://api.clear.in" },
 		"irp/sandbox": func(*cleartax.IndiaConfig) {},
-		"irp/pilot":   func(c *cleartax.IndiaConfig) { c.Settings.Environment = "pilot" },
+		"irp/pilot":   func(c *cleartax.IndiaConfig) { c.Environment = "pilot" },
 	} {
 		cfg := indiaConfig("")
 		change(&cfg)

@@ -83,7 +83,7 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 		for _, route := range []string{cleartax.Govt, cleartax.V2} {
 			cfg := indiaConfig(route)
 			cfg.RemarksTooLong = cleartax.Truncate
-			cfg.GSTIN = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
+			cfg.Taxpayer = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
 			india(t, s, cfg).Cancel(ctx, can, upstreamtest.Free)
 		}
 		for i, name := range []string{"my-cancel-request.json", "in-govt-cancel-request.json", "in-v2-cancel-request.json"} {

@@ -13,8 +13,6 @@ const (
 	hold = time.Minute
 	// margin widens every window of a rate: ClearTax's minute does not begin when ours does.
 	margin = 2 * time.Second
-	// defaultTokenHeader; one old page of the vendor says x-clear-auth-token.
-	defaultTokenHeader = "x-cleartax-auth-token"
 )
 
 // gateway is the way to either product with one static token.
@@ -31,21 +29,21 @@ type static struct{}
 type visit = upstream.Visit[static, upstream.Reply]
 
 // open makes the gateway's connection, guard and header. The credential is a digest over the access and whom it is for.
-func (a access) open(kind string, shared *upstream.Shared, taxpayer ...string) (gateway, error) {
-	client, err := shared.Client(a.settings)
+func (a Access) open(kind string, shared *upstream.Shared, taxpayer string) (gateway, error) {
+	client, err := shared.Client(a.Settings)
 	if err != nil {
 		return gateway{}, err
 	}
-	credential := upstream.Digest(append([]string{kind, client.BaseURL(), a.tokenHeader, a.token}, taxpayer...)...)
-	mask := upstream.NewMask("signedinvoice", "signedqrcode").With(a.token)
+	credential := upstream.Digest(kind, client.BaseURL(), a.TokenHeader, a.Token.Reveal(), taxpayer, a.Branch)
+	mask := upstream.NewMask("signedinvoice", "signedqrcode").With(a.Token.Reveal())
 	return gateway{
-		profile: bridge.Profile{Name: a.name, Kind: kind, Credential: credential},
+		profile: bridge.Profile{Name: a.Name, Kind: kind, Credential: credential},
 		visits: upstream.Visits[static, upstream.Reply]{
 			Client: client, Guard: shared.Guard(client, credential, hold),
 			Mask: mask, MaskOf: func(static) upstream.Mask { return mask },
 			Read: func(_ static, r upstream.Reply) (upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
 		},
-		header:   http.Header{a.tokenHeader: {a.token}, "Accept": {"application/json"}},
+		header:   http.Header{a.TokenHeader: {a.Token.Reveal()}, "Accept": {"application/json"}},
 		warnings: a.warn(),
 	}, nil
 }

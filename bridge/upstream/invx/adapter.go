@@ -31,16 +31,15 @@ var _ bridge.Upstream = (*Adapter)(nil)
 // New checks the configuration and makes an adapter; it calls nobody. Adapters of one user share its session, adapters
 // of one organisation its calls at once. The error names every setting that is wrong, and no secret.
 func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
-	cfg = cfg.withDefaults()
-	err := cfg.check()
+	err := errors.Join(upstream.Prepare(&cfg), cfg.GSTIN())
+	if len(cfg.CallHeaders) == 0 {
+		cfg.CallHeaders = defaultHeaders
+	}
 	client, clientErr := shared.Client(cfg.Settings)
 	way := cfg.Settings
 	way.BaseURL = cfg.AuthURL
-	theodore, authErr := shared.Client(way)
-	if authErr != nil {
-		authErr = errors.New("auth_url: " + authErr.Error())
-	}
-	if err = errors.Join(err, clientErr, authErr); err != nil {
+	theodore, _ := shared.Client(way) // what it is refused for client is refused for, too
+	if err = errors.Join(err, clientErr); err != nil {
 		return nil, fmt.Errorf("invx %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
@@ -50,7 +49,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		slots:    shared.Slots(cfg.org(), cfg.Parallel),
 		theodore: theodore,
 		desk:     shared.Guard(theodore, cfg.user(), hold),
-		mask:     upstream.NewMask("token", "password").With(cfg.Password),
+		mask:     upstream.NewMask("token", "password").With(cfg.Password.Reveal()),
 	}
 	a.visits = upstream.Visits[*token, answer]{
 		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold),
@@ -64,30 +63,24 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 // Profile implements bridge.Upstream.
 func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 
-// Config is one taxpayer's way to InvX.
+// Kind is InvX.
+var Kind = upstream.KindOf("invx", New)
+
+// Config is one taxpayer's way to InvX. Each taxpayer's gate is its own: what the tax authority refuses one doesn't stop
+// the others of the same organisation.
 type Config struct {
-	Name string // of the upstream in the configuration, for logs and metrics
-	// GSTIN is the taxpayer. Its gate is its own: what the tax authority refuses one taxpayer doesn't stop the others of
-	// the same organisation.
-	GSTIN string
+	upstream.Settings `yaml:",inline"` // BaseURL ends before /invx
 
-	Settings upstream.Settings // the way to InvX; BaseURL ends before /invx
-	AuthURL  string            // theodore's base URL, its version included; same proxy and certificates as InvX
-	OrgID    string
-	Username string // theodore's handle, an e-mail address
-	Password string
+	AuthURL  string        `yaml:"auth_url" validate:"required,address" doc:"Address of the login (theodore), its version included." example:"https://services.vayana.com/theodore/apis/v1"`
+	OrgID    string        `yaml:"org_id" validate:"required,segment" doc:"Id of the organisation."`
+	Username string        `yaml:"username" validate:"required" doc:"User of theodore, an e-mail address."`
+	Password bridge.Secret `yaml:"password" validate:"required" doc:"That user's password."`
 
-	// CallHeaders go with every call to InvX; {token} and {org} stand for the session's token and OrgID. None: the pair
-	// that Vayana documents.
-	CallHeaders map[string]string
-	// Query is added to the search for an IRN, e.g. doctype. It can't replace the IRN and the seller.
-	Query map[string]string
+	CallHeaders map[string]bridge.Secret `yaml:"call_headers" validate:"dive,keys,header,endkeys,value" doc:"Headers on every call to InvX instead of the pair that Vayana documents; {token} and {org} stand for the session's token and org_id."`
+	Query       map[string]bridge.Secret `yaml:"query" doc:"What is added to the search for an IRN. It can't replace the IRN and the seller." example:"{doctype: INV}"`
+	Parallel    int                      `yaml:"parallel" validate:"min=0" default:"5" doc:"Calls at once that the organisation may make."`
 
-	RemarksTooLong   string // "refuse" (default) or "truncate": what happens above 100 characters
-	CancelsPerMinute int    // 0: no limit known
-	Parallel         int    // calls at once per organisation; default 5
-
-	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
+	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 }
 
 // The values of RemarksTooLong.
@@ -105,52 +98,9 @@ const (
 )
 
 // defaultHeaders are documented for Vayana's enriched API; InvX's own page of common headers is not public.
-var defaultHeaders = map[string]string{
+var defaultHeaders = map[string]bridge.Secret{
 	"X-FLYNN-N-USER-TOKEN": "{token}",
 	"X-FLYNN-N-ORG-ID":     "{org}",
-}
-
-func (c Config) withDefaults() Config {
-	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
-	or(&c.RemarksTooLong, Refuse)
-	or(&c.Parallel, 5)
-	or(&c.CallTimeout, 30*time.Second)
-	or(&c.LoginTimeout, 10*time.Second)
-	or(&c.LookupTimeout, 10*time.Second)
-	if len(c.CallHeaders) == 0 {
-		c.CallHeaders = defaultHeaders
-	}
-	return c
-}
-
-func or[T comparable](value *T, fallback T) {
-	if *value == *new(T) {
-		*value = fallback
-	}
-}
-
-// check names everything that is wrong, by configuration key, without any value that could be secret.
-func (c Config) check() error {
-	var errs []error
-	for _, f := range []struct{ key, value string }{
-		{"gstin", c.GSTIN}, {"auth_url", c.AuthURL}, {"org_id", c.OrgID}, {"username", c.Username}, {"password", c.Password},
-	} {
-		if f.value == "" {
-			errs = append(errs, errors.New(f.key+" is missing"))
-		}
-	}
-	if strings.Contains(c.OrgID, "..") || strings.ContainsAny(c.OrgID, `/\`) || !printable(c.OrgID) {
-		errs = append(errs, errors.New("org_id may not have slashes, dots in a row or control characters"))
-	}
-	for name, value := range c.CallHeaders {
-		if !printable(name+value) || strings.ContainsAny(name, " :") {
-			errs = append(errs, fmt.Errorf("call_headers: %q is no header", name))
-		}
-	}
-	if c.RemarksTooLong != Refuse && c.RemarksTooLong != Truncate {
-		errs = append(errs, fmt.Errorf("remarks_too_long is %q, must be %s or %s", c.RemarksTooLong, Refuse, Truncate))
-	}
-	return errors.Join(errs...)
 }
 
 func printable(s string) bool {
@@ -159,16 +109,16 @@ func printable(s string) bool {
 
 // user is the digest of a user of theodore: its session and its logins.
 func (c Config) user() string {
-	return upstream.Digest("theodore", strings.TrimRight(c.AuthURL, "/"), c.Username, c.Password, c.Settings.Proxy)
+	return upstream.Digest("theodore", strings.TrimRight(c.AuthURL, "/"), c.Username, c.Password.Reveal(), c.Proxy)
 }
 
 // org is the digest of an organisation as that user reaches it: its calls at once and its rate.
 func (c Config) org() string {
-	fields := []string{"invx", c.user(), strings.TrimRight(c.Settings.BaseURL, "/"), c.OrgID}
-	for _, headers := range []map[string]string{c.CallHeaders, c.Settings.Headers} {
+	fields := []string{"invx", c.user(), strings.TrimRight(c.BaseURL, "/"), c.OrgID}
+	for _, headers := range []map[string]bridge.Secret{c.CallHeaders, c.Headers} {
 		var names []string
 		for name, value := range headers {
-			names = append(names, name+": "+value)
+			names = append(names, name+": "+value.Reveal())
 		}
 		slices.Sort(names)
 		fields = append(fields, upstream.Digest(names...))
@@ -182,10 +132,10 @@ func (c Config) profile() bridge.Profile {
 		Kind:          "invx",
 		Space:         c.space(),
 		Zone:          upstream.IST,
-		Credential:    upstream.Digest(c.org(), c.GSTIN),
+		Credential:    upstream.Digest(c.org(), c.Taxpayer),
 		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout,
-		LookupTimeout: c.LookupTimeout,
+		CallTimeout:   c.CallTimeout.D(),
+		LookupTimeout: c.LookupTimeout.D(),
 		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.RemarksTooLong == Truncate {
@@ -201,7 +151,7 @@ func (c Config) profile() bridge.Profile {
 // "Integrating").
 func (c Config) space() string {
 	if upstream.Environment("", c.AuthURL) != upstream.Production {
-		c.Settings.BaseURL = c.AuthURL
+		c.BaseURL = c.AuthURL
 	}
 	return irp.Space(c.Settings)
 }

@@ -36,7 +36,7 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 // InvX's own address are tried, too.
 func (a *Adapter) Probe(ctx context.Context) error {
 	v := a.visits.Start()
-	if _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.GSTIN, Document: strings.Repeat("0", 64)}); err != nil {
+	if _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
 		return &upstream.Failure{Outcome: v.End(upstream.NotSent(err))}
 	}
 	return nil
@@ -77,7 +77,7 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]document, error) {
 	query := url.Values{"orgidrole": {"seller"}}
 	for name, value := range a.cfg.Query {
-		query.Set(name, value)
+		query.Set(name, value.Reveal())
 	}
 	query.Set("irn", c.Document)
 	query.Set("sellergstin", c.Taxpayer)
@@ -202,7 +202,7 @@ func (a *Adapter) header(t *token) http.Header {
 	h := jsonHeader()
 	fill := strings.NewReplacer("{token}", t.value, "{org}", a.cfg.OrgID)
 	for name, value := range a.cfg.CallHeaders {
-		h[name] = []string{fill.Replace(value)}
+		h[name] = []string{fill.Replace(value.Reveal())}
 	}
 	return h
 }

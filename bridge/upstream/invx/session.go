@@ -84,7 +84,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 			return lease, nil, a.refused(ctx, *refused, trail)
 		}
 	}
-	body, _ := json.Marshal(loginRequest{a.cfg.Username, a.cfg.Password, "email", tokenMinutes}) // plain texts can't fail
+	body, _ := json.Marshal(loginRequest{a.cfg.Username, a.cfg.Password.Reveal(), "email", tokenMinutes}) // plain texts can't fail
 	lease, exchange, refused := a.sign(ctx, http.MethodPost, jsonHeader(), body, nil)
 	trail = append(trail, exchange)
 	if refused != nil {
@@ -97,7 +97,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (
 	upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
 	reply := a.theodore.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout.D(),
 	})
 	mask := a.mask
 	if last != nil {
@@ -120,7 +120,7 @@ func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body [
 
 func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
 	return a.theodore.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout.D(),
 	})
 }
 

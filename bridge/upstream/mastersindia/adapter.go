@@ -29,9 +29,9 @@ var _ bridge.Upstream = (*Adapter)(nil)
 // New checks the configuration and makes an adapter; it calls nobody. Adapters of one account share its session. The
 // error names every setting that is wrong, and no secret.
 func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
-	cfg = cfg.withDefaults()
-	client, err := shared.Client(cfg.Settings)
-	if err = errors.Join(cfg.check(), err); err != nil {
+	err := errors.Join(upstream.Prepare(&cfg), cfg.GSTIN())
+	client, clientErr := shared.Client(cfg.Settings)
+	if err = errors.Join(err, clientErr); err != nil {
 		return nil, fmt.Errorf("mastersindia %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
@@ -40,7 +40,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		dialect: dialects[cfg.API],
 		desk:    shared.Guard(client, cfg.account(), hold),
 		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
-			With(cfg.Password, cfg.ClientSecret, cfg.APIKey),
+			With(cfg.Password.Reveal(), cfg.ClientSecret.Reveal(), cfg.APIKey.Reveal()),
 		warnings: cfg.warnings(),
 	}
 	a.visits = upstream.Visits[*token, answer]{
@@ -61,24 +61,22 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (a *Adapter) Warnings() []string { return a.warnings }
 
-// Config is one taxpayer's way to Masters India.
+// Kind is Masters India's REST APIs.
+var Kind = upstream.KindOf("mastersindia", New)
+
+// Config is one taxpayer's way to Masters India. Each taxpayer's gate is its own: what the tax authority refuses one
+// doesn't stop the others of the same account.
 type Config struct {
-	Name string // of the upstream in the configuration, for logs and metrics
-	// GSTIN is the taxpayer. Its gate is its own: what the tax authority refuses one taxpayer doesn't stop the others of
-	// the same account.
-	GSTIN    string
-	Settings upstream.Settings
+	upstream.Settings `yaml:",inline"`
 
-	API                    string // "legacy" (default) or "v1"
-	Username, Password     string
-	ClientID, ClientSecret string // legacy only
-	// APIKey is what v1 takes in a header instead of a login, and of the four above.
-	APIKey string
+	API          string        `yaml:"api" validate:"oneof=legacy v1" default:"legacy" doc:"Generation of the API."`
+	Username     string        `yaml:"username" validate:"required_without=APIKey,excluded_with=APIKey" doc:"User of the account."`
+	Password     bridge.Secret `yaml:"password" validate:"required_without=APIKey,excluded_with=APIKey" doc:"That user's password."`
+	ClientID     string        `yaml:"client_id" validate:"required_if=API legacy" doc:"Client id of the account, for the legacy API."`
+	ClientSecret bridge.Secret `yaml:"client_secret" validate:"required_if=API legacy" doc:"That client id's secret, for the legacy API."`
+	APIKey       bridge.Secret `yaml:"api_key" validate:"excluded_if=API legacy,visible" doc:"What v1 takes in a header instead of a login."`
 
-	RemarksTooLong   string // "refuse" (default) or "truncate": what happens above 100 characters
-	CancelsPerMinute int    // of the account; 0: no limit known
-
-	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
+	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 }
 
 // The values of API and RemarksTooLong.
@@ -95,57 +93,6 @@ const (
 	lookupWindow = 48 * time.Hour
 )
 
-func (c Config) withDefaults() Config {
-	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
-	or(&c.API, Legacy)
-	or(&c.RemarksTooLong, Refuse)
-	or(&c.CallTimeout, 30*time.Second)
-	or(&c.LoginTimeout, 10*time.Second)
-	or(&c.LookupTimeout, 10*time.Second)
-	return c
-}
-
-func or[T comparable](value *T, fallback T) {
-	if *value == *new(T) {
-		*value = fallback
-	}
-}
-
-// check names everything that is wrong, by configuration key, without any value that could be secret.
-func (c Config) check() error {
-	var errs []error
-	type setting struct{ key, value string }
-	needed := []setting{{"gstin", c.GSTIN}}
-	login := []setting{{"username", c.Username}, {"password", c.Password}}
-	switch {
-	case c.APIKey == "" && c.API == Legacy:
-		needed = append(append(needed, login...), setting{"client_id", c.ClientID}, setting{"client_secret", c.ClientSecret})
-	case c.APIKey == "":
-		needed = append(needed, login...)
-	case c.API != V1:
-		errs = append(errs, errors.New("api_key needs api: v1; the legacy API takes a token only"))
-	case !printable(c.APIKey):
-		errs = append(errs, errors.New("api_key has blanks or control characters and can't be sent in a header"))
-	}
-	for _, f := range needed {
-		if f.value == "" {
-			errs = append(errs, errors.New(f.key+" is missing"))
-		}
-	}
-	for _, f := range login {
-		if c.APIKey != "" && f.value != "" {
-			errs = append(errs, errors.New("api_key stands for a login: drop "+f.key+", or the key"))
-		}
-	}
-	if c.API != Legacy && c.API != V1 {
-		errs = append(errs, fmt.Errorf("api is %q, must be %s or %s", c.API, Legacy, V1))
-	}
-	if c.RemarksTooLong != Refuse && c.RemarksTooLong != Truncate {
-		errs = append(errs, fmt.Errorf("remarks_too_long is %q, must be %s or %s", c.RemarksTooLong, Refuse, Truncate))
-	}
-	return errors.Join(errs...)
-}
-
 // rawHosts are the provider's gateways that speak NIC's own, encrypted protocol.
 var rawHosts = []string{"api.mastersindia.co", "proapi.mastersindia.co"}
 
@@ -153,7 +100,7 @@ var rawHosts = []string{"api.mastersindia.co", "proapi.mastersindia.co"}
 func (c Config) warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
-	u, err := url.Parse(c.Settings.BaseURL)
+	u, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return nil
 	}
@@ -161,7 +108,7 @@ func (c Config) warnings() []string {
 	if slices.Contains(rawHosts, host) {
 		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", host)
 	}
-	for _, f := range []struct{ key, value string }{{"username", c.Username}, {"password", c.Password}} {
+	for _, f := range []struct{ key, value string }{{"username", c.Username}, {"password", c.Password.Reveal()}} {
 		if f.value != strings.TrimFunc(f.value, special) {
 			warn("%s begins or ends with a special character, which the provider's sign-on forbids", f.key)
 		}
@@ -175,8 +122,8 @@ func special(r rune) bool {
 
 // account is the digest of what logs in: its session, its logins and its rate.
 func (c Config) account() string {
-	return upstream.Digest("mastersindia", c.API, strings.TrimRight(c.Settings.BaseURL, "/"),
-		c.Username, c.Password, c.ClientID, c.ClientSecret, c.APIKey, c.Settings.Proxy)
+	return upstream.Digest("mastersindia", c.API, strings.TrimRight(c.BaseURL, "/"),
+		c.Username, c.Password.Reveal(), c.ClientID, c.ClientSecret.Reveal(), c.APIKey.Reveal(), c.Proxy)
 }
 
 func (c Config) profile() bridge.Profile {
@@ -185,10 +132,10 @@ func (c Config) profile() bridge.Profile {
 		Kind:          "mastersindia",
 		Space:         irp.Space(c.Settings),
 		Zone:          upstream.IST,
-		Credential:    upstream.Digest(c.account(), c.GSTIN),
+		Credential:    upstream.Digest(c.account(), c.Taxpayer),
 		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout,
-		LookupTimeout: c.LookupTimeout,
+		CallTimeout:   c.CallTimeout.D(),
+		LookupTimeout: c.LookupTimeout.D(),
 		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.RemarksTooLong == Truncate {

@@ -65,7 +65,7 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(token string) u
 		return v.Call(ctx, func(t *token) (upstream.Request, error) { return build(t.value), nil })
 	}
 	q := build("")
-	q.Header["api_key"] = []string{a.cfg.APIKey}
+	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
 	ans, _, err := v.Send(ctx, &token{mask: a.mask}, q)
 	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
 	if err != nil || ans.reply.Err != nil || ans.Results != nil || ans.gateway || !turnedAway {

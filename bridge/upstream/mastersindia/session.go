@@ -37,7 +37,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 		return none, nil, err
 	}
 	q := post(upstream.ForLogin, a.dialect.loginPath, a.dialect.login(a.cfg))
-	q.Timeout = a.cfg.LoginTimeout
+	q.Timeout = a.cfg.LoginTimeout.D()
 	reply := a.visits.Client.Do(ctx, q)
 	b := read(reply)
 	value, life := a.dialect.token(b, reply.Date())

@@ -27,7 +27,7 @@ var dialects = map[string]dialect{
 	Legacy: {
 		loginPath: "/oauth/access_token",
 		login: func(c Config) any {
-			return legacyLogin{c.Username, c.Password, c.ClientID, c.ClientSecret, "password"}
+			return legacyLogin{c.Username, c.Password.Reveal(), c.ClientID, c.ClientSecret.Reveal(), "password"}
 		},
 		token: legacyToken,
 		cancel: func(token string, c bridge.Cancellation) upstream.Request {
@@ -39,7 +39,7 @@ var dialects = map[string]dialect{
 	},
 	V1: {
 		loginPath: "/api/v1/token-auth/",
-		login:     func(c Config) any { return v1Login{c.Username, c.Password} },
+		login:     func(c Config) any { return v1Login{c.Username, c.Password.Reveal()} },
 		token:     v1Token,
 		cancel: func(token string, c bridge.Cancellation) upstream.Request {
 			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.

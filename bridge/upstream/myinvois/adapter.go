@@ -1,6 +1,7 @@
 package myinvois
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,27 +15,25 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
+// Kind is MyInvois.
+var Kind = upstream.KindOf("myinvois", New)
+
 // Config is one taxpayer's way to MyInvois.
 type Config struct {
-	Name     string            // in the configuration, for logs and metrics
-	Settings upstream.Settings // the way to the API; its proxy, CA and certificate serve the login too
-	// IdentityURL is the base URL of the login; empty: the API's own, which is the same host today.
-	IdentityURL  string
-	ClientID     string
-	ClientSecret string
-	// SpareSecret is the client id's second secret. It is tried once when the first one is refused.
-	SpareSecret string
-	// OnBehalfOf is the TIN, or TIN:ROB, that an intermediary represents; empty for a taxpayer's own system.
-	OnBehalfOf string
-	// IRNMap leads from ids that callers know to UUIDs.
-	IRNMap map[string]string
-	// FetchCancelDate asks for the document's details after each cancel, for the authority's own date.
-	FetchCancelDate bool
+	upstream.Settings `yaml:",inline"`
 
-	// What the client id may do in a minute; 0 is what LHDN documents: 12, 12 and 125.
-	CancelsPerMinute, LoginsPerMinute, LookupsPerMinute int
+	// What stands for a credential keeps calls away from MyInvois that it blocks clients for: without, or with a made-up,
+	// client id (MyInvois SDK, Login as Taxpayer System).
+	ClientID     string        `yaml:"client_id" validate:"required,visible" doc:"Client id of the ERP that was registered at MyInvois."`
+	ClientSecret bridge.Secret `yaml:"client_secret" validate:"required,visible" doc:"One of its two secrets."`
+	SpareSecret  bridge.Secret `yaml:"spare_secret" validate:"omitempty,visible" doc:"The other one. It is tried once when the first is refused."`
+	OnBehalfOf   string        `yaml:"on_behalf_of" doc:"The TIN, or TIN:ROB, that an intermediary represents; a taxpayer's own system leaves it out." example:"C25845632020"`
+	IdentityURL  string        `yaml:"identity_url" validate:"omitempty,address" doc:"Address of the login, where it isn't base_url's." example:"https://preprod-api.myinvois.hasil.gov.my"`
 
-	CallTimeout, LoginTimeout, LookupTimeout time.Duration // 0: 30 s, 10 s, 10 s
+	IRNMap           map[string]string `yaml:"irn_map" validate:"dive,len=26,alphanum" doc:"From ids that callers know to UUIDs, for a few." example:"{\"ERP-2026-0001\": F9D425P6DS7D8IU8F9D425P6DS}"`
+	FetchCancelDate  bool              `yaml:"fetch_cancel_date" doc:"Whether to ask for the authority's own time of each cancel: one call more."`
+	LoginsPerMinute  int               `yaml:"logins_per_minute" validate:"min=0" default:"12" doc:"Logins that the client id may make in a minute."`
+	LookupsPerMinute int               `yaml:"lookups_per_minute" validate:"min=0" default:"125" doc:"Documents that the client id may ask for in a minute."`
 }
 
 const (
@@ -68,23 +67,22 @@ var _ bridge.Upstream = (*Adapter)(nil)
 // New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
 // never its value.
 func New(c Config, shared *upstream.Shared) (*Adapter, error) {
-	c = c.withDefaults()
+	err := errors.Join(upstream.Prepare(&c), c.check())
+	c.CancelsPerMinute = cmp.Or(c.CancelsPerMinute, 12) // as LHDN documents
+	c.IdentityURL = cmp.Or(c.IdentityURL, c.BaseURL)
 	api, apiErr := shared.Client(c.Settings)
-	settings := c.Settings
-	settings.BaseURL = c.IdentityURL
-	identity, identityErr := shared.Client(settings)
-	if identityErr != nil && apiErr == nil {
-		apiErr = fmt.Errorf("identity_url: %w", identityErr)
-	}
-	if err := errors.Join(c.check(), apiErr); err != nil {
+	login := c.Settings
+	login.BaseURL = c.IdentityURL
+	identity, _ := shared.Client(login) // what it is refused for api is refused for, too
+	if err = errors.Join(err, apiErr); err != nil {
 		return nil, fmt.Errorf("myinvois %s: %w", c.Name, err)
 	}
 	a := &Adapter{cfg: c, identity: identity, log: shared.Log(), onBehalfOf: normalTIN(c.OnBehalfOf)}
-	a.mask = upstream.NewMask("client_secret", "access_token").With(c.ClientSecret, c.SpareSecret)
-	a.secrets.first, a.secrets.spare = c.ClientSecret, c.SpareSecret
+	a.mask = upstream.NewMask("client_secret", "access_token").With(c.ClientSecret.Reveal(), c.SpareSecret.Reveal())
+	a.secrets.first, a.secrets.spare = c.ClientSecret.Reveal(), c.SpareSecret.Reveal()
 	// LHDN counts by client id, whoever is represented; a token belongs to one taxpayer.
 	account := upstream.Digest("myinvois account", api.BaseURL(), c.ClientID)
-	credential := upstream.Digest("myinvois", api.BaseURL(), identity.BaseURL(), c.ClientID, c.ClientSecret, c.SpareSecret, a.onBehalfOf)
+	credential := upstream.Digest("myinvois", api.BaseURL(), identity.BaseURL(), c.ClientID, c.ClientSecret.Reveal(), c.SpareSecret.Reveal(), a.onBehalfOf)
 	a.profile = c.profile(account, credential)
 	a.logins = perMinute(account+" logins", c.LoginsPerMinute)
 	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
@@ -102,42 +100,23 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	return a, nil
 }
 
-func (c Config) withDefaults() Config {
-	c.IdentityURL = or(c.IdentityURL, c.Settings.BaseURL)
-	c.CancelsPerMinute = or(c.CancelsPerMinute, 12)
-	c.LoginsPerMinute = or(c.LoginsPerMinute, 12)
-	c.LookupsPerMinute = or(c.LookupsPerMinute, 125)
-	c.CallTimeout = or(c.CallTimeout, 30*time.Second)
-	c.LoginTimeout = or(c.LoginTimeout, 10*time.Second)
-	c.LookupTimeout = or(c.LookupTimeout, 10*time.Second)
-	return c
-}
-
 func (c Config) profile(account, credential string) bridge.Profile {
 	return bridge.Profile{
 		Name:          c.Name,
 		Kind:          "myinvois",
-		Space:         upstream.Space("myinvois", upstream.Environment(c.Settings.Environment, c.Settings.BaseURL)),
+		Space:         upstream.Space("myinvois", upstream.Environment(c.Environment, c.BaseURL)),
 		Zone:          upstream.MYT,
 		Credential:    credential,
 		Cancels:       perMinute(account, c.CancelsPerMinute),
 		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout,
-		LookupTimeout: c.LookupTimeout,
+		CallTimeout:   c.CallTimeout.D(),
+		LookupTimeout: c.LookupTimeout.D(),
 		Rules:         c.rules(),
 	}
 }
 
 func perMinute(key string, limit int) bridge.Rate {
 	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // rules: with an irn_map any id may come, and what leads nowhere is refused by Cancel.
@@ -184,27 +163,11 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (a *Adapter) Warnings() []string { return a.warnings }
 
-// check keeps calls away from MyInvois that it blocks clients for: without, or with a made-up, client id
-// (MyInvois SDK, Login as Taxpayer System).
 func (c Config) check() error {
-	var errs []error
-	for _, f := range [...]struct{ key, value string }{{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}} {
-		switch {
-		case f.value == "":
-			errs = append(errs, errors.New(f.key+" is missing"))
-		case strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }):
-			errs = append(errs, errors.New(f.key+" has blanks or characters that no MyInvois credential has"))
-		}
-	}
 	if c.OnBehalfOf != "" && !isTIN(c.OnBehalfOf) {
-		errs = append(errs, errors.New("on_behalf_of is neither a TIN nor TIN:ROB"))
+		return errors.New("on_behalf_of is neither a TIN nor TIN:ROB")
 	}
-	for irn, uuid := range c.IRNMap {
-		if !isUUID(uuid) {
-			errs = append(errs, fmt.Errorf("irn_map: %q leads to something that is no UUID (26 letters and digits)", irn))
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Hosts of MyInvois, for warnings only.
@@ -221,7 +184,7 @@ func (c Config) warnings(tin string) []string {
 	if tin != c.OnBehalfOf {
 		warn("on_behalf_of %s is sent as MyInvois writes it, %s", c.OnBehalfOf, tin)
 	}
-	api, identity := host(c.Settings.BaseURL), host(c.IdentityURL)
+	api, identity := host(c.BaseURL), host(c.IdentityURL)
 	if api != productionHost && api != sandboxHost && strings.HasSuffix(api, portalSuffix) {
 		warn("%s is the portal for people, not the API; its hosts are %s and %s", api, productionHost, sandboxHost)
 	}

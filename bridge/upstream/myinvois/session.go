@@ -91,7 +91,7 @@ func (a *Adapter) loginRequest(secret string) upstream.Request {
 	}
 	return upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/connect/token", Header: header,
-		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout,
+		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout.D(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package nic
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -46,20 +47,22 @@ var _ bridge.Upstream = (*Adapter)(nil)
 // New checks the configuration and makes an adapter; it calls nobody. The error names every setting that is wrong,
 // and no secret.
 func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
+	err := errors.Join(upstream.Prepare(&cfg), cfg.GSTIN())
 	cfg = cfg.withDefaults()
-	key, print, keyErr := publickey.Parse(cfg.PublicKey)
-	err := errors.Join(cfg.check(), keyErr)
+	key, print, keyErr := publickey.Parse([]byte(cfg.PublicKey))
 	if keyErr == nil {
-		err = errors.Join(err, cfg.checkLength(key))
+		keyErr = cfg.checkLength(key)
 	}
 	client, clientErr := shared.Client(cfg.Settings)
-	if err = errors.Join(err, clientErr); err != nil {
+	if err = errors.Join(err, keyErr, clientErr); err != nil {
 		return nil, fmt.Errorf("nic %s: %w", cfg.Name, err)
 	}
 	credential := cfg.credential(print)
-	secrets := []string{cfg.Password, cfg.ClientSecret}
+	secrets := []string{cfg.Password.Reveal(), cfg.ClientSecret.Reveal()}
 	if cfg.ClientID == "" {
-		secrets = append(secrets, slices.Collect(maps.Values(cfg.Settings.Headers))...)
+		for _, value := range cfg.Headers {
+			secrets = append(secrets, value.Reveal())
+		}
 	}
 	a := &Adapter{
 		cfg:        cfg,
@@ -89,30 +92,28 @@ func (a *Adapter) Profile() *bridge.Profile { return &a.profile }
 // Warnings are what looks wrong in the configuration but may be meant, for people at start and in check.
 func (a *Adapter) Warnings() []string { return a.warnings }
 
+// Kind is NIC, and who speaks its protocol.
+var Kind = upstream.KindOf("nic", New)
+
 // Config is one taxpayer's access to NIC.
 type Config struct {
-	Name     string // in the configuration, for logs and metrics
-	Settings upstream.Settings
+	upstream.Settings `yaml:",inline"`
 
-	ClientID, ClientSecret string // both may be empty where a static header stands for them (ClearTax as GSP)
-	GSTIN                  string
-	Username, Password     string
-	// PublicKey is NIC's key of that environment, see publickey.Parse for the forms.
-	PublicKey []byte
+	ClientID     string        `yaml:"client_id" validate:"required_without=Headers,required_with=ClientSecret,printing" doc:"Client id that NIC or the gateway gave the bridge's operator. A gateway's own static header (headers) may stand for it and its secret, then for both."`
+	ClientSecret bridge.Secret `yaml:"client_secret" validate:"required_without=Headers,required_with=ClientID,printing" doc:"That client id's secret."`
+	Username     string        `yaml:"username" validate:"required,printing" doc:"API user of the taxpayer. The taxpayer makes it on the portal, for this client id."`
+	Password     bridge.Secret `yaml:"password" validate:"required" doc:"That user's password."`
+	PublicKey    string        `yaml:"public_key" validate:"required" doc:"NIC's RSA public key of that environment. PEM, the bare base64 of it, DER or a certificate." example:"file:nic.pem"`
 
-	HeaderStyle    string // "underscore" (client_id; default) or "hyphen" (client-id)
-	AuthVersion    string // "1.04" (default) or "1.03", which gateways may still want
-	IRP            string // header "irp": "NIC1" or "NIC2", the system that is asked first; usually empty
-	SupGSTIN       string // the supplier's GSTIN, only when an e-commerce operator cancels
-	RemarksTooLong string // "refuse" (default) or "truncate": what happens above 100 characters
+	HeaderStyle    string `yaml:"header_style" validate:"oneof=underscore hyphen" default:"underscore" doc:"How headers are spelt: client_id, or client-id where a proxy drops names with underscores."`
+	AuthVersion    string `yaml:"auth_version" validate:"oneof=1.04 1.03" default:"1.04" doc:"Version of the login; gateways may still want 1.03."`
+	IRP            string `yaml:"irp" validate:"omitempty,oneof=NIC1 NIC2" doc:"Header irp: the system of NIC that is asked first. Usually left out."`
+	SupGSTIN       string `yaml:"sup_gstin" validate:"omitempty,gstin" doc:"The supplier's GSTIN, only where an e-commerce operator cancels."`
+	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 
-	AuthPath   string // default /eivital/v1.04/auth (or v1.03)
-	CancelPath string // default /eicore/v1.03/Invoice/Cancel
-	GetPath    string // default /eicore/v1.03/Invoice/irn; the IRN takes {irn}'s place (EY: …/enSearch?irn={irn}), or is appended
-
-	CancelsPerMinute int // of the client id, for all its taxpayers together; 0: no limit
-
-	CallTimeout, LoginTimeout, LookupTimeout time.Duration // default 30 s, 10 s, 10 s
+	AuthPath   string `yaml:"auth_path" validate:"omitempty,path" doc:"Path of the login, for gateways with one of their own." example:"/eivital/v1.04/auth"`
+	CancelPath string `yaml:"cancel_path" validate:"path" default:"/eicore/v1.03/Invoice/Cancel" doc:"Path of the cancel."`
+	GetPath    string `yaml:"lookup_path" validate:"path={irn}" default:"/eicore/v1.03/Invoice/irn" doc:"Path of the lookup; the IRN stands where {irn} does, or at its end."`
 }
 
 // The values of HeaderStyle, AuthVersion and RemarksTooLong.
@@ -123,83 +124,16 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	c.GSTIN = strings.ToUpper(strings.TrimSpace(c.GSTIN))
 	c.SupGSTIN = strings.ToUpper(strings.TrimSpace(c.SupGSTIN))
-	or(&c.HeaderStyle, Underscore)
-	or(&c.AuthVersion, Auth104)
-	or(&c.RemarksTooLong, Refuse)
-	or(&c.AuthPath, "/eivital/v"+c.AuthVersion+"/auth")
-	or(&c.CancelPath, "/eicore/v1.03/Invoice/Cancel")
-	or(&c.GetPath, "/eicore/v1.03/Invoice/irn")
+	c.AuthPath = cmp.Or(c.AuthPath, "/eivital/v"+c.AuthVersion+"/auth")
 	if !strings.Contains(c.GetPath, irnPlace) {
 		c.GetPath += "/" + irnPlace
 	}
-	or(&c.CallTimeout, 30*time.Second)
-	or(&c.LoginTimeout, 10*time.Second)
-	or(&c.LookupTimeout, 10*time.Second)
 	return c
 }
 
 // irnPlace is where a lookup's path has the IRN.
 const irnPlace = "{irn}"
-
-func or[T comparable](value *T, fallback T) {
-	if *value == *new(T) {
-		*value = fallback
-	}
-}
-
-var gstin = regexp.MustCompile(`^[0-9A-Z]{15}$`)
-
-// check names everything that is wrong, by configuration key, without any value that could be secret.
-func (c Config) check() error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, f := range []struct{ key, value string }{
-		{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}, {"username", c.Username}, {"password", c.Password},
-	} {
-		client := strings.HasPrefix(f.key, "client_")
-		switch {
-		case f.value == "" && client && c.ClientID+c.ClientSecret == "" && len(c.Settings.Headers) > 0:
-		case f.value == "" && client:
-			wrong("%s is missing; only a gateway's own static header (headers) can stand for client_id and client_secret, and then for both", f.key)
-		case f.value == "":
-			wrong("%s is missing", f.key)
-		case f.key != "password" && !printable(f.value):
-			wrong("%s has control characters and can't be sent in a header", f.key)
-		}
-	}
-	if !gstin.MatchString(c.GSTIN) {
-		wrong("gstin %q is not 15 letters and digits", c.GSTIN)
-	}
-	if c.SupGSTIN != "" && !gstin.MatchString(c.SupGSTIN) {
-		wrong("sup_gstin %q is not 15 letters and digits", c.SupGSTIN)
-	}
-	for _, f := range []struct {
-		key, value string
-		allowed    []string
-	}{
-		{"header_style", c.HeaderStyle, []string{Underscore, Hyphen}},
-		{"auth_version", c.AuthVersion, []string{Auth104, Auth103}},
-		{"irp", c.IRP, []string{"", "NIC1", "NIC2"}},
-		{"remarks_too_long", c.RemarksTooLong, []string{Refuse, Truncate}},
-	} {
-		if !slices.Contains(f.allowed, f.value) {
-			wrong("%s is %q, must be %s", f.key, f.value, strings.Join(f.allowed, " or "))
-		}
-	}
-	for _, f := range []struct{ key, value string }{
-		{"auth_path", c.AuthPath}, {"cancel_path", c.CancelPath}, {"lookup_path", strings.ReplaceAll(c.GetPath, irnPlace, "irn")},
-	} {
-		if strings.ContainsAny(f.value, "{}") {
-			wrong("%s has braces; the only placeholder is {irn}, in lookup_path", f.key)
-		}
-		if u, err := url.Parse(f.value); err != nil || !strings.HasPrefix(f.value, "/") || u.Host != "" {
-			wrong("%s must start with a slash and be a path", f.key)
-		}
-	}
-	return errors.Join(errs...)
-}
 
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
@@ -217,7 +151,7 @@ func (c Config) checkLength(key *rsa.PublicKey) error {
 	}
 	room = room / 4 * 3
 	appKey := strings.Repeat("A", 44)
-	used := len(credentials(c.Username, c.Password, appKey, false))
+	used := len(credentials(c.Username, c.Password.Reveal(), appKey, false))
 	if over := used - room; over > 0 {
 		free := room - len(credentials("", "", appKey, false))
 		return fmt.Errorf("username and password are too long, by %d bytes: authentication 1.04 with this key carries %d bytes "+
@@ -237,7 +171,7 @@ const (
 func (c Config) warnings(fingerprint string) []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
-	u, err := url.Parse(c.Settings.BaseURL)
+	u, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return nil
 	}
@@ -252,8 +186,8 @@ func (c Config) warnings(fingerprint string) []string {
 	case sandbox && fingerprint == productionKey:
 		warn("public_key is production's, but %s is the sandbox; NIC will answer 1013 or 1020", host)
 	}
-	if label := strings.ToLower(c.Settings.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
-		warn("environment is %q, but the base URL's host is %s", c.Settings.Environment, host)
+	if label := strings.ToLower(c.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
+		warn("environment is %q, but the base URL's host is %s", c.Environment, host)
 	}
 	return all
 }
@@ -271,15 +205,15 @@ func (c Config) profile(credential string) bridge.Profile {
 		Credential:    credential,
 		Cancels:       c.cancels(),
 		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout,
-		LookupTimeout: c.LookupTimeout,
+		CallTimeout:   c.CallTimeout.D(),
+		LookupTimeout: c.LookupTimeout.D(),
 		Rules:         rules,
 	}
 }
 
 // logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.
 func (c Config) logins() bridge.Rate {
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client(), c.GSTIN, c.Username)
+	key := upstream.Digest(strings.TrimRight(c.BaseURL, "/"), c.client(), c.Taxpayer, c.Username)
 	return bridge.Rate{Key: "nic-login/" + key, Limit: 4, Per: 15 * time.Minute}
 }
 
@@ -288,7 +222,7 @@ func (c Config) cancels() bridge.Rate {
 	if c.CancelsPerMinute == 0 {
 		return bridge.Rate{}
 	}
-	key := upstream.Digest(strings.TrimRight(c.Settings.BaseURL, "/"), c.client())
+	key := upstream.Digest(strings.TrimRight(c.BaseURL, "/"), c.client())
 	return bridge.Rate{Key: "nic-cancel/" + key, Limit: c.CancelsPerMinute, Per: time.Minute}
 }
 
@@ -296,10 +230,10 @@ func (c Config) cancels() bridge.Rate {
 func (c Config) header() http.Header {
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
 	if c.ClientID != "" {
-		h[c.spelt("client_id")], h[c.spelt("client_secret")] = []string{c.ClientID}, []string{c.ClientSecret}
+		h[c.spelt("client_id")], h[c.spelt("client_secret")] = []string{c.ClientID}, []string{c.ClientSecret.Reveal()}
 	}
 	if c.AuthVersion == Auth104 {
-		h["Gstin"] = []string{c.GSTIN}
+		h["Gstin"] = []string{c.Taxpayer}
 	}
 	return h
 }
@@ -307,7 +241,7 @@ func (c Config) header() http.Header {
 // sessionHeader is that of every call under a session.
 func (c Config) sessionHeader(token string) http.Header {
 	h := c.header()
-	h["Gstin"] = []string{c.GSTIN}
+	h["Gstin"] = []string{c.Taxpayer}
 	h[c.spelt("user_name")] = []string{c.Username}
 	h["AuthToken"] = []string{token}
 	if c.IRP != "" {
@@ -331,7 +265,7 @@ var secondSystem = regexp.MustCompile(`^https?://[a-z.]*(einvoice2\.|einv2api\.)
 // otherIRP is the system that calls don't go to by themselves: where irp is not set the host's name tells, and it is NIC1
 // that most are (NIC's hosts: api.einvoice2.gst.gov.in, einv2api.gstsandbox.nic.in).
 func (c Config) otherIRP() string {
-	if c.IRP == "NIC2" || c.IRP == "" && secondSystem.MatchString(c.Settings.BaseURL) {
+	if c.IRP == "NIC2" || c.IRP == "" && secondSystem.MatchString(c.BaseURL) {
 		return "NIC1"
 	}
 	return "NIC2"
@@ -348,16 +282,16 @@ func (c Config) spelt(name string) string {
 // credential is the digest that the session, gates and breaker hang on: all that decides whether NIC lets us in.
 func (c Config) credential(keyPrint string) string {
 	fields := []string{
-		"nic", strings.TrimRight(c.Settings.BaseURL, "/"), c.ClientID, c.ClientSecret, c.GSTIN, c.Username, c.Password, keyPrint,
-		c.HeaderStyle, c.AuthVersion, c.IRP, c.SupGSTIN, c.AuthPath, c.CancelPath, c.Settings.Proxy,
-		string(c.Settings.Certificate),
+		"nic", strings.TrimRight(c.BaseURL, "/"), c.ClientID, c.ClientSecret.Reveal(), c.Taxpayer, c.Username, c.Password.Reveal(), keyPrint,
+		c.HeaderStyle, c.AuthVersion, c.IRP, c.SupGSTIN, c.AuthPath, c.CancelPath, c.Proxy,
+		c.ClientCertificate,
 	}
 	return upstream.Digest(append(fields, c.staticHeaders()...)...)
 }
 
 func (c Config) staticHeaders() (all []string) {
-	for _, name := range slices.Sorted(maps.Keys(c.Settings.Headers)) {
-		all = append(all, name, c.Settings.Headers[name])
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		all = append(all, name, c.Headers[name].Reveal())
 	}
 	return all
 }

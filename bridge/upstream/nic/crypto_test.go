@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"einvoice-bridge/bridge"
 )
 
 const vectorIRN = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
@@ -145,8 +147,8 @@ func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey
 func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
 	key := &nicKey().PublicKey
 	cfg := Config{AuthVersion: Auth104, Username: "user-name-1"}
-	cfg.Password = strings.Repeat("p", 66-len(cfg.Username))
-	plain := credentials(cfg.Username, cfg.Password, strings.Repeat("A", 44), false)
+	cfg.Password = bridge.Secret(strings.Repeat("p", 66-len(cfg.Username)))
+	plain := credentials(cfg.Username, cfg.Password.Reveal(), strings.Repeat("A", 44), false)
 	if len(plain) != 183 {
 		t.Fatalf("the longest login has %d bytes", len(plain))
 	}
@@ -164,15 +166,15 @@ func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
 	if err := cfg.checkLength(key); err == nil || err.Error() != want {
 		t.Errorf("184 bytes: %v", err)
 	}
-	cfg.Password = strings.Repeat(`"`, 30) // each becomes two
+	cfg.Password = bridge.Secret(strings.Repeat(`"`, 30)) // each becomes two
 	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "are too long, by 5 bytes") {
 		t.Errorf("quotes: %v", err)
 	}
-	cfg.Password = strings.Repeat("<", 55) // each stays one
+	cfg.Password = bridge.Secret(strings.Repeat("<", 55)) // each stays one
 	if err := cfg.checkLength(key); err != nil {
 		t.Errorf("angle brackets: %v", err)
 	}
-	cfg.AuthVersion, cfg.Password = Auth103, strings.Repeat("p", 246)
+	cfg.AuthVersion, cfg.Password = Auth103, bridge.Secret(strings.Repeat("p", 246))
 	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "password is too long, by 1 bytes") {
 		t.Errorf("legacy: %v", err)
 	}

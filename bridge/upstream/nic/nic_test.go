@@ -42,7 +42,7 @@ func TestWhatIsSent(t *testing.T) {
 			name: "hyphens, other system, e-commerce operator, gateway",
 			change: func(c *Config) {
 				c.HeaderStyle, c.IRP, c.SupGSTIN = Hyphen, "NIC2", "09aaapg7885r002"
-				c.Settings.Headers = map[string]string{"aspid": "42"}
+				c.Headers = map[string]bridge.Secret{"aspid": "42"}
 			},
 			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.OrderCancelled},
 			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"3","CnlRem":"Order cancelled"}`,
@@ -56,7 +56,7 @@ func TestWhatIsSent(t *testing.T) {
 			name: "a static header for the client (ClearTax as GSP: X-CT-Auth-Token)",
 			change: func(c *Config) {
 				c.ClientID, c.ClientSecret = "", ""
-				c.Settings.Headers = map[string]string{"X-CT-Auth-Token": "gateway-token-1"}
+				c.Headers = map[string]bridge.Secret{"X-CT-Auth-Token": "gateway-token-1"}
 			},
 			c:      vectorCancel,
 			plain:  `{"Irn":"` + vectorIRN + `","CnlRsn":"1","CnlRem":"Wrong entry"}`,
@@ -359,7 +359,7 @@ func TestTheOtherSystem(t *testing.T) {
 			}
 			a, _ := f.adapter(func(c *Config) {
 				if c.IRP = tt.irp; tt.host != "" {
-					c.Settings.BaseURL = tt.host
+					c.BaseURL = tt.host
 				}
 			})
 			o := a.Cancel(t.Context(), vectorCancel, upstreamtest.Free)

@@ -65,7 +65,7 @@ func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (u
 // auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
 func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
 	q := upstream.Request{
-		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Timeout: a.cfg.LoginTimeout.D(),
 	}
 	if r, is := a.visits.Client.Unreachable(ctx, q); is {
 		o := r.Verdict()
@@ -111,9 +111,9 @@ func (a *Adapter) pause(ctx context.Context, o *bridge.Outcome) {
 
 // authBody is the login's body, and the same in clear for the (masked) record.
 func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err error) {
-	plain = credentials(a.cfg.Username, a.cfg.Password, base64.StdEncoding.EncodeToString(appKey), force)
+	plain = credentials(a.cfg.Username, a.cfg.Password.Reveal(), base64.StdEncoding.EncodeToString(appKey), force)
 	if a.cfg.AuthVersion == Auth103 {
-		password, err := encryptRSA(a.key, []byte(a.cfg.Password))
+		password, err := encryptRSA(a.key, []byte(a.cfg.Password.Reveal()))
 		if err != nil {
 			return nil, nil, err
 		}
