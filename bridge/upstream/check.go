@@ -112,9 +112,11 @@ func fault(t reflect.Type, b validator.FieldError) string {
 	case "address", "proxy":
 		return addressFault(value)
 	case "oneof":
-		words := strings.Fields(b.Param())
-		last := len(words) - 1
-		return fmt.Sprintf("is %q, must be %s or %s", value, strings.Join(words[:last], ", "), words[last])
+		words := strings.ReplaceAll(b.Param(), " ", ", ")
+		if last := strings.LastIndex(words, ", "); last > 0 {
+			words = words[:last] + " or" + words[last+1:]
+		}
+		return fmt.Sprintf("is %q, must be %s", value, words)
 	case "gstin":
 		return fmt.Sprintf("%q %s", value, text)
 	case "path":

@@ -22,6 +22,9 @@
 //		return classify(answer, c.Document)
 //	})
 //
+// A [Kind] is an adapter's name, configuration struct and constructor in one value. A key stands in that struct alone
+// ([KindOf] says how): the configuration's loader, its schema and tables, and what check says come from there.
+//
 // Every adapter is a package of the same files: adapter.go (configuration, constructor, profile), call.go (cancel, lookup,
 // probe), session.go (login and token), wire.go (what goes over the wire) and classify.go (what a reply means).
 //

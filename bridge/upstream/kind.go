@@ -18,6 +18,8 @@ type Kind struct {
 	Name string
 	// Settings makes a kind's configuration struct, filled with its defaults, and returns a pointer to it.
 	Settings func() any
+	// Addresses are where calls go by such settings: the keys that have the rule "address".
+	Addresses func(settings any) map[string]string
 	// New makes one taxpayer's adapter from settings as Settings makes them. They are not changed.
 	New func(name, taxpayer string, settings any, shared *Shared) (bridge.Upstream, error)
 }
@@ -40,6 +42,7 @@ func KindOf[C any, A bridge.Upstream](name string, construct func(C, *Shared) (A
 			fill(reflect.ValueOf(c).Elem())
 			return c
 		},
+		Addresses: addressesIn(reflect.TypeFor[C]()),
 		New: func(upstream, taxpayer string, settings any, shared *Shared) (bridge.Upstream, error) {
 			c := *settings.(*C)
 			s := Common(&c)
@@ -58,16 +61,23 @@ func Common(settings any) *Settings { return settings.(interface{ common() *Sett
 
 func (s *Settings) common() *Settings { return s }
 
-// Addresses are where calls go, by key: those of a configuration struct that have the rule "address".
-func Addresses(settings any) map[string]string {
-	all := map[string]string{}
-	v := reflect.ValueOf(settings).Elem()
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if address := v.FieldByIndex(f.Index); strings.HasSuffix(","+f.Tag.Get("validate"), ",address") && address.String() != "" {
-			all[f.Tag.Get("yaml")] = address.String()
+// addressesIn makes Addresses of a Kind.
+func addressesIn(t reflect.Type) func(any) map[string]string {
+	var fields []reflect.StructField
+	for _, f := range reflect.VisibleFields(t) {
+		if slices.Contains(strings.Split(f.Tag.Get("validate"), ","), "address") {
+			fields = append(fields, f)
 		}
 	}
-	return all
+	return func(settings any) map[string]string {
+		all := map[string]string{}
+		for _, f := range fields {
+			if address := reflect.ValueOf(settings).Elem().FieldByIndex(f.Index).String(); address != "" {
+				all[keyName(f)] = address
+			}
+		}
+		return all
+	}
 }
 
 // Prepare is for constructors: it fills in the defaults of a configuration struct and names everything that its tags

@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	got := Addresses(&trial{Settings: Settings{BaseURL: "https://a", Proxy: "http://p"}, LoginURL: "https://b"})
+	got := KindOf("trial", func(trial, *Shared) (tried, error) { return tried{}, nil }).Addresses(&trial{Settings: Settings{BaseURL: "https://a", Proxy: "http://p"}, LoginURL: "https://b"})
 	if want := map[string]string{"base_url": "https://a", "login_url": "https://b"}; !maps.Equal(got, want) {
 		t.Error(cmp.Diff(want, got))
 	}

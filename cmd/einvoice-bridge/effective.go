@@ -118,10 +118,14 @@ func (d *describer) other(path string, v reflect.Value) {
 }
 
 func (d *describer) fields(path string, v reflect.Value) {
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch name, opt, _ := strings.Cut(f.Tag.Get("yaml"), ","); {
+		case opt == "inline":
+			d.fields(path, v.Field(i))
+		case name != "" && name != "-":
 			d.about = f.Tag.Get("doc")
-			d.value(under(path, name), v.FieldByIndex(f.Index))
+			d.value(under(path, name), v.Field(i))
 		}
 	}
 }
@@ -129,14 +133,23 @@ func (d *describer) fields(path string, v reflect.Value) {
 // taxpayer shows what a taxpayer's settings have beside its upstream's.
 func (d *describer) taxpayer(path string, t config.Taxpayer) {
 	d.fields(path, reflect.ValueOf(t))
-	settings, base := reflect.ValueOf(t.Settings).Elem(), reflect.ValueOf(d.upstreams[t.Upstream].Settings).Elem()
+	settings := reflect.ValueOf(t.Settings).Elem()
 	own := reflect.New(settings.Type()).Elem()
-	for _, f := range reflect.VisibleFields(settings.Type()) {
-		if v := settings.FieldByIndex(f.Index); !f.Anonymous && !reflect.DeepEqual(v.Interface(), base.FieldByIndex(f.Index).Interface()) {
-			own.FieldByIndex(f.Index).Set(v)
+	own.Set(settings)
+	blank(own, reflect.ValueOf(d.upstreams[t.Upstream].Settings).Elem())
+	d.fields(path, own)
+}
+
+// blank empties the fields that are as in another struct.
+func blank(v, as reflect.Value) {
+	for i := range v.NumField() {
+		switch {
+		case v.Type().Field(i).Anonymous:
+			blank(v.Field(i), as.Field(i))
+		case reflect.DeepEqual(v.Field(i).Interface(), as.Field(i).Interface()):
+			v.Field(i).SetZero()
 		}
 	}
-	d.fields(path, own)
 }
 
 func (d *describer) entries(path string, v reflect.Value) {

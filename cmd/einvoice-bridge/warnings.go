@@ -52,15 +52,15 @@ type way struct {
 func ways(f *config.File) (all []way) {
 	written := map[string]way{}
 	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
-		settings := f.Upstreams[name].Settings
-		w := way{"upstreams." + name, "upstream " + name, upstream.Common(settings), upstream.Addresses(settings)}
+		u := f.Upstreams[name]
+		w := way{"upstreams." + name, "upstream " + name, upstream.Common(u.Settings), kinds[u.Kind].Addresses(u.Settings)}
 		if written[name] = w; w.BaseURL != "" {
 			all = append(all, w)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
 		t := f.Taxpayers[name]
-		of, w := written[t.Upstream], way{"taxpayers." + name, "taxpayer " + name, upstream.Common(t.Settings), upstream.Addresses(t.Settings)}
+		of, w := written[t.Upstream], way{"taxpayers." + name, "taxpayer " + name, upstream.Common(t.Settings), kinds[f.Upstreams[t.Upstream].Kind].Addresses(t.Settings)}
 		if w.Environment != of.Environment || !maps.Equal(w.addresses, of.addresses) {
 			all = append(all, w)
 		}

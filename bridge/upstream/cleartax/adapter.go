@@ -31,17 +31,14 @@ type Access struct {
 
 // IndiaConfig is one taxpayer's way to ClearTax in India.
 type IndiaConfig struct {
-	Access `yaml:",inline"`
+	Access   `yaml:",inline"`
+	irp.Keys `yaml:",inline"`
 
-	Route          string `yaml:"route" validate:"oneof=govt v2" default:"govt" doc:"Which of ClearTax's routes: the government-compatible one, or v2."`
-	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
+	Route string `yaml:"route" validate:"oneof=govt v2" default:"govt" doc:"Which of ClearTax's routes: the government-compatible one, or v2."`
 }
 
-// The values of Route and RemarksTooLong.
-const (
-	Govt, V2         = "govt", "v2"
-	Refuse, Truncate = "refuse", "truncate"
-)
+// The values of Route.
+const Govt, V2 = "govt", "v2"
 
 // lookupWindow: behind the gateway, NIC shows an IRN for two to three days after its generation.
 const lookupWindow = 48 * time.Hour
@@ -63,10 +60,6 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 		return nil, fmt.Errorf("cleartax-in %s: %w", c.Name, err)
 	}
 	g.header["gstin"] = []string{c.Taxpayer}
-	remarks := fmt.Sprintf("max=%d", maxRemarks)
-	if c.RemarksTooLong == Truncate {
-		remarks = ""
-	}
 	g.profile.Space = irp.Space(c.Settings)
 	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
@@ -74,7 +67,7 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	}
 	g.profile.LookupWindow = lookupWindow
 	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
-	g.profile.Rules = irp.Rules(remarks)
+	g.profile.Rules = c.Rules(fmt.Sprintf("max=%d", maxRemarks))
 	in := &India{gateway: g, route: v2}
 	if c.Route == Govt {
 		in.route = govt

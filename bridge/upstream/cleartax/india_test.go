@@ -13,6 +13,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/cleartax"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -315,7 +316,7 @@ func TestIndianRemarks(t *testing.T) {
 	} {
 		v := &vendor{cancel: always(500, "")}
 		cfg := indiaConfig("govt")
-		cfg.RemarksTooLong = cleartax.Truncate
+		cfg.RemarksTooLong = irp.Truncate
 		can := cancellation(irn)
 		can.Remarks = c.remarks
 		in := india(t, sharing(v), cfg)

@@ -70,6 +70,7 @@ var Kind = upstream.KindOf("invx", New)
 // the others of the same organisation.
 type Config struct {
 	upstream.Settings `yaml:",inline"` // BaseURL ends before /invx
+	irp.Keys          `yaml:",inline"`
 
 	AuthURL  string        `yaml:"auth_url" validate:"required,address" doc:"Address of the login (theodore), its version included." example:"https://services.vayana.com/theodore/apis/v1"`
 	OrgID    string        `yaml:"org_id" validate:"required,segment" doc:"Id of the organisation."`
@@ -79,15 +80,7 @@ type Config struct {
 	CallHeaders map[string]bridge.Secret `yaml:"call_headers" validate:"dive,keys,header,endkeys,value" doc:"Headers on every call to InvX instead of the pair that Vayana documents; {token} and {org} stand for the session's token and org_id."`
 	Query       map[string]bridge.Secret `yaml:"query" doc:"What is added to the search for an IRN. It can't replace the IRN and the seller." example:"{doctype: INV}"`
 	Parallel    int                      `yaml:"parallel" validate:"min=0" default:"5" doc:"Calls at once that the organisation may make."`
-
-	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 }
-
-// The values of RemarksTooLong.
-const (
-	Refuse   = "refuse"
-	Truncate = "truncate"
-)
 
 const (
 	maxRemarks = 100 // UTF-16 units, as NIC behind InvX takes them
@@ -136,10 +129,7 @@ func (c Config) profile() bridge.Profile {
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout.D(),
 		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
-	}
-	if c.RemarksTooLong == Truncate {
-		p.Rules.Remarks = ""
+		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.CancelsPerMinute > 0 {
 		p.Cancels = bridge.Rate{Key: "cancel/" + c.org(), Limit: c.CancelsPerMinute, Per: time.Minute}

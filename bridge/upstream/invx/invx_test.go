@@ -10,6 +10,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
@@ -242,7 +243,7 @@ func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 }
 
 func TestReasonAndRemarksArrive(t *testing.T) {
-	b := newBench(t, func(c *invx.Config) { c.RemarksTooLong = invx.Truncate })
+	b := newBench(t, func(c *invx.Config) { c.RemarksTooLong = irp.Truncate })
 	c := cancellation(sim.DemoIRN)
 	c.Remarks = strings.Repeat("ä", 120)
 	b.Cancel(t.Context(), c, upstreamtest.Free)

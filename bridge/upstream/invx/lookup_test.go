@@ -8,6 +8,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
 )
@@ -126,7 +127,7 @@ func TestProfile(t *testing.T) {
 	shared := newShared(nil)
 	one := adapter(t, shared, func(c *invx.Config) { c.CancelsPerMinute = 30 }).Profile()
 	two := adapter(t, shared, func(c *invx.Config) {
-		c.CancelsPerMinute, c.Taxpayer, c.RemarksTooLong = 30, "29AAFCD5862R000", invx.Truncate
+		c.CancelsPerMinute, c.Taxpayer, c.RemarksTooLong = 30, "29AAFCD5862R000", irp.Truncate
 	}).Profile()
 	if one.Space != "irp" || one.Kind != "invx" || one.Zone.String() != "IST" || one.CallTimeout != 30*time.Second || one.LookupTimeout != 10*time.Second {
 		t.Errorf("%+v", one)

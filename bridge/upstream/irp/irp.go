@@ -12,9 +12,20 @@ func Space(s upstream.Settings) string {
 	return upstream.Space("irp", upstream.Environment(s.Environment, s.BaseURL))
 }
 
-// Rules are the rules of an IRN's cancellation; remarks is the validator tag that bounds them, empty when the
-// adapter cuts what is too long. A broken rule is worded as NIC would, with the parameter and the rule behind it.
-func Rules(remarks string) bridge.Rules {
+// Keys are what every kind for India takes beside upstream.Settings.
+type Keys struct {
+	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
+}
+
+// Truncate is the value of RemarksTooLong with which the adapter cuts them.
+const Truncate = "truncate"
+
+// Rules are the rules of an IRN's cancellation; remarks is the validator tag that bounds what isn't cut. A broken rule is
+// worded as NIC would, with the parameter and the rule behind it.
+func (k Keys) Rules(remarks string) bridge.Rules {
+	if k.RemarksTooLong == Truncate {
+		remarks = ""
+	}
 	return bridge.Rules{
 		Document: "irn",
 		Remarks:  remarks,

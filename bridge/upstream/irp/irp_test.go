@@ -3,7 +3,7 @@ package irp
 import "testing"
 
 func TestRules(t *testing.T) {
-	rules := Rules("max=100")
+	rules := Keys{}.Rules("max=100")
 	if got := rules.Normal("A5C1"); got != "a5c1" {
 		t.Error(got)
 	}

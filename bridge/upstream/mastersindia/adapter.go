@@ -68,6 +68,7 @@ var Kind = upstream.KindOf("mastersindia", New)
 // doesn't stop the others of the same account.
 type Config struct {
 	upstream.Settings `yaml:",inline"`
+	irp.Keys          `yaml:",inline"`
 
 	API          string        `yaml:"api" validate:"oneof=legacy v1" default:"legacy" doc:"Generation of the API."`
 	Username     string        `yaml:"username" validate:"required_without=APIKey,excluded_with=APIKey" doc:"User of the account."`
@@ -75,15 +76,10 @@ type Config struct {
 	ClientID     string        `yaml:"client_id" validate:"required_if=API legacy" doc:"Client id of the account, for the legacy API."`
 	ClientSecret bridge.Secret `yaml:"client_secret" validate:"required_if=API legacy" doc:"That client id's secret, for the legacy API."`
 	APIKey       bridge.Secret `yaml:"api_key" validate:"excluded_if=API legacy,visible" doc:"What v1 takes in a header instead of a login."`
-
-	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
 }
 
-// The values of API and RemarksTooLong.
-const (
-	Legacy, V1       = "legacy", "v1"
-	Refuse, Truncate = "refuse", "truncate"
-)
+// The values of API.
+const Legacy, V1 = "legacy", "v1"
 
 const (
 	maxRemarks = 100 // UTF-16 units, as NIC behind this provider takes them
@@ -136,10 +132,7 @@ func (c Config) profile() bridge.Profile {
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout.D(),
 		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
-	}
-	if c.RemarksTooLong == Truncate {
-		p.Rules.Remarks = ""
+		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 	if c.CancelsPerMinute > 0 {
 		p.Cancels = bridge.Rate{Key: "cancel/" + c.account(), Limit: c.CancelsPerMinute, Per: time.Minute}

@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/mastersindia"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
@@ -254,7 +255,7 @@ func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 
 func TestReasonAndRemarksArrive(t *testing.T) {
 	both(t, func(t *testing.T, api string) {
-		b := newBench(t, api, func(c *mastersindia.Config) { c.RemarksTooLong = mastersindia.Truncate })
+		b := newBench(t, api, func(c *mastersindia.Config) { c.RemarksTooLong = irp.Truncate })
 		c := cancellation(sim.DemoIRN)
 		c.Remarks = strings.Repeat("ä", 120)
 		b.Cancel(t.Context(), c, upstreamtest.Free)
@@ -408,7 +409,7 @@ func TestProfile(t *testing.T) {
 	one := config("https://mi.example", mastersindia.Legacy)
 	one.CancelsPerMinute = 30
 	two := one
-	two.Taxpayer, two.RemarksTooLong = sim.DemoSecondGSTIN, mastersindia.Truncate
+	two.Taxpayer, two.RemarksTooLong = sim.DemoSecondGSTIN, irp.Truncate
 	shared := newShared(nil, &upstreamtest.Budget{})
 	a, err := mastersindia.New(one, shared)
 	if err != nil {

@@ -98,6 +98,7 @@ var Kind = upstream.KindOf("nic", New)
 // Config is one taxpayer's access to NIC.
 type Config struct {
 	upstream.Settings `yaml:",inline"`
+	irp.Keys          `yaml:",inline"`
 
 	ClientID     string        `yaml:"client_id" validate:"required_without=Headers,required_with=ClientSecret,printing" doc:"Client id that NIC or the gateway gave the bridge's operator. A gateway's own static header (headers) may stand for it and its secret, then for both."`
 	ClientSecret bridge.Secret `yaml:"client_secret" validate:"required_without=Headers,required_with=ClientID,printing" doc:"That client id's secret."`
@@ -105,22 +106,20 @@ type Config struct {
 	Password     bridge.Secret `yaml:"password" validate:"required" doc:"That user's password."`
 	PublicKey    string        `yaml:"public_key" validate:"required" doc:"NIC's RSA public key of that environment. PEM, the bare base64 of it, DER or a certificate." example:"file:nic.pem"`
 
-	HeaderStyle    string `yaml:"header_style" validate:"oneof=underscore hyphen" default:"underscore" doc:"How headers are spelt: client_id, or client-id where a proxy drops names with underscores."`
-	AuthVersion    string `yaml:"auth_version" validate:"oneof=1.04 1.03" default:"1.04" doc:"Version of the login; gateways may still want 1.03."`
-	IRP            string `yaml:"irp" validate:"omitempty,oneof=NIC1 NIC2" doc:"Header irp: the system of NIC that is asked first. Usually left out."`
-	SupGSTIN       string `yaml:"sup_gstin" validate:"omitempty,gstin" doc:"The supplier's GSTIN, only where an e-commerce operator cancels."`
-	RemarksTooLong string `yaml:"remarks_too_long" validate:"oneof=refuse truncate" default:"refuse" doc:"What becomes of remarks over 100 characters."`
+	HeaderStyle string `yaml:"header_style" validate:"oneof=underscore hyphen" default:"underscore" doc:"How headers are spelt: client_id, or client-id where a proxy drops names with underscores."`
+	AuthVersion string `yaml:"auth_version" validate:"oneof=1.04 1.03" default:"1.04" doc:"Version of the login; gateways may still want 1.03."`
+	IRP         string `yaml:"irp" validate:"omitempty,oneof=NIC1 NIC2" doc:"Header irp: the system of NIC that is asked first. Usually left out."`
+	SupGSTIN    string `yaml:"sup_gstin" validate:"omitempty,gstin" doc:"The supplier's GSTIN, only where an e-commerce operator cancels."`
 
 	AuthPath   string `yaml:"auth_path" validate:"omitempty,path" doc:"Path of the login, for gateways with one of their own." example:"/eivital/v1.04/auth"`
 	CancelPath string `yaml:"cancel_path" validate:"path" default:"/eicore/v1.03/Invoice/Cancel" doc:"Path of the cancel."`
 	GetPath    string `yaml:"lookup_path" validate:"path={irn}" default:"/eicore/v1.03/Invoice/irn" doc:"Path of the lookup; the IRN stands where {irn} does, or at its end."`
 }
 
-// The values of HeaderStyle, AuthVersion and RemarksTooLong.
+// The values of HeaderStyle and AuthVersion.
 const (
 	Underscore, Hyphen = "underscore", "hyphen"
 	Auth104, Auth103   = "1.04", "1.03"
-	Refuse, Truncate   = "refuse", "truncate"
 )
 
 func (c Config) withDefaults() Config {
@@ -193,10 +192,6 @@ func (c Config) warnings(fingerprint string) []string {
 }
 
 func (c Config) profile(credential string) bridge.Profile {
-	rules := irp.Rules(fmt.Sprintf("utf16max=%d", maxRemarks))
-	if c.RemarksTooLong == Truncate {
-		rules.Remarks = ""
-	}
 	return bridge.Profile{
 		Name:          c.Name,
 		Kind:          "nic",
@@ -207,7 +202,7 @@ func (c Config) profile(credential string) bridge.Profile {
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout.D(),
 		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         rules,
+		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
 	}
 }
 

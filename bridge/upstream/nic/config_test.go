@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/nic/publickey"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
@@ -79,7 +80,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("%+v", p.Rules)
 	}
 	cfg := testConfig(t)
-	cfg.RemarksTooLong = Truncate
+	cfg.RemarksTooLong = irp.Truncate
 	if a, err = New(cfg, newShared()); err != nil || a.Profile().Rules.Remarks != "" {
 		t.Errorf("%+v, %v", a.Profile().Rules, err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -64,7 +65,7 @@ func TestWhatIsSent(t *testing.T) {
 			not:    []string{"client_id", "client_secret"},
 		},
 		{
-			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = Truncate },
+			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = irp.Truncate },
 			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.Others, Remarks: strings.Repeat("x", 99) + "😀<&>"},
 			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"4","CnlRem":"` + strings.Repeat("x", 99) + `"}`,
 		},

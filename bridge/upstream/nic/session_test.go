@@ -12,6 +12,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 func TestFiftyCallsOnAnExpiredTokenLogInOnce(t *testing.T) {
@@ -340,7 +341,7 @@ func TestSessionsBelongToCredentials(t *testing.T) {
 		}
 	}
 	same := shared(func(c *Config) {
-		c.Name, c.Taxpayer, c.BaseURL, c.RemarksTooLong = "other name", " 29aafcd5862r000 ", "https://nic.example/", Truncate
+		c.Name, c.Taxpayer, c.BaseURL, c.RemarksTooLong = "other name", " 29aafcd5862r000 ", "https://nic.example/", irp.Truncate
 	})
 	if same.profile.Credential != a.profile.Credential {
 		t.Error("the same access under another name has another credential digest")
