@@ -216,8 +216,12 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			sub := join(path, n.Content[i].Value)
-			l.note(n.Content[i], sub)
+			k := n.Content[i]
+			sub := join(path, k.Value)
+			if k.Value == "" || k.ShortTag() == "!!null" || k.ShortTag() == "!!binary" {
+				l.problem(k.Line, "a name%s is empty, or not plain text", inside(path))
+			}
+			l.note(k, sub)
 			l.keys(n.Content[i+1], t.Elem(), sub)
 		}
 	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
@@ -282,6 +286,9 @@ func inside(path string) string {
 }
 
 func (l *loader) decode(n *yaml.Node, into any) {
+	if n == nil {
+		return // its name is no plain text
+	}
 	err := n.Decode(into)
 	var te *yaml.TypeError
 	switch {

@@ -150,6 +150,8 @@ func TestProblems(t *testing.T) {
 		{"what two keys can be", "    client_id: \"CID\"\n", "", "nic needs client_id (Client id that NIC or the gateway gave the bridge's operator; headers may stand for it)"},
 		{"a bad duration of an upstream", "    public_key:", "    timeout: soon\n    public_key:", `line 13: "soon" is no duration; write 50s`},
 		{"a wrong type in an upstream", "    public_key:", "    timeout: [1s]\n    public_key:", "line 13: cannot unmarshal"},
+		{"no name", "  myinvois:\n", "  ~:\n", "line 14: a name in upstreams is empty, or not plain text"},
+		{"a name in base64", "  29AAFCD5862R000:\n", "  !!binary QQ==:\n", "line 20: a name in taxpayers is empty, or not plain text"},
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
 	}
 	for _, test := range tests {
@@ -261,6 +263,7 @@ func TestOverridesStayApart(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(good)
 	f.Add("a: &x [*x]")
+	f.Add("upstreams: {~: {kind: nic}, a: ~, b: [], !!binary Yw==: {kind: nic}}\ntaxpayers: {~: {upstream: a}, 1: {upstream: b}, c: ~}")
 	f.Fuzz(func(t *testing.T, text string) {
 		file, err := Parse([]byte(text), t.TempDir(), env, kinds)
 		if (file == nil) == (err == nil) {
