@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,7 +43,10 @@ func (d *desk) visits() *upstream.Visits[string, upstream.Reply] {
 	shared.RoundTripper = upstreamtest.Network(func(r *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(r.Body)
 		d.asked = append(d.asked, strings.TrimPrefix(r.Header.Get("Token"), deskToken)+" "+string(body))
-		return upstreamtest.Respond(200, d.answers[len(d.asked)-1]), nil
+		if a := d.answers[len(d.asked)-1]; a != "unreachable" {
+			return upstreamtest.Respond(200, a), nil
+		}
+		return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
 	})
 	client := clientAt(shared, "https://api.example")
 	w := &upstream.Visits[string, upstream.Reply]{
@@ -90,6 +94,7 @@ func TestVisitCallsAgainOnlyWhatWasStopped(t *testing.T) {
 		"odd lookup":             {lookup, &desk{answers: []string{`"odd"`, `"yes"`}}, "1 x, 2 x", `"yes"`, "login lookup login lookup", false},
 		"odd lookup twice":       {lookup, &desk{answers: []string{`"odd"`, `"odd"`}, twice: true}, "1 x, 2 x", `"odd"`, "login lookup login lookup", false},
 		"no session":             {cancel, &desk{noLogin: errors.New("no luck")}, "", "stopped before the cancel was sent: no luck", "login", false},
+		"unreachable by then":    {cancel, &desk{answers: []string{`"away"`, "unreachable"}}, "1 x, 2 x", "", "login cancel login cancel", true},
 		"no room for another":    {cancel, &desk{answers: []string{`"away"`}, again: errors.New("no room")}, "1 x", "stopped before the cancel was sent: no room", "login cancel", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,8 +166,8 @@ func TestALostLeaseOpensNoBreaker(t *testing.T) {
 			}
 			return r.Verdict()
 		})
-		if !strings.Contains(o.Message, bridge.ErrLostLease.Error()) || o.Sent {
-			t.Fatalf("%+v", o)
+		if len(o.Exchanges) == 0 || o.Sent {
+			t.Fatalf("not tried: %+v", o)
 		}
 	}
 }
