@@ -240,6 +240,9 @@ func (k key) schema(defaults reflect.Value) map[string]any {
 	if words, ok := k.rule("oneof"); ok {
 		s["enum"] = strings.Fields(words)
 	}
+	if least, ok := k.rule("min"); ok {
+		s["minimum"] = json.Number(least)
+	}
 	if k.name == "kind" {
 		s["enum"] = kindNames()
 	}
