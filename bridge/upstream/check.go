@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -127,7 +128,7 @@ func fault(t reflect.Type, b validator.FieldError) string {
 	case "excluded_with", "excluded_if":
 		return strings.ReplaceAll(text, "#", others(t, b))
 	default:
-		return strings.ReplaceAll(text, "#", b.Param())
+		return strings.ReplaceAll(cmp.Or(text, "breaks the rule "+b.Tag()), "#", b.Param())
 	}
 }
 
