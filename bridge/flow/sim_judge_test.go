@@ -260,6 +260,8 @@ func (w *world) judgeEnd() {
 			p = w.homes[2][e.Key.Document]
 		}
 		switch {
+		case p == nil:
+			w.wrong("the record has a document %s for %s, which no authority knows by that name", e.Key.Document, e.Taxpayer)
 		case e.State == bridge.Accepted && e.Key.Space == "irp":
 			w.wrong("%s was accepted for %s and never carried out", p.name, e.Taxpayer)
 		case e.State == bridge.Sending:
