@@ -71,7 +71,7 @@ seal: %q
 console: {listen: %q}
 log: {level: error}
 reply_within: 2s
-grace: 5s
+grace: 20s
 upstreams:
   u:
     environment: sandbox
