@@ -242,6 +242,8 @@ func TestCallerAddressBehindProxies(t *testing.T) {
 		"made up before the real one":     {[]func(*setup){allow, trust}, "192.0.2.7, 203.0.113.5", false},
 		"real one is last":                {[]func(*setup){allow, trust}, "203.0.113.5, 192.0.2.7", true},
 		"nobody trusts the socket's end":  {[]func(*setup){allow}, "192.0.2.7", false},
+		"a proxy that adds a line":        {[]func(*setup){allow, trust}, "192.0.2.7\r\nX-Forwarded-For: 203.0.113.5", false},
+		"the real one in a line added":    {[]func(*setup){allow, trust}, "203.0.113.5\r\nx-forwarded-for: 192.0.2.7", true},
 		"no header":                       {[]func(*setup){allow, trust}, "", false},
 		"nonsense in it":                  {[]func(*setup){allow, trust}, "192.0.2.7, x", false},
 		"no allow-list, nothing to prove": {nil, "203.0.113.5", true},
