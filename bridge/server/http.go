@@ -110,7 +110,7 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 		ref: ref, path: strings.Clone(c.Path()),
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: h("Content-Type"), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
-		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"),
+		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
 		tls:  c.Context().TLSConnectionState(),
 		body: c.Request().Body(),
 	}
