@@ -169,7 +169,7 @@ func TestListPassesTheFilterOn(t *testing.T) {
 		t.Fatalf("no way to older ones: %v", older)
 	}
 	_, html = o.get(strings.ReplaceAll(older[1], "&amp;", "&"))
-	o.wants(html, "that is all", "« newest", `<a href="/show?of=10">`)
+	o.wants(html, "no older ones", "« newest", `<a href="/show?of=10">`)
 	for _, end := range []string{"open", "waiting", "told_otherwise"} {
 		o.get("/cancellations?end=" + end)
 	}

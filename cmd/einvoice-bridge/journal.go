@@ -175,7 +175,7 @@ func (r *record) exportCommand() *cobra.Command {
 	var format, to string
 	cmd := &cobra.Command{
 		Use:     "export",
-		Short:   "Write all that fits as CSV or JSON lines, newest first",
+		Short:   "Write all that fits as CSV, Excel or JSON lines, newest first",
 		Example: "  einvoice-bridge journal export --since 2026-04-01 --until 2026-05-01 -o april.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -183,15 +183,17 @@ func (r *record) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			write, ok := map[string]func(io.Writer, iter.Seq2[bridge.Entry, error]) error{"csv": console.WriteCSV, "jsonl": console.WriteJSON}[format]
+			write, ok := map[string]func(io.Writer, iter.Seq2[bridge.Entry, error]) error{
+				"csv": console.WriteCSV, "xlsx": console.WriteXLSX, "jsonl": console.WriteJSON,
+			}[format]
 			if !ok {
-				return fmt.Errorf("--format is csv or jsonl, not %q", format)
+				return fmt.Errorf("--format is csv, xlsx or jsonl, not %q", format)
 			}
 			return r.export(cmd, f, to, write)
 		},
 	}
 	s.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	cmd.Flags().StringVar(&format, "format", "csv", "csv, xlsx (Excel; ids stay text) or jsonl")
 	cmd.Flags().StringVarP(&to, "output", "o", "", "file to write, which must not exist; standard output by default")
 	return cmd
 }
