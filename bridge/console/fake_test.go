@@ -33,7 +33,7 @@ type memory struct {
 	err     error
 
 	settings  Settings
-	upstreams []Upstream // nil: one, in order
+	upstreams []Upstream // nil: a healthy one
 
 	filters  []bridge.Filter
 	counted  []time.Duration

@@ -36,7 +36,7 @@ type listing struct {
 type end struct{ Value, Word string }
 
 var ends = []end{
-	{"", "any"}, {"open", "not known yet"}, {"waiting", "waiting its turn"}, {"told_otherwise", "caller was told otherwise"},
+	{"", "any"}, {"open", "unconfirmed"}, {"waiting", "waiting its turn"}, {"told_otherwise", "the ERP was told otherwise"},
 	{"cancelled", "cancelled"}, {"refused", "refused"}, {"not_applied", "not carried out"}, {"misconfigured", "misconfigured"},
 }
 
@@ -154,7 +154,7 @@ func moment(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write 2006-01-02 15:04."}
+	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write it like 2026-04-01 15:04."}
 }
 
 // mostExported bounds a download; the journal export command knows no bound.

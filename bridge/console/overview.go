@@ -81,7 +81,7 @@ func (u upstreamRow) Health() badge {
 	case u.Recent.Last.IsZero() && u.Sessions == 0:
 		return badge{"not tried yet", "none"}
 	}
-	return badge{"in order", "cancelled"}
+	return badge{"healthy", "cancelled"}
 }
 
 // obstacle is what stands between an upstream and its cancellations, and what to do about it.

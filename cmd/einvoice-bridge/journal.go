@@ -43,9 +43,9 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.taxpayer, "taxpayer", "", "GSTIN or TIN")
 	f.StringVar(&s.upstream, "upstream", "", "upstream, by name")
 	f.StringVar(&s.outcome, "outcome", "", "cancelled, refused, not_applied, unknown or misconfigured")
-	f.StringVar(&s.since, "since", "", "written down from then on: 2006-01-02 15:04, or 2h or 3d ago")
+	f.StringVar(&s.since, "since", "", "written down from then on: 2026-04-01 15:04, or 2h or 3d ago")
 	f.StringVar(&s.until, "until", "", "written down before then")
-	f.BoolVar(&s.open, "open", false, "only those whose outcome is not known yet: the operator's list")
+	f.BoolVar(&s.open, "open", false, "only the unconfirmed: the operator's list")
 	f.BoolVar(&s.waiting, "waiting", false, "only those that wait their turn")
 	f.BoolVar(&s.toldOtherwise, "told-otherwise", false, "only those whose truth differs from what a caller was told")
 	outcomes := []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"}
