@@ -15,6 +15,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/fixtures/sandbox"
 )
 
 // The settings that the console shows are complete, and hold no secret however it was written.
@@ -146,7 +147,7 @@ func TestConsoleAsksForLogIn(t *testing.T) {
 	}
 }
 
-// Each upstream's health finds the guards and sessions of its own credentials, whichever the adapter hangs them on.
+// Each upstream's health finds the hosts that it calls and the sessions of its own credentials, whichever the adapter hangs them on.
 func TestUpstreamHealth(t *testing.T) {
 	sims, path := sandboxed(t, nil)
 	f, err := config.Load(path, fileKinds)
@@ -162,11 +163,27 @@ func TestUpstreamHealth(t *testing.T) {
 	h := &health{a.plan.Load(), a.journal}
 	for _, u := range h.all(t.Context()) {
 		sessions := map[string]int{"nic": 1, "myinvois": 1, "invx": 1, "mastersindia": 1}[u.Kind]
-		if u.Hosts == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
+		if u.Hosts != 1 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
 			t.Errorf("%+v", u)
 		}
 		if u.Rate.Limit > 0 && u.Left != u.Rate.Limit-1 {
 			t.Errorf("%s: %d of %d left after one send", u.Name, u.Left, u.Rate.Limit)
+		}
+	}
+	for _, s := range sims {
+		if s.name != "myinvois" {
+			continue
+		}
+		if err := s.log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			_, _ = h.ups[s.taxpayer].Lookup(t.Context(), bridge.Cancellation{Taxpayer: s.taxpayer, Document: documentID(s.name, 0)})
+		}
+	}
+	for _, u := range h.all(t.Context()) {
+		if down := u.Name == "myinvois"; down && (u.Open != 1 || u.Trips != 1) || !down && u.Open+u.Trips != 0 {
+			t.Errorf("with MyInvois down: %+v", u)
 		}
 	}
 }
