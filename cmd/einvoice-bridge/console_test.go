@@ -32,10 +32,13 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 	var b strings.Builder
 	for _, s := range effective(f) {
 		fmt.Fprintf(&b, "%s = %s\n", s.Path, s.Value)
+		if s.About == "" {
+			t.Errorf("%s does not say what it is", s.Path)
+		}
 	}
 	for _, want := range []string{
 		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
-		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (hidden)\n", "callers.erp.taxpayers = all\n",
+		"upstreams.nic.headers = (1 hidden)\n", "upstreams.nic.timeout = 30s\n", "alarms.webhook = (hidden)\n", "callers.erp.taxpayers = all\n",
 		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ", "taxpayers.09AAAPG7885R002.upstream = nic\n", "taxpayers.09AAAPG7885R002.password = (hidden)\n",
 	} {
 		if !strings.Contains(b.String(), want) {
