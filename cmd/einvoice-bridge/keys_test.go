@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,6 +22,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/fixtures/deploy"
 )
 
 // The schema of the configuration and the tables of its keys are made from the tags of its structs: config.File's and
@@ -496,5 +499,19 @@ callers: {erp: {tokens: [], taxpayers: all}}
 		if err := schema.Validate(v); (err == nil) != tc.ok || (loadErr == nil) != tc.ok {
 			t.Errorf("%s → %s: schema %v, loader %v, want ok %v", tc.old, tc.new, err, loadErr, tc.ok)
 		}
+	}
+	examples, _ := fs.Glob(deploy.Files, "examples/*.yaml") // which the loader takes, by another test
+	for _, name := range examples {
+		text, err := fs.ReadFile(deploy.Files, name)
+		var v any
+		if err := errors.Join(err, yaml.Unmarshal(text, &v)); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(examples) < len(kinds) {
+		t.Errorf("only %d examples", len(examples))
 	}
 }
