@@ -83,7 +83,6 @@ type Config struct {
 }
 
 const (
-	maxRemarks = 100 // UTF-16 units, as NIC behind InvX takes them
 	// hold is how long a credential that was refused is left alone.
 	hold = time.Minute
 	// lookupWindow: InvX keeps documents without a stated end; after a week only a person can tell more.
@@ -120,17 +119,8 @@ func (c Config) org() string {
 }
 
 func (c Config) profile() bridge.Profile {
-	p := bridge.Profile{
-		Name:          c.Name,
-		Kind:          "invx",
-		Space:         c.space(),
-		Zone:          upstream.IST,
-		Credential:    upstream.Digest(c.org(), c.Taxpayer),
-		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout.D(),
-		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
-	}
+	p := irp.Profile(c.Settings, c.Keys, "invx", upstream.Digest(c.org(), c.Taxpayer))
+	p.Space, p.LookupWindow = c.space(), lookupWindow
 	if c.CancelsPerMinute > 0 {
 		p.Cancels = bridge.Rate{Key: "cancel/" + c.org(), Limit: c.CancelsPerMinute, Per: time.Minute}
 	}

@@ -220,7 +220,7 @@ func (a *Adapter) get(path string) upstream.Request {
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
 func (a *Adapter) patch(id string, c bridge.Cancellation) upstream.Request {
-	item := cancelItem{id, upstream.Cut(irp.Remarks(c), maxRemarks), string(c.Reason), "can"}
+	item := cancelItem{id, upstream.Cut(irp.Remarks(c), irp.MaxRemarks), string(c.Reason), "can"}
 	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
 	return upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: a.org() + "/edocuments/bulk", Body: body, Timeout: a.profile.CallTimeout,

@@ -1,7 +1,9 @@
 package irp
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -19,6 +21,24 @@ type Keys struct {
 
 // Truncate is the value of RemarksTooLong with which the adapter cuts them.
 const Truncate = "truncate"
+
+// MaxRemarks is how long CnlRem may be, in UTF-16 units: NIC's side counts as .NET does, and so do those before it.
+const MaxRemarks = 100
+
+// Profile is what the adapters that carry IRNs to NIC say of themselves alike: all but their rates.
+func Profile(s upstream.Settings, k Keys, kind, credential string) bridge.Profile {
+	return bridge.Profile{
+		Name:          s.Name,
+		Kind:          kind,
+		Space:         Space(s),
+		Zone:          upstream.IST,
+		Credential:    credential,
+		LookupWindow:  48 * time.Hour, // GET by IRN answers 2283 two to three days after the IRN's generation
+		CallTimeout:   s.CallTimeout.D(),
+		LookupTimeout: s.LookupTimeout.D(),
+		Rules:         k.Rules(fmt.Sprintf("utf16max=%d", MaxRemarks)),
+	}
+}
 
 // Rules are the rules of an IRN's cancellation; remarks is the validator tag that bounds what isn't cut. A broken rule is
 // worded as NIC would, with the parameter and the rule behind it.

@@ -82,11 +82,8 @@ type Config struct {
 const Legacy, V1 = "legacy", "v1"
 
 const (
-	maxRemarks = 100 // UTF-16 units, as NIC behind this provider takes them
 	// hold is how long a credential that was refused is left alone.
 	hold = time.Minute
-	// lookupWindow: NIC behind this provider answers 2283 two to three days after the IRN's generation.
-	lookupWindow = 48 * time.Hour
 )
 
 // rawHosts are the provider's gateways that speak NIC's own, encrypted protocol.
@@ -123,17 +120,7 @@ func (c Config) account() string {
 }
 
 func (c Config) profile() bridge.Profile {
-	p := bridge.Profile{
-		Name:          c.Name,
-		Kind:          "mastersindia",
-		Space:         irp.Space(c.Settings),
-		Zone:          upstream.IST,
-		Credential:    upstream.Digest(c.account(), c.Taxpayer),
-		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout.D(),
-		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
-	}
+	p := irp.Profile(c.Settings, c.Keys, "mastersindia", upstream.Digest(c.account(), c.Taxpayer))
 	if c.CancelsPerMinute > 0 {
 		p.Cancels = bridge.Rate{Key: "cancel/" + c.account(), Limit: c.CancelsPerMinute, Per: time.Minute}
 	}

@@ -72,7 +72,7 @@ func jwt(token string, q upstream.Request) upstream.Request {
 }
 
 func orderOf(c bridge.Cancellation) order {
-	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), maxRemarks)}
+	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), irp.MaxRemarks)}
 }
 
 type legacyLogin struct {

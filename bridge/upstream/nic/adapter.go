@@ -21,12 +21,9 @@ import (
 )
 
 const (
-	maxRemarks = 100 // UTF-16 units; NIC's side counts as .NET does
 	// gateHold is how long a refused credential is left alone, tokenHold how long after a refused fresh token.
 	gateHold  = 5 * time.Minute
 	tokenHold = time.Minute
-	// lookupWindow: GET by IRN answers 2283 two to three days after the IRN's generation.
-	lookupWindow = 48 * time.Hour
 )
 
 // Adapter is one taxpayer's way to NIC. It implements bridge.Upstream.
@@ -192,18 +189,9 @@ func (c Config) warnings(fingerprint string) []string {
 }
 
 func (c Config) profile(credential string) bridge.Profile {
-	return bridge.Profile{
-		Name:          c.Name,
-		Kind:          "nic",
-		Space:         irp.Space(c.Settings),
-		Zone:          upstream.IST,
-		Credential:    credential,
-		Cancels:       c.cancels(),
-		LookupWindow:  lookupWindow,
-		CallTimeout:   c.CallTimeout.D(),
-		LookupTimeout: c.LookupTimeout.D(),
-		Rules:         c.Rules(fmt.Sprintf("utf16max=%d", maxRemarks)),
-	}
+	p := irp.Profile(c.Settings, c.Keys, "nic", credential)
+	p.Cancels = c.cancels()
+	return p
 }
 
 // logins is NIC's limit with one in reserve: 5 in 15 minutes, documented for the sibling e-way-bill API.

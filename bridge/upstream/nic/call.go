@@ -16,7 +16,7 @@ type visit = upstream.Visit[*session, answer]
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-		plain := upstream.JSON(cancelRequest{c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), maxRemarks)})
+		plain := upstream.JSON(cancelRequest{c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), irp.MaxRemarks)})
 		ans, err := a.call(ctx, v, func(s *session) (upstream.Request, error) {
 			return upstream.Request{
 				Purpose: upstream.ForCancel, Fence: fence, Method: http.MethodPost, Path: a.cfg.CancelPath, Header: s.header,
