@@ -87,7 +87,7 @@ var faults = []mutant{
 	{"India's codes that are in no list are refusals", "bridge/upstream/irp/class.go",
 		"		return bridge.Unclear\n", "		return bridge.Refused\n", "./bridge/upstream/irp", "."},
 	{"a success that names another document is one", "bridge/upstream/nic/classify.go",
-		"		o := a.Outcome(bridge.Unknown, \"NIC reported success", "		o := a.Outcome(bridge.Cancelled, \"NIC reported success", "./bridge/upstream/nic", "."},
+		"bridge.Unknown, \"NIC reported success for another", "bridge.Cancelled, \"NIC reported success for another", "./bridge/upstream/nic", "."},
 	{"cancels_per_minute says nothing to NIC", "bridge/upstream/nic/adapter.go",
 		"	if c.CancelsPerMinute == 0 {\n", "	if c.CancelsPerMinute >= 0 {\n", "./bridge/upstream/nic", "."},
 	{"an operator's word is the authority's", "bridge/journal/operate.go",
