@@ -351,6 +351,15 @@ func (ls *Listener) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode((*plain)(ls))
 }
 
+// UnmarshalYAML reads the word any or a list.
+func (u *Understood) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Value == "any" {
+		u.Any = true
+		return nil
+	}
+	return n.Decode(&u.List)
+}
+
 // UnmarshalYAML reads "50s", "24h" or "400d".
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	if days, ok := strings.CutSuffix(n.Value, "d"); ok {

@@ -52,6 +52,8 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9]+d|([0-9.]+(h|m|s|ms))+)$`}
 	case reflect.TypeFor[Names]():
 		return map[string]any{"anyOf": []any{map[string]any{"const": "all"}, list(reflect.TypeFor[string]())}}
+	case reflect.TypeFor[Understood]():
+		return map[string]any{"anyOf": []any{map[string]any{"const": "any"}, list(reflect.TypeFor[string]())}}
 	case reflect.TypeFor[Listeners]():
 		one := map[string]any{"anyOf": []any{map[string]any{"type": "string"}, object(reflect.TypeFor[Listener]())}}
 		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}

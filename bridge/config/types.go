@@ -84,6 +84,23 @@ type Listeners []Listener
 type Listener struct {
 	Address string `yaml:"address"`
 	TLS     *TLS   `yaml:"tls"`
+	Accept  Accept `yaml:"accept"` // a reload takes it up
+}
+
+// Accept is what callers of a listener may send that is otherwise refused, because it may have been meant otherwise. The
+// provider's own service takes all of it.
+type Accept struct {
+	Understood     Understood `yaml:"understood"`      // header blocks with mustUnderstand that are ignored
+	BareParameters bool       `yaml:"bare_parameters"` // right under Body, when SOAPAction names the operation
+	ActionDispatch bool       `yaml:"action_dispatch"` // SOAPAction stands for any element in Body
+	XML11          bool       `yaml:"xml11"`           // a declaration of XML 1.1, read as 1.0
+	HeaderBlocks   int        `yaml:"header_blocks"`   // at most; 16
+}
+
+// Understood is a list of header blocks, each NAME or {NAMESPACE}NAME, or the word any.
+type Understood struct {
+	Any  bool
+	List []string
 }
 
 // TLS is how a listener speaks TLS. All its files are paths, not file: values: they are re-read when they change.
@@ -148,6 +165,7 @@ type Traces struct {
 
 // WSDL says which description of the service is served.
 type WSDL struct {
+	// Flavour of a plain ?wsdl; empty: rpc-literal at /api.einvoice.php, as the provider has it, and document at /einvoice.
 	Flavour string `yaml:"flavour"`
 	// Saved is the customer's own old WSDL, usually file:…; names and order on the wire are derived from it.
 	Saved string `yaml:"saved"`
@@ -155,10 +173,9 @@ type WSDL struct {
 
 // Contract names what goes over the wire where it differs from the documented service.
 type Contract struct {
-	Namespace        string               `yaml:"namespace"`
-	NamespaceAliases []string             `yaml:"namespace_aliases"`
-	Operations       map[string]Operation `yaml:"operations"`
-	Values           Values               `yaml:"values"`
+	Namespace  string               `yaml:"namespace"`
+	Operations map[string]Operation `yaml:"operations"`
+	Values     Values               `yaml:"values"`
 }
 
 // Operation names the elements of one request and its answer.

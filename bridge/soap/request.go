@@ -22,6 +22,9 @@ type Request struct {
 	UsernameToken *UsernameToken
 	// Notes tell which leniencies were needed to read the request, for the log. They hold no request content.
 	Notes []string
+	// Unplaced names the children that are no parameter, by name or by place: where a parameter is missing, one of them
+	// was meant for it. They are the caller's text.
+	Unplaced []string
 
 	doc  []byte // the transcoded envelope; may share memory with the body given to Decode
 	hide []span
@@ -38,9 +41,10 @@ const (
 	Text
 )
 
-// Param is one parameter of a request, with XML white space trimmed at both ends.
+// Param is one parameter of a request, with XML white space trimmed at both ends. Name is what the contract calls it.
 type Param struct {
 	Slot  string
+	Name  string
 	State State
 	Text  string
 }
@@ -53,6 +57,18 @@ func (r *Request) Param(slot string) Param {
 		}
 	}
 	return Param{Slot: slot}
+}
+
+// Missing lists the parameters that were not sent at all, where something came that can't be told what it is. Who just
+// leaves parameters out means it, and gets none.
+func (r *Request) Missing() []Param {
+	var missing []Param
+	for _, p := range r.Params {
+		if p.State == Absent && len(r.Unplaced) > 0 {
+			missing = append(missing, p)
+		}
+	}
+	return missing
 }
 
 // Text returns the value of a slot, "" when it was absent, nil or empty.

@@ -105,6 +105,13 @@ func (d *describer) value(path string, v reflect.Value) {
 			d.add(path, strings.Join(x.List, ", "))
 		}
 		return
+	case config.Understood:
+		if x.Any {
+			d.add(path, "any")
+		} else if len(x.List) > 0 {
+			d.add(path, strings.Join(x.List, ", "))
+		}
+		return
 	case config.Taxpayer:
 		d.taxpayer(path, x)
 		return
