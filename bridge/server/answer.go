@@ -168,8 +168,10 @@ func (in inbound) basic() bool {
 
 // invalid is what a caller is told whom nothing in the call makes known. A token that was not there can't be invalid.
 func (s *Desk) invalid(in inbound, req *soap.Request) string {
-	switch {
-	case req.Text(soap.SlotAccessToken) != "":
+	switch token := req.Param(soap.SlotAccessToken); {
+	case token.Element != "" && token.Text != "":
+		return s.opt.Contract.Values.TokenInvalid + "; it was read by its place, from element " + short(token.Element)
+	case token.Text != "":
 		return s.opt.Contract.Values.TokenInvalid
 	case in.basic(), req.UsernameToken != nil:
 		return "access_token is missing; the user name and password that came instead of it were not accepted"

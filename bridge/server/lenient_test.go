@@ -68,6 +68,8 @@ func TestMissingParametersAreNamed(t *testing.T) {
 			t.Errorf("%s: no 204: %s", name, got.body)
 		}
 	}
+	placed := strings.NewReplacer("<access_token>"+token+"</access_token>", "<param0>guess</param0>").Replace(envelope)
+	r.post(placed).expect(t, "a wrong token, read by its place", 200, "Failed 204 The access token provided is invalid; it was read by its place, from element param0")
 	if n := len(r.seen()); n != 0 {
 		t.Errorf("%d calls reached the Service", n)
 	}

@@ -61,6 +61,48 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
+// Every case of a stack or a published sample that was refused or misread once, and of some that never were.
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("../../fixtures/original/cases/*.http")
+	if err != nil || len(files) < 16 {
+		t.Fatalf("%d cases: %v", len(files), err)
+	}
+	r := start(t, func(s *setup) {
+		s.Config.Callers[0].Tokens = append(s.Config.Callers[0].Tokens, "sha256:"+access.HashToken("tok-123"))
+	})
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".http")
+		t.Run(name, func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(r.seen())
+			got := r.raw(string(raw))
+			got.expect(t, "answer", 200, "Success 200 ")
+			calls := r.seen()
+			if len(calls) != before+1 {
+				t.Fatalf("%d calls reached the Service", len(calls)-before)
+			}
+			c, remarks := calls[before], "Wrong entry"
+			switch name {
+			case "A09-latin1-header-over-declared-utf-8":
+				remarks = "café ₹ 100"
+			case "wcf-tempuri":
+				remarks = "x"
+			}
+			if c.Taxpayer != gstin || (c.IRN != irn && !strings.HasPrefix(c.IRN, "a5c12dca80e7")) || c.Reason != "1" || c.Remarks != remarks {
+				t.Errorf("heard %s %s %s %q, want remarks %q", c.Taxpayer, c.IRN, c.Reason, c.Remarks, remarks)
+			}
+			for in, want := range map[string]string{"wcf-tempuri": "http://tempuri.org/", "nusoap-nowsdl-nons": "http://tempuri.org"} {
+				if name == in && !strings.Contains(got.body, `xmlns:ns1="`+want+`"`) {
+					t.Errorf("answered in another namespace: %s", got.body)
+				}
+			}
+		})
+	}
+}
+
 func capturedRemarks(name string) string {
 	switch {
 	case strings.HasSuffix(name, ".NULL"):

@@ -211,7 +211,11 @@ func decodeWindows1252(b []byte) []byte {
 			doc = append(doc, c)
 			continue
 		}
-		doc = utf8.AppendRune(doc, charmap.Windows1252.DecodeByte(c))
+		r := charmap.Windows1252.DecodeByte(c)
+		if r == utf8.RuneError { // one of its five holes; ISO-8859-1 has a control character there
+			r = rune(c)
+		}
+		doc = utf8.AppendRune(doc, r)
 	}
 	return doc
 }

@@ -110,12 +110,13 @@ func (r *reading) place() *Fault {
 			if fault := r.take(s.place, s.value); fault != nil {
 				return fault
 			}
+			r.params[s.place].Element = strings.Clone(s.name)
 		}
 		return nil
 	}
 	for _, s := range r.strays {
 		r.scan.hidden.add(s.content.start, s.content.end, false) // it may be a misspelled secret
-		r.unplaced = append(r.unplaced, s.name)
+		r.unplaced = append(r.unplaced, strings.Clone(s.name))
 	}
 	if !slices.ContainsFunc(r.params, func(p Param) bool { return p.State == Absent }) {
 		r.note("an unknown parameter was ignored")

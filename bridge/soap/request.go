@@ -41,12 +41,14 @@ const (
 	Text
 )
 
-// Param is one parameter of a request, with XML white space trimmed at both ends. Name is what the contract calls it.
+// Param is one parameter of a request, with XML white space trimmed at both ends. Name is what the contract calls it,
+// Element what the caller called the one that was read by its place; "" when it went by its name.
 type Param struct {
-	Slot  string
-	Name  string
-	State State
-	Text  string
+	Slot    string
+	Name    string
+	Element string
+	State   State
+	Text    string
 }
 
 // Param returns the parameter of a slot; an unknown slot is Absent.
