@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -44,6 +45,9 @@ type Operation struct {
 	SOAPAction    string // what callers are told to send in the header of that name
 	Request       []string
 	Response      []string
+	// Optional are those of Request that callers may leave out: Axis and zeep refuse to send a null otherwise. The rpc
+	// flavours can't say so, since a part of a message always is.
+	Optional []string
 	// ResponseName is the answer's element; empty means Name + "Response". Only the document flavours can say another.
 	ResponseName string
 	// Wrapper is the element that holds the response parts inside the operation's own ("return"); empty for none.
@@ -100,6 +104,9 @@ func (op Operation) ResponseElement() string {
 	}
 	return op.Name + "Response"
 }
+
+// MayLack tells whether a request may come without this part.
+func (op Operation) MayLack(part string) bool { return slices.Contains(op.Optional, part) }
 
 // page is what the templates see.
 type page struct {

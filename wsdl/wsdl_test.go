@@ -32,6 +32,7 @@ func provider() wsdl.Params {
 			{
 				Name: "eInvoiceCancel", Documentation: "Cancel E-Invoice", SOAPAction: "urn:server#eInvoiceCancel",
 				Request:  []string{"access_token", "user_gstin", "irn", "cancel_reason", "cancel_remarks"},
+				Optional: []string{"cancel_remarks"},
 				Response: []string{"Irn", "CancelDate", "error", "errorMessage", "status", "code"},
 			},
 		},

@@ -34,7 +34,6 @@ func defaults() *File {
 		Console:             Console{Listen: "127.0.0.1:9090"},
 		Log:                 Log{Format: "text", Level: "info", IDs: "clear"},
 		Limits:              Limits{Body: 64 << 10, InFlight: 1024},
-		WSDL:                WSDL{Flavour: "document"},
 		Traces:              Traces{Sample: 1},
 		Token:               Token{TTL: bridge.Duration(14400 * time.Second)},
 		Forward:             Forward{Timeout: bridge.Duration(60 * time.Second)},
@@ -96,6 +95,9 @@ func (l *loader) checkListeners() {
 	for i, ls := range l.file.Listen {
 		if _, _, err := net.SplitHostPort(ls.Address); err != nil {
 			l.at("listen", "listen address %q is not host:port", ls.Address)
+		}
+		if n := ls.Accept.HeaderBlocks; n < 0 || n > 256 {
+			l.at(join("listen", strconv.Itoa(i))+".accept.header_blocks", "header_blocks of %s must be between 1 and 256", ls.Address)
 		}
 		if ls.TLS != nil {
 			l.checkTLS(join("listen", strconv.Itoa(i))+".tls", ls.Address, *ls.TLS)

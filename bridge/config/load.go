@@ -384,6 +384,15 @@ func (ls *Listener) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode((*plain)(ls))
 }
 
+// UnmarshalYAML reads the word any or a list.
+func (u *Understood) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Value == "any" {
+		u.Any = true
+		return nil
+	}
+	return n.Decode(&u.List)
+}
+
 // UnmarshalYAML reads the word all or a list.
 func (ns *Names) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode && n.Value == "all" {

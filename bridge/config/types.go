@@ -78,6 +78,22 @@ type Listeners []Listener
 type Listener struct {
 	Address string `yaml:"address" doc:"host:port." example:":8443"`
 	TLS     *TLS   `yaml:"tls" doc:"How it speaks TLS. Files are paths without file:, since they are re-read when they change."`
+	Accept  Accept `yaml:"accept" doc:"What callers may send here that is otherwise refused, because it may have been meant otherwise. The provider's own service takes all of it."` // a reload takes it up
+}
+
+// Accept is what callers of a listener may send that is otherwise refused.
+type Accept struct {
+	Understood     Understood `yaml:"understood" doc:"Header blocks with mustUnderstand that are ignored, each NAME or {NAMESPACE}NAME, or the word any." example:"any"`
+	BareParameters bool       `yaml:"bare_parameters" doc:"Parameters may stand right under Body, when SOAPAction names the operation."`
+	ActionDispatch bool       `yaml:"action_dispatch" doc:"SOAPAction stands for any element in Body."`
+	XML11          bool       `yaml:"xml11" doc:"A declaration of XML 1.1 is read as one of 1.0."`
+	HeaderBlocks   int        `yaml:"header_blocks" doc:"Header blocks of a request at most; 16 when it is 0."`
+}
+
+// Understood is a list of header blocks, each NAME or {NAMESPACE}NAME, or the word any.
+type Understood struct {
+	Any  bool
+	List []string
 }
 
 // TLS is how a listener speaks TLS. All its files are paths, not file: values: they are re-read when they change.
@@ -140,16 +156,15 @@ type Traces struct {
 
 // WSDL says which description of the service is served.
 type WSDL struct {
-	Flavour string `yaml:"flavour" doc:"What ?wsdl shows when no flavour is asked for."`
+	Flavour string `yaml:"flavour" doc:"What ?wsdl shows when no flavour is asked for; without it rpc-literal at /api.einvoice.php, as the provider has it, and document at /einvoice."`
 	Saved   string `yaml:"saved" doc:"The callers' own old WSDL; names and order on the wire are derived from it." example:"file:old.wsdl"`
 }
 
 // Contract names what goes over the wire where it differs from the documented service.
 type Contract struct {
-	Namespace        string               `yaml:"namespace" doc:"Namespace of the operations."`
-	NamespaceAliases []string             `yaml:"namespace_aliases" doc:"Others that requests may have."`
-	Operations       map[string]Operation `yaml:"operations" doc:"eInvoiceCancel and access_new_token, where their elements differ."`
-	Values           Values               `yaml:"values" doc:"The fixed words of an answer; those left out stay as documented."`
+	Namespace  string               `yaml:"namespace" doc:"Namespace of the operations."`
+	Operations map[string]Operation `yaml:"operations" doc:"eInvoiceCancel and access_new_token, where their elements differ."`
+	Values     Values               `yaml:"values" doc:"The fixed words of an answer; those left out stay as documented."`
 }
 
 // Operation names the elements of one request and its answer.

@@ -22,6 +22,7 @@ import (
 type inbound struct {
 	ref           string // request id
 	path          string
+	listener      int // that it came to
 	from          netip.Addr
 	received      time.Time
 	header        soap.Header
@@ -90,13 +91,14 @@ func (s *Desk) answer(in inbound) reply {
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
 // that is too much for a cancellation is one of them.
 func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
-	req, err := s.opt.Decoder.Decode(in.header, in.body)
+	decoder := s.decoders[min(in.listener, len(s.decoders)-1)] // a reload can't change the listeners
+	req, err := decoder.Decode(in.header, in.body)
 	if err == nil {
 		return req, nil
 	}
 	fault := soap.AsFault(err)
 	if s.relay != nil && !fault.UnknownOperation() {
-		if _, err := s.relay.decoder.Decode(in.header, in.body); err != nil && soap.AsFault(err).UnknownOperation() {
+		if _, err := s.relay.wide(decoder).Decode(in.header, in.body); err != nil && soap.AsFault(err).UnknownOperation() {
 			fault = soap.AsFault(err)
 		}
 	}
@@ -106,12 +108,16 @@ func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
 // cancel is eInvoiceCancel: who calls, for whom; the rest is done by one of the functions in turned.go.
 func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) reply) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
+	if text := s.unplaced(in, req); text != "" {
+		return v.reply(bridge.Answer{Class: bridge.Refused, Message: text})
+	}
 	caller, err := s.identify(in, req)
 	if err != nil {
-		return s.deny(in, v, err)
+		return s.deny(in, v, s.invalid(in, req), err)
 	}
 	v.troubleAsReply = caller.TroubleAs == access.TroubleAsReply
 	s.noteTLS(in, caller.Name)
+	s.noteLeniencies(in, caller.Name, req)
 	taxpayer := strings.ToUpper(strings.TrimSpace(req.Text(soap.SlotUserGSTIN)))
 	switch {
 	case taxpayer == "":
@@ -147,7 +153,7 @@ func (s *Desk) identify(in inbound, req *soap.Request) (*access.Caller, error) {
 			err = access.ErrInvalid
 		}
 		return c, err
-	case in.authorization != "":
+	case in.basic():
 		return s.opt.Access.Basic(ctx, in.authorization, in.origin())
 	case user != nil:
 		return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
@@ -155,24 +161,46 @@ func (s *Desk) identify(in inbound, req *soap.Request) (*access.Caller, error) {
 	return nil, access.ErrInvalid
 }
 
-// deny answers a caller that is nobody. What is no denial (the journal can't be asked, too many wrong passwords) is
+// basic tells whether an HTTP header says who calls.
+func (in inbound) basic() bool {
+	scheme, _, _ := strings.Cut(strings.TrimSpace(in.authorization), " ")
+	return strings.EqualFold(scheme, "Basic")
+}
+
+// invalid is what a caller is told whom nothing in the call makes known. A token that was not there can't be invalid.
+func (s *Desk) invalid(in inbound, req *soap.Request) string {
+	switch token := req.Param(soap.SlotAccessToken); {
+	case token.Element != "" && token.Text != "":
+		return s.opt.Contract.Values.TokenInvalid + "; it was read by its place, from element " + short(token.Element)
+	case token.Text != "":
+		return s.opt.Contract.Values.TokenInvalid
+	case in.basic(), req.UsernameToken != nil:
+		return "access_token is missing; the user name and password that came instead of it were not accepted"
+	}
+	return "access_token is missing"
+}
+
+// deny answers a caller that is nobody, in the words of invalid. What is no denial (the journal can't be asked, too many wrong passwords) is
 // trouble, never a 204.
-func (s *Desk) deny(in inbound, v voice, err error) reply {
+func (s *Desk) deny(in inbound, v voice, invalid string, err error) reply {
 	var slow *access.SlowDownError
 	var where *access.OriginError
 	why := slog.String("why", err.Error())
+	if err == access.ErrInvalid {
+		why = slog.String("why", invalid)
+	}
 	switch {
 	case errors.As(err, &slow):
 		return s.busy(in, v, slow.RetryAfter, why)
 	case errors.As(err, &where):
 		s.refused(in, RefusedToken, slog.String("caller", where.Caller), why)
-		return v.denial(s.opt.Contract.Values.TokenInvalid)
+		return v.denial(invalid)
 	case errors.Is(err, access.ErrExpired):
 		s.refused(in, RefusedExpired, why)
 		return v.denial(s.opt.Contract.Values.TokenExpired)
 	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrDigest), errors.As(err, new(*access.DeniedError)):
 		s.refused(in, RefusedToken, why)
-		return v.denial(s.opt.Contract.Values.TokenInvalid)
+		return v.denial(invalid)
 	}
 	return s.busy(in, v, 5*time.Second, why)
 }
@@ -180,6 +208,9 @@ func (s *Desk) deny(in inbound, v voice, err error) reply {
 // login is access_new_token.
 func (s *Desk) login(in inbound, req *soap.Request) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
+	if text := s.unplaced(in, req); text != "" {
+		return v.token(soap.TokenReply{ErrorDescription: text})
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), loginTime)
 	defer cancel()
 	issued, err := s.opt.Access.Login(ctx, access.Login{
@@ -193,6 +224,7 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 	case err == nil:
 		s.opt.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
 		s.noteTLS(in, issued.Caller)
+		s.noteLeniencies(in, issued.Caller, req)
 		return v.token(soap.TokenReply{AccessToken: issued.Token, ExpiresIn: int(issued.Life.Seconds()), TokenType: "bearer"})
 	case errors.As(err, &denied):
 		s.refused(in, RefusedLogin, slog.String("caller", denied.Caller), slog.String("why", err.Error()))
@@ -211,6 +243,7 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 type voice struct {
 	c              *soap.Contract
 	version        soap.Version
+	namespace      string // of the request's operation
 	addressing     *soap.Addressing
 	ref            string
 	troubleAsReply bool
@@ -221,7 +254,7 @@ type voice struct {
 }
 
 func newVoice(c *soap.Contract, ref string, req *soap.Request) voice {
-	return voice{c: c, version: req.Version, addressing: related(req.Addressing), ref: ref}
+	return voice{c: c, version: req.Version, namespace: req.Namespace, addressing: related(req.Addressing), ref: ref}
 }
 
 // related fixes the answer's message id, so that what is journaled and what is sent are the same bytes.
@@ -246,11 +279,11 @@ func (v *voice) encode(a bridge.Answer) []byte {
 	switch {
 	case a.Fault == "":
 		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
-			IRN: a.IRN, CancelDate: a.CancelDate, Failed: a.Class != bridge.Cancelled, Message: a.Message,
+			Namespace: v.namespace, IRN: a.IRN, CancelDate: a.CancelDate, Failed: a.Class != bridge.Cancelled, Message: a.Message,
 		})
 	case v.troubleAsReply:
 		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
-			Failed: true, Message: a.Fault + " [ref " + v.ref + "]", Code: "503",
+			Namespace: v.namespace, Failed: true, Message: a.Fault + " [ref " + v.ref + "]", Code: "503",
 		})
 	}
 	return v.c.EncodeFault(v.version, v.addressing, soap.ServerFault(a.Fault), v.ref)
@@ -266,11 +299,12 @@ func (v *voice) reply(a bridge.Answer) reply {
 
 // denial is a business answer to somebody who may not do this.
 func (v voice) denial(text string) reply {
-	body := v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{Failed: true, Message: text, Code: v.c.Values.AuthCode})
+	body := v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{Namespace: v.namespace, Failed: true, Message: text, Code: v.c.Values.AuthCode})
 	return reply{status: 200, contentType: v.c.ContentType(v.version), body: body}
 }
 
 func (v voice) token(t soap.TokenReply) reply {
+	t.Namespace = v.namespace
 	return reply{status: 200, contentType: v.c.ContentType(v.version), body: v.c.EncodeToken(v.version, v.addressing, t)}
 }
 

@@ -97,9 +97,12 @@ func attacks(bait string) []attack {
 		{"X2", "an entity that nobody declared", field("&lol;"), nil, 500, client},
 		{"X3", "DTD, unused", before("<!DOCTYPE e>"), nil, 500, client},
 		{"X3", "DTD in lower case", before("<!doctype e>"), nil, 500, client},
-		{"X3", "processing instruction before", before(`<?xml-stylesheet href="http://` + bait + `/"?>`), nil, 500, client},
-		{"X3", "processing instruction inside", within("<?php x?>"), nil, 500, client},
-		{"X3", "processing instruction after", envelope + "<?x?>", nil, 500, client},
+		// Between elements they are skipped, as the original does (Siebel, XSLT and InfoPath send them); inside a value they
+		// would cut it in two.
+		{"X3", "processing instruction before", before(`<?xml-stylesheet href="http://` + bait + `/"?>`), nil, 200, ok},
+		{"X3", "processing instruction between parameters", within("<?php x?>"), nil, 200, ok},
+		{"X3", "processing instruction after", envelope + "<?x?>", nil, 200, ok},
+		{"X3", "processing instruction inside a value", field("12<?php x?>34"), nil, 500, client},
 		{"X3", "XML declaration after white space", before(" <?xml version='1.0'?>"), nil, 500, client},
 		{"X3", "XML 1.1", before("<?xml version='1.1'?>"), nil, 500, client},
 		{"X4", "40 levels", within(strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40)), nil, 500, client + "Limit max_depth (32) exceeded at byte "},
@@ -138,20 +141,25 @@ func attacks(bait string) []attack {
 		{"X10", "Header after Body", strings.Replace(envelope, "</soapenv:Envelope>", "<soapenv:Header/></soapenv:Envelope>", 1), nil, 500, client},
 		{"X10", "a second root", envelope + "<x/>", nil, 500, client},
 		{"X10", "text after the root", envelope + "x", nil, 500, client},
-		{"X11", "wrapper in a foreign namespace", strings.Replace(envelope, `"urn:server"`, `"urn:other"`, 1), nil, 500, client + "Operation 'eInvoiceCancel' is not defined in the WSDL for this service"},
-		{"X11", "SOAPAction of another operation", envelope, []string{"soapAction: x\r\n"}, 400, client},
+		{"X11", "wrapper in a foreign namespace", strings.Replace(envelope, `"urn:server"`, `"urn:other"`, 1), nil, 200, ok}, // .NET's tempuri.org; it changes who calls in nothing
+		{"X11", "SOAPAction twice, of another operation", envelope, []string{"soapAction: x\r\n"}, 200, ok},                  // Delphi sends it twice; it decides nothing
 		{"X11", "unknown operation", strings.ReplaceAll(envelope, "eInvoiceCancel", "nosuch"), nil, 500, client + "Operation 'nosuch' is not defined in the WSDL for this service"},
-		{"X11", "no such envelope", strings.Replace(envelope, "/soap/envelope/", "/soap/envelope", 1), nil, 500, "SOAP-ENV:VersionMismatch: "},
+		{"X11", "no such envelope", strings.Replace(envelope, "/soap/envelope/", "/soap/envelop/", 1), nil, 500, "SOAP-ENV:VersionMismatch: "},
 		{"X12", "SOAP 1.2 in text/xml", strings.Replace(envelope, "http://schemas.xmlsoap.org/soap/envelope/", soap12, 1), nil, 200, ok},
 		{"X12", "SOAP 1.1 in application/soap+xml", envelope, typ("application/soap+xml"), 200, ok},
-		{"X13", "ReplyTo elsewhere", wsa(`<a:MessageID>1</a:MessageID><a:ReplyTo><a:Address>http://` + bait + `/</a:Address></a:ReplyTo>`), nil, 500, client},
-		{"X13", "FaultTo elsewhere", wsa(`<a:MessageID>1</a:MessageID><a:FaultTo><a:Address>http://` + bait + `/</a:Address></a:FaultTo>`), nil, 500, client},
+		{"X13", "ReplyTo elsewhere", wsa(`<a:MessageID>1</a:MessageID><a:ReplyTo><a:Address>http://` + bait + `/</a:Address></a:ReplyTo>`), nil, 200, ok}, // ESBs; the answer goes back where the call came from
+		{"X13", "ReplyTo elsewhere, mandatory", wsa(`<a:MessageID>1</a:MessageID><a:ReplyTo soapenv:mustUnderstand="1"><a:Address>http://` + bait + `/</a:Address></a:ReplyTo>`), nil, 500, client},
+		{"X13", "FaultTo elsewhere", wsa(`<a:MessageID>1</a:MessageID><a:FaultTo><a:Address>http://` + bait + `/</a:Address></a:FaultTo>`), nil, 200, ok},
+		{"X13", "FaultTo elsewhere, mandatory", wsa(`<a:MessageID>1</a:MessageID><a:FaultTo soapenv:mustUnderstand="1"><a:Address>http://` + bait + `/</a:Address></a:FaultTo>`), nil, 500, client},
 		{"X13", "schemaLocation", strings.Replace(envelope, "<irn>", `<irn xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:schemaLocation="u http://`+bait+`/">`, 1), nil, 200, ok},
 		{"X13", "xop:Include", strings.Replace(envelope, irn, `<x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="http://`+bait+`/"/>`, 1), nil, 500, client},
 		{"X13", "href to an address", strings.Replace(envelope, "<irn>"+irn, `<irn href="http://`+bait+`/">`, 1), nil, 500, client},
 		{"X18", "UTF-7", "+ADw-" + envelope, typ("text/xml; charset=utf-7"), 500, client},
-		{"X18", "UTF-32", envelope, typ("text/xml; charset=utf-32"), 500, client},
-		{"X18", "EBCDIC", envelope, typ("text/xml; charset=ibm037"), 500, client},
+		// A label that plain ASCII can't be meant by is a slip, and leaves one reading.
+		{"X18", "UTF-32 over ASCII", envelope, typ("text/xml; charset=utf-32"), 200, ok},
+		{"X18", "EBCDIC over ASCII", envelope, typ("text/xml; charset=ibm037"), 200, ok},
+		{"X18", "EBCDIC over UTF-8", field("\u00e9"), typ("text/xml; charset=ibm037"), 500, client},
+		{"X18", "HZ", field("~{<:Ky2;~}"), typ("text/xml; charset=hz-gb-2312"), 500, client},
 		{"X18", "UTF-16 with mark", utf16le(envelope, true), typ("text/xml"), 200, ok},
 		{"X18", "UTF-16 without mark, labelled", utf16le(envelope, false), typ("text/xml; charset=utf-16"), 200, ok},
 		{"X18", "mark against header", utf16le(envelope, true), typ("text/xml; charset=iso-8859-1"), 200, ok},
@@ -196,9 +204,6 @@ func TestAttacks(t *testing.T) {
 			bytes := request("/einvoice", a.body, a.headers...)
 			cpu, memory := cost(func() {
 				got, err := r.try(bytes)
-				if err != nil && a.status == 413 { // the answer may be lost to the reset that ends such a request
-					return
-				}
 				if err != nil {
 					t.Error(err)
 					return
@@ -207,7 +212,7 @@ func TestAttacks(t *testing.T) {
 					t.Errorf("%d %s, want %d %s", got.status, got.said(), a.status, a.said)
 				}
 				got.wellFormed(t)
-				if got.status == 200 && a.id == "X12" && strings.Contains(a.body, soap12) != strings.Contains(got.body, soap12) {
+				if got.status == 200 && a.id == "X12" && strings.Contains(got.body, soap12) { // who says text/xml reads text/xml
 					t.Errorf("answered in the other SOAP version: %s", got.body)
 				}
 			})

@@ -114,7 +114,7 @@ func TestDenials(t *testing.T) {
 		kind       server.Refusal
 	}{
 		"unknown token":        {with(token, "guess"), v.TokenInvalid, server.RefusedToken},
-		"empty token":          {with(token, ""), v.TokenInvalid, server.RefusedToken},
+		"empty token":          {with(token, ""), "access_token is missing", server.RefusedToken},
 		"another's taxpayer":   {with(gstin, "29AAFCD5862R000"), v.NotYours, server.RefusedTaxpayer},
 		"no taxpayer":          {with(gstin, " "), "user_gstin is missing", server.RefusedTaxpayer},
 		"no taxpayer, may all": {strings.NewReplacer(gstin, "", token, "all").Replace(envelope), "user_gstin is missing", server.RefusedTaxpayer},
@@ -198,8 +198,8 @@ func TestBasicStandsForAToken(t *testing.T) {
 	}
 	noToken := strings.Replace(envelope, "<access_token>"+token+"</access_token>", "", 1)
 	r.post(noToken, basic("sapuser:s3cret")).expect(t, "good", 200, "Success 200 ")
-	r.post(noToken, basic("sapuser:guess")).expect(t, "wrong", 200, "Failed 204 The access token provided is invalid")
-	r.post(noToken).expect(t, "none", 200, "Failed 204 The access token provided is invalid")
+	r.post(noToken, basic("sapuser:guess")).expect(t, "wrong", 200, "Failed 204 access_token is missing; the user name and password that came instead of it were not accepted")
+	r.post(noToken).expect(t, "none", 200, "Failed 204 access_token is missing")
 	r.post(strings.Replace(envelope, token, "guess", 1), basic("sapuser:s3cret")).
 		expect(t, "a wrong token is not mended by it", 200, "Failed 204 The access token provided is invalid")
 }
@@ -213,17 +213,18 @@ func TestUsernameToken(t *testing.T) {
 		return strings.NewReplacer("<soapenv:Header/>", header, token, access).Replace(envelope)
 	}
 	const invalid = "Failed 204 The access token provided is invalid"
+	const instead = "Failed 204 access_token is missing; the user name and password that came instead of it were not accepted"
 	r := start(t, check)
 	r.post(with(wsse("s3cret", "Text"), "")).expect(t, "instead of a token", 200, "Success 200 ")
 	r.post(with(wsse("s3cret", "Text"), token)).expect(t, "beside the same caller's token", 200, "Success 200 ")
 	r.post(with(wsse("guess", "Text"), token)).expect(t, "wrong beside a token", 200, invalid)
-	r.post(with(wsse("c29tZXRoaW5n", "Digest"), "")).expect(t, "a digest", 200, invalid)
+	r.post(with(wsse("c29tZXRoaW5n", "Digest"), "")).expect(t, "a digest", 200, instead)
 	if !strings.Contains(r.log.String(), "PasswordDigest can't be checked") {
 		t.Error("the log does not say why a digest is refused")
 	}
 	r = start(t)
 	r.post(with(wsse("guess", "Text"), token)).expect(t, "ignored", 200, "Success 200 ")
-	r.post(with(wsse("s3cret", "Text"), "")).expect(t, "ignored instead of a token", 200, invalid)
+	r.post(with(wsse("s3cret", "Text"), "")).expect(t, "ignored instead of a token", 200, instead)
 }
 
 func TestLimitOfCallsInFlight(t *testing.T) {

@@ -33,12 +33,18 @@ type Forward struct {
 // relay is a Forward at work.
 type relay struct {
 	Forward
-	client  *http.Client
-	hop     string        // names this process to itself, should the provider's address lead back here
-	decoder *soap.Decoder // reads as far as the operation's name in requests of any size that may be relayed
+	client *http.Client
+	hop    string // names this process to itself, should the provider's address lead back here
 }
 
-func newRelay(f Forward, d *soap.Decoder) (*relay, error) {
+// wide is a decoder that reads as far as the operation's name in requests of any size that may be relayed.
+func (r *relay) wide(d *soap.Decoder) *soap.Decoder {
+	wide := *d
+	wide.Limits.BodyBytes, wide.Limits.InflatedBytes, wide.Limits.TranscodedBytes = r.MaxRequest, r.MaxRequest, 2*r.MaxRequest
+	return &wide
+}
+
+func newRelay(f Forward) (*relay, error) {
 	u, err := url.Parse(f.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("forward: the provider's address must be an absolute http or https URL")
@@ -46,9 +52,7 @@ func newRelay(f Forward, d *soap.Decoder) (*relay, error) {
 	f.Timeout = orElse(f.Timeout, 60*time.Second)
 	f.MaxRequest = orElse(f.MaxRequest, 2<<20)
 	f.MaxResponse = orElse(f.MaxResponse, 4<<20)
-	wide := *d
-	wide.Limits.BodyBytes, wide.Limits.InflatedBytes, wide.Limits.TranscodedBytes = f.MaxRequest, f.MaxRequest, 2*f.MaxRequest
-	return &relay{Forward: f, hop: rand.Text(), decoder: &wide, client: &http.Client{
+	return &relay{Forward: f, hop: rand.Text(), client: &http.Client{
 		Timeout: f.Timeout,
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, // what comes back goes on as it is

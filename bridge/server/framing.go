@@ -3,28 +3,28 @@ package server
 import (
 	"bytes"
 	"net/http"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
 
 // Headers that may stand once. Of two, a proxy in front and the engine behind it may believe different ones, and then
-// they disagree on where a request ends or what it is (RFC 9112 §11.2, WS-I BP 1.1 R1109).
+// they disagree on where a request ends, how it is packed or whose it is (RFC 9112 §11.2). Content-Type and SOAPAction are
+// none of them: Delphi and interceptors send them twice, and neither decides any of that.
 const (
 	contentLength = iota
 	transferEncoding
 	expect
 	host
-	contentType
 	contentEncoding
-	soapAction
 	authorization
 	uniqueCount
 )
 
 var uniqueHeaders = [uniqueCount][]byte{
 	contentLength: []byte("Content-Length"), transferEncoding: []byte("Transfer-Encoding"),
-	expect: []byte("Expect"), host: []byte("Host"), contentType: []byte("Content-Type"),
-	contentEncoding: []byte("Content-Encoding"), soapAction: []byte("SOAPAction"), authorization: []byte("Authorization"),
+	expect: []byte("Expect"), host: []byte("Host"),
+	contentEncoding: []byte("Content-Encoding"), authorization: []byte("Authorization"),
 }
 
 // framing returns the HTTP status to refuse a request with that the engine let pass, or 0. It reads the header as it
@@ -64,4 +64,16 @@ func framingOf(raw []byte) int {
 		return http.StatusBadRequest
 	}
 	return 0
+}
+
+// contentTypes is the header of that name, twice or more joined as Apache does it: the engine keeps the last alone.
+func contentTypes(raw []byte) string {
+	var all []string
+	for line := range bytes.Lines(raw) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte("Content-Type")) {
+			all = append(all, string(bytes.TrimSpace(value)))
+		}
+	}
+	return strings.Join(all, ", ")
 }

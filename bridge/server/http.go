@@ -40,8 +40,10 @@ func (s *Server) newApp(o Options) *fiber.App {
 	})
 	app.Use(s.at((*Desk).front))
 	for _, path := range Paths {
-		app.Post(path, s.at((*Desk).post))
-		app.Get(path, s.at((*Desk).get))
+		for _, spelled := range []string{path, "/" + path} { // or a base address with a slash, and the path put behind it
+			app.Post(spelled, s.at((*Desk).post))
+			app.Get(spelled, s.at((*Desk).get))
+		}
 	}
 	app.Get("/wsdl/:name", s.at((*Desk).getWSDL))
 	app.Post(tryPath, s.at((*Desk).try))
@@ -106,10 +108,14 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 		c.Locals(refKey{}, ref)
 	}
 	h := func(name string) string { return strings.Clone(c.Get(name)) }
+	listener := 0
+	if w := wireOf(c.Context().Conn()); w != nil {
+		listener = w.listener
+	}
 	return inbound{
-		ref: ref, path: strings.Clone(c.Path()),
+		ref: ref, path: strings.Clone(c.Path()), listener: listener,
 		from: s.remote(c), received: time.Now(),
-		header:        soap.Header{ContentType: h("Content-Type"), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
+		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
 		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
 		tls:  c.Context().TLSConnectionState(),
 		body: c.Request().Body(),
@@ -165,6 +171,12 @@ func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	}
 	in := s.inbound(c)
 	f := s.httpFault(status)
+	if w := wireOf(c.Context().Conn()); w != nil {
+		w.lingers.Store(true) // most of these are told while the caller is still sending
+		if w.heads.bare {
+			f.Text += ": a line of its header ends in LF alone; HTTP wants CR LF"
+		}
+	}
 	f.Version = soap.GuessVersion(in.header.ContentType)
 	if status == http.StatusInternalServerError && !errors.Is(err, fiber.ErrInternalServerError) {
 		s.opt.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("ref", in.ref), slog.String("err", err.Error()))

@@ -183,7 +183,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("the Service heard %+v", calls)
 	}
 	denied := r.raw(request("/einvoice/try", "irn="+irn, form, "Authorization: Basic c2FwdXNlcjpzM2NyZXQ=\r\n"))
-	if !strings.Contains(denied.body, "The access token provided is invalid") {
+	if !strings.Contains(denied.body, "access_token is missing") {
 		t.Errorf("without a token: %s", denied.body)
 	}
 	r.raw(request("/einvoice/try", envelope)).expect(t, "an envelope to the form's address", 415, client+"This address takes the service page's form only")

@@ -10,13 +10,18 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"einvoice-bridge/bridge/soap"
 )
 
 // Listener is one address to listen on.
 type Listener struct {
 	Address string // host:port
 	TLS     *TLS   // nil: plain HTTP
+	// Accept is what its callers may send beyond what all may; it is taken from the desk that is open.
+	Accept soap.Accept
 }
 
 // TLS is how a listener speaks TLS.
@@ -63,9 +68,11 @@ func (l Listener) scheme() string {
 	return "http"
 }
 
-func (l Listener) bind(log *slog.Logger) (net.Listener, error) {
+// bind listens. Connections know which of the listeners they came to.
+func (l Listener) bind(log *slog.Logger, number int, lingering *atomic.Int64) (net.Listener, error) {
 	if l.TLS == nil {
-		return net.Listen("tcp", l.Address)
+		ln, err := net.Listen("tcp", l.Address)
+		return listener{Listener: ln, number: number, lingering: lingering}, err
 	}
 	files, err := l.TLS.load(log)
 	if err != nil {
@@ -78,7 +85,7 @@ func (l Listener) bind(log *slog.Logger) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tlsListener{ln, &tls.Config{GetConfigForClient: files.current}, log}, nil
+	return listener{ln, &tls.Config{GetConfigForClient: files.current}, log, number, lingering}, nil
 }
 
 // Check reads the files of a listener as Listen would. The warnings are about what works and had better be changed.
@@ -108,28 +115,46 @@ func (t *TLS) age() (warnings []string) {
 	return warnings
 }
 
-// tlsListener is tls.NewListener with failed handshakes logged: that is all that is ever seen of a client too old.
-type tlsListener struct {
+// listener accepts connections that know what is done to them. With TLS it is tls.NewListener with failed handshakes
+// logged: that is all that is ever seen of a client too old.
+type listener struct {
 	net.Listener
-	cfg *tls.Config
-	log *slog.Logger
+	cfg       *tls.Config // nil: plain HTTP
+	log       *slog.Logger
+	number    int
+	lingering *atomic.Int64
 }
 
-func (l tlsListener) Accept() (net.Conn, error) {
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return tlsConn{tls.Server(conn, l.cfg), l.log}, nil
+	if l.cfg == nil {
+		c := &plainConn{Conn: conn}
+		c.listener, c.others = l.number, l.lingering
+		return c, nil
+	}
+	c := &tlsConn{Conn: tls.Server(conn, l.cfg), log: l.log}
+	c.listener, c.others = l.number, l.lingering
+	return c, nil
 }
 
 type tlsConn struct {
 	*tls.Conn
 	log *slog.Logger
+	wire
 }
 
+// Read implements net.Conn.
+func (c *tlsConn) Read(p []byte) (int, error) { return c.read(c.Conn, p) }
+
+// Close implements net.Conn.
+func (c *tlsConn) Close() error { return c.close(c.Conn) }
+
 // Handshake is what the engine calls before it reads.
-func (c tlsConn) Handshake() error {
+func (c *tlsConn) Handshake() error {
 	err := c.Conn.Handshake()
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

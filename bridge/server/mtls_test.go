@@ -70,7 +70,7 @@ func TestCertificatePerCaller(t *testing.T) {
 		"its certificate, required":                   {false, good, bound, success, fingerprint(good) + `,"subject":"subject:CN=erp,O=Acme","until":`},
 		"a stolen token":                              {true, nil, bound, tokenInvalid, `"caller":"sap","why":"caller must show a certificate, and its connection shows none"`},
 		"a stolen token and another certificate":      {true, other, bound, tokenInvalid, `"caller":"sap","why":"the connection shows a certificate that is not the caller's",` + fingerprint(other) + `,"subject":"subject:CN=hr,O=Acme"`},
-		"the certificate and no token":                {true, good, strings.Replace(bound, token, "", 1), tokenInvalid, fingerprint(good)},
+		"the certificate and no token":                {true, good, strings.Replace(bound, token, "", 1), "Failed 204 access_token is missing", fingerprint(good)},
 		"the certificate and a wrong token":           {true, good, strings.Replace(bound, token, "guess", 1), tokenInvalid, fingerprint(good)},
 		"a caller without certificates shows none":    {true, nil, free, success, `"caller":"everyone"`},
 		"a caller without certificates shows one":     {true, other, free, success, fingerprint(other)},
@@ -149,7 +149,7 @@ func TestCertificateForPasswords(t *testing.T) {
 		shown   *tls.Certificate
 		success string
 		errors  string
-	}{{"with it", good, "Success 200 ", ""}, {"without", nil, tokenInvalid, "The client credentials are invalid"}} {
+	}{{"with it", good, "Success 200 ", ""}, {"without", nil, "Failed 204 access_token is missing; the user name and password that came instead of it were not accepted", "The client credentials are invalid"}} {
 		got, err := r.send(a.show(tc.shown), strings.Replace(envelope, token, "", 1), basic)
 		if err != nil || got.said() != tc.success {
 			t.Errorf("Basic %s: %v %s", tc.what, err, got.said())

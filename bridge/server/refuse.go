@@ -53,7 +53,14 @@ func (s *Desk) fault(in inbound, f *soap.Fault) reply {
 	case f.Code == soap.Server:
 		kind = RefusedInternal
 	}
-	s.refused(in, kind, slog.String("why", f.Text))
+	attrs := []slog.Attr{slog.String("why", f.Text)}
+	if f.Found != "" {
+		attrs = append(attrs, slog.String("found", shortTo(f.Found, 256)))
+	}
+	for _, name := range f.NotUnderstood {
+		attrs = append(attrs, slog.String("header", shortTo("{"+name.Space+"}"+name.Local, 256)))
+	}
+	s.refused(in, kind, attrs...)
 	return voice{c: s.opt.Contract, version: f.Version, addressing: related(f.Addressing), ref: in.ref}.fault(f, 0)
 }
 

@@ -38,7 +38,8 @@ type Options struct {
 	Decoder   *soap.Decoder
 	Access    *access.Access
 	Canceller Canceller
-	// Flavour of the WSDL behind a plain ?wsdl; empty stands for the package's default, or for SavedWSDL if there is one.
+	// Flavour of the WSDL behind a plain ?wsdl; empty stands for SavedWSDL if there is one, else for rpc-literal at the
+	// provider's own path, as the provider has it, and document at the other.
 	Flavour string
 	// SavedWSDL is an operator's own description, served with nothing but its address changed.
 	SavedWSDL []byte
@@ -72,6 +73,9 @@ type traffic struct {
 	recalls  atomic.Int64 // turned away, and the record is being asked
 	draining atomic.Bool
 	lastTLS  tlsUses
+	lenient  leniencies
+	// lingering are the connections that are listened to after their answer.
+	lingering atomic.Int64
 }
 
 // Desk is what callers meet under one configuration: all of Options but its listeners, ready to answer. A call ends at
@@ -81,7 +85,9 @@ type Desk struct {
 	publicURL string
 	trusted   []netip.Prefix
 	relay     *relay
+	decoders  []*soap.Decoder                 // by listener
 	documents map[string]map[string]*document // by path, by flavour
+	plain     map[string]string               // flavour of a plain ?wsdl, by path
 	page      *page
 	*traffic
 }
@@ -94,7 +100,7 @@ func New(o Options) (*Server, error) {
 	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
-	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[tlsUse]time.Time{}}}}
+	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[tlsUse]time.Time{}}, lenient: leniencies{told: map[leniency]bool{}}}}
 	d, err := s.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -125,8 +131,11 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 	if d.trusted, err = access.Prefixes(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
+	for _, l := range o.Listeners {
+		d.decoders = append(d.decoders, o.Decoder.With(l.Accept))
+	}
 	if o.Forward != nil {
-		if d.relay, err = newRelay(*o.Forward, o.Decoder); err != nil {
+		if d.relay, err = newRelay(*o.Forward); err != nil {
 			return nil, err
 		}
 	}
@@ -158,8 +167,8 @@ func orElse[T comparable](v, otherwise T) T {
 // Listen binds every address. Until Serve, callers wait in the queue of the socket.
 func (s *Server) Listen() error {
 	log := s.desk.Load().opt.Log
-	for _, l := range s.opt.Listeners {
-		ln, err := l.bind(log)
+	for i, l := range s.opt.Listeners {
+		ln, err := l.bind(log, i, &s.lingering)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("listen on %s: %w", l.Address, err)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -61,6 +62,48 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
+// Every case of a stack or a published sample that was refused or misread once, and of some that never were.
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("../../fixtures/original/cases/*.http")
+	if err != nil || len(files) < 16 {
+		t.Fatalf("%d cases: %v", len(files), err)
+	}
+	r := start(t, func(s *setup) {
+		s.Config.Callers[0].Tokens = append(s.Config.Callers[0].Tokens, "sha256:"+access.HashToken("tok-123"))
+	})
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".http")
+		t.Run(name, func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(r.seen())
+			got := r.raw(string(raw))
+			got.expect(t, "answer", 200, "Success 200 ")
+			calls := r.seen()
+			if len(calls) != before+1 {
+				t.Fatalf("%d calls reached the Service", len(calls)-before)
+			}
+			c, remarks := calls[before], "Wrong entry"
+			switch name {
+			case "A09-latin1-header-over-declared-utf-8":
+				remarks = "café ₹ 100"
+			case "wcf-tempuri":
+				remarks = "x"
+			}
+			if c.Taxpayer != gstin || (c.IRN != irn && !strings.HasPrefix(c.IRN, "a5c12dca80e7")) || c.Reason != "1" || c.Remarks != remarks {
+				t.Errorf("heard %s %s %s %q, want remarks %q", c.Taxpayer, c.IRN, c.Reason, c.Remarks, remarks)
+			}
+			for in, want := range map[string]string{"wcf-tempuri": "http://tempuri.org/", "nusoap-nowsdl-nons": "http://tempuri.org"} {
+				if name == in && !strings.Contains(got.body, `xmlns:ns1="`+want+`"`) {
+					t.Errorf("answered in another namespace: %s", got.body)
+				}
+			}
+		})
+	}
+}
+
 func capturedRemarks(name string) string {
 	switch {
 	case strings.HasSuffix(name, ".NULL"):
@@ -95,8 +138,9 @@ func TestFraming(t *testing.T) {
 		{"HTTP/1.0 with Transfer-Encoding", strings.Replace(head("Transfer-Encoding: chunked"), "1.1", "1.0", 1) + chunked, 400},
 		{"no Host", strings.Replace(head(length), "Host: bridge\r\n", "", 1) + envelope, 400},
 		{"two Hosts", head("Host: other", length) + envelope, 400},
-		{"bare LF header lines", strings.ReplaceAll(head(length), "\r\n", "\n") + envelope, 0},
-		{"one bare LF among others", head("X-One: 1\nX-Two: 2", length) + envelope, 0},
+		{"bare LF header lines", strings.ReplaceAll(head(length), "\r\n", "\n") + envelope, 400},
+		{"one bare LF among others", head("X-One: 1\nX-Two: 2", length) + envelope, 400},
+		{"bare LF before all", "\n" + head(length) + envelope, 400},
 		{"NUL in a header value", head("X-Nul: a\x00b", length) + envelope, 400},
 		{"chunk extension with bare LF", head("Transfer-Encoding: chunked") + strings.Replace(chunked, "\r\n", ";x\n", 1), 400},
 		{"Content-Length -1", head("Content-Length: -1") + envelope, 400},
@@ -110,8 +154,6 @@ func TestFraming(t *testing.T) {
 		{"folded header", head("X-Folded: a\r\n b", length) + envelope, 400},
 		{"folded first header", "POST /einvoice HTTP/1.1\r\n Host: bridge\r\n" + length + "\r\n\r\n" + envelope, 400},
 		{"Expect: 200-ok", head("Expect: 200-ok", length) + envelope, 417},
-		{"Content-Type twice", head("Content-Type: application/soap+xml", length) + envelope, 400},
-		{"SOAPAction twice", head("SOAPAction: a", "soapaction: b", length) + envelope, 400},
 		{"Content-Encoding twice", head("Content-Encoding: gzip", "Content-Encoding: gzip", length) + envelope, 400},
 		{"Authorization twice", head("Authorization: Basic YTph", "Authorization: Basic YTpi", length) + envelope, 400},
 		{"header above the limit", head("X-Big: "+strings.Repeat("a", 17<<10), length) + envelope, 431},
@@ -163,6 +205,10 @@ func TestHTTPAsClientsSpeakIt(t *testing.T) {
 		"no media type":                    "POST /einvoice HTTP/1.1\r\nHost: bridge\r\n" + length + "\r\n" + envelope,
 		"no SOAPAction, odd letter case":   "POST /einvoice HTTP/1.1\r\nhOST: bridge\r\ncontent-TYPE: TEXT/XML;CHARSET=\"UTF-8\"\r\n" + length + "\r\n" + envelope,
 		"Connection: TE, close":            request("/einvoice", envelope, "TE: deflate,gzip;q=0.3\r\nConnection: TE, close\r\n"),
+		"Content-Type twice":               request("/einvoice", envelope, "Content-Type: text/xml\r\ncontent-type: text/xml; charset=utf-8\r\n"),
+		"Content-Type twice, one foreign":  request("/einvoice", envelope, "Content-Type: text/xml\r\nContent-Type: application/x-www-form-urlencoded\r\n"),
+		"SOAPAction twice":                 request("/einvoice", envelope, "SoapAction: \"\"\r\n"),
+		"two slashes":                      request("//api.einvoice.php", envelope),
 		"an absolute request target":       strings.Replace(request("/einvoice", envelope), "POST /", "POST http://bridge/", 1),
 		"Authorization of another scheme":  request("/einvoice", envelope, "Authorization: Negotiate YII"+strings.Repeat("A", 12<<10)+"\r\n"),
 		"an unquoted, foreign SOAPAction":  strings.Replace(request("/einvoice", envelope), `"urn:server#eInvoiceCancel"`, "urn:other#access_new_token", 1),
@@ -180,6 +226,69 @@ func chunks(body string, size int) string {
 		body = body[n:]
 	}
 	return b.String() + "0\r\n\r\n"
+}
+
+// What a caller hears while he is still sending he can read, in plain HTTP and in TLS: the connection is not reset under
+// his hands. Without that some runs in three lose the fault.
+func TestTooLargeIsAnswered(t *testing.T) {
+	r := start(t)
+	for range 20 {
+		conn := r.dial()
+		post := "POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nContent-Length: 2097152\r\n\r\n"
+		if _, err := io.WriteString(conn, post+strings.Repeat(" ", 2<<20)); err != nil {
+			t.Fatalf("while sending: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // a reset has time to arrive and take the answer along
+		got, err := readResponse(bufio.NewReader(conn), "POST")
+		if err != nil {
+			t.Fatalf("the answer: %v", err)
+		}
+		got.expect(t, "2 MB", 413, "SOAP-ENV:Client: Limit max_body_bytes (65536) exceeded at byte 65536")
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the connection went on: %v", err)
+		}
+		conn.Close()
+	}
+	a := newAuthority(t)
+	secure, _ := startTLS(t, a, func(*server.TLS) {})
+	for range 5 {
+		got, err := secure.send(&tls.Config{RootCAs: a.pool, ServerName: "bridge.example"}, envelope+strings.Repeat(" ", 2<<20))
+		if err != nil || got.status != 413 {
+			t.Fatalf("2 MB over TLS: %v %d", err, got.status)
+		}
+	}
+	chunk := "8000\r\n" + strings.Repeat(" ", 0x8000) + "\r\n"
+	got, err := r.try("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, 64) + "0\r\n\r\n")
+	if err != nil || got.status != 413 {
+		t.Errorf("2 MB in chunks: %v %d", err, got.status)
+	}
+}
+
+// Header lines that end in LF alone are answered at once, not after the time to read has gone by.
+func TestBareLFIsAnsweredAtOnce(t *testing.T) {
+	r := start(t)
+	began := time.Now()
+	got := r.raw(strings.ReplaceAll("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Length: "+strconv.Itoa(len(envelope))+"\r\n\r\n", "\r\n", "\n") + envelope)
+	got.expect(t, "bare LF", 400, "SOAP-ENV:Client: The HTTP request is malformed: a line of its header ends in LF alone; HTTP wants CR LF")
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("answered after %v", took)
+	}
+	r.raw("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nX-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n").
+		expect(t, "folded", 400, "SOAP-ENV:Client: The HTTP request is malformed")
+	// In a body it is nobody's business, nor in the head of a request that is sent byte by byte.
+	r.post(strings.ReplaceAll(envelope, "><", ">\n<")).expect(t, "LF in the body", 200, "Success 200 ")
+	conn := r.dial()
+	defer conn.Close()
+	for _, b := range []byte(request("/einvoice", strings.ReplaceAll(envelope, "><", ">\n<"))) {
+		if _, err := conn.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow, err := readResponse(bufio.NewReader(conn), "POST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.expect(t, "byte by byte", 200, "Success 200 ")
 }
 
 // .NET sends the header, waits for 100 Continue up to 350 ms, then sends the body.
@@ -313,7 +422,7 @@ func FuzzFraming(f *testing.F) {
 		header, _, _ := strings.Cut(raw+"\r\n", "\r\n\r\n")
 		lower := "\n" + strings.ToLower(header)
 		both := strings.Contains(lower, "\ncontent-length:") && strings.Contains(lower, "\ntransfer-encoding:")
-		twice := strings.Count(lower, "\ncontent-type:") > 1 || strings.Count(lower, "\nsoapaction:") > 1
+		twice := strings.Count(lower, "\ncontent-encoding:") > 1 || strings.Count(lower, "\nauthorization:") > 1
 		folded := strings.Contains(lower, "\n ") || strings.Contains(lower, "\n\t")
 		if (both || twice || folded) && status == 0 && !strings.HasPrefix(raw, "\r\n") {
 			t.Errorf("let pass: %q", raw)

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,14 +24,15 @@ type document struct {
 // saved is the flavour of an operator's own description.
 const saved = "saved"
 
+// flavourOf is the flavour of a plain ?wsdl where none is configured. At the provider's path it is the provider's, which
+// programs that load it at run time are written against; at ours the one that every generator takes.
+var flavourOf = map[string]string{Paths[0]: "rpc-literal", Paths[1]: wsdl.Default}
+
 // describe renders every flavour for every path. A flavour that can't describe the contract is left out, unless it is
-// the one behind a plain ?wsdl.
+// the one that is configured.
 func (s *Desk) describe() error {
-	if s.opt.Flavour == "" {
-		s.opt.Flavour = wsdl.Default
-		if s.opt.SavedWSDL != nil {
-			s.opt.Flavour = saved
-		}
+	if s.opt.Flavour == "" && s.opt.SavedWSDL != nil {
+		s.opt.Flavour = saved
 	}
 	s.documents = map[string]map[string]*document{}
 	for _, path := range Paths {
@@ -49,9 +52,16 @@ func (s *Desk) describe() error {
 			s.documents[path][flavour] = doc
 		}
 	}
-	if s.documents[Paths[0]][s.opt.Flavour] == nil {
+	if s.opt.Flavour != "" && s.documents[Paths[0]][s.opt.Flavour] == nil {
 		_, err := wsdl.Render(s.opt.Flavour, wsdl.Params{})
 		return err
+	}
+	s.plain = map[string]string{}
+	for _, path := range Paths {
+		s.plain[path] = cmp.Or(s.opt.Flavour, flavourOf[path])
+		if s.documents[path][s.plain[path]] == nil { // rpc can't have qualified parts
+			s.plain[path] = wsdl.Default
+		}
 	}
 	var err error
 	s.page, err = s.newPage()
@@ -84,7 +94,7 @@ func describing(c *soap.Contract, location string) wsdl.Params {
 	for _, op := range []soap.Operation{c.Token, c.Cancel} {
 		p.Operations = append(p.Operations, wsdl.Operation{
 			Name: op.Name, Documentation: op.Description, SOAPAction: op.SOAPAction,
-			Request: names(op.Request), Response: names(op.Response),
+			Request: names(op.Request), Response: names(op.Response), Optional: optional(op.Request),
 			ResponseName: op.ResponseName, Wrapper: op.ResponseWrapper,
 		})
 	}
@@ -99,10 +109,15 @@ func names(parts []soap.Part) []string {
 	return out
 }
 
+// optional names the one part that a cancellation needs not have.
+func optional(parts []soap.Part) []string {
+	return names(slices.DeleteFunc(slices.Clone(parts), func(p soap.Part) bool { return p.Slot != soap.SlotCancelRemarks }))
+}
+
 // get answers GET and HEAD of a service path: the description when the query says wsdl in any letter case, else the
 // page for people. Tools also ask for ?xsd=…, ?disco and the like and wait for a quick no.
 func (s *Desk) get(c *fiber.Ctx) error {
-	path := c.Route().Path
+	path := "/" + strings.TrimLeft(c.Route().Path, "/")
 	query := strings.ToLower(string(c.Request().URI().QueryString()))
 	values, _ := url.ParseQuery(query)
 	switch {
@@ -113,7 +128,7 @@ func (s *Desk) get(c *fiber.Ctx) error {
 	case values.Has("flavour"):
 		return s.sendWSDL(c, path, values.Get("flavour"))
 	}
-	return s.sendWSDL(c, path, s.opt.Flavour)
+	return s.sendWSDL(c, path, s.plain[path])
 }
 
 // getWSDL answers /wsdl/NAME.wsdl.

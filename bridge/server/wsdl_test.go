@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/wsdl"
 )
@@ -22,6 +23,7 @@ func TestWSDL(t *testing.T) {
 	for target, want := range map[string]string{
 		"/api.einvoice.php?wsdl":       "https://bridge.example/api.einvoice.php",
 		"/api.einvoice.php?WSDL":       "https://bridge.example/api.einvoice.php",
+		"//api.einvoice.php?wsdl":      "https://bridge.example/api.einvoice.php",
 		"/einvoice?Wsdl":               "https://bridge.example/einvoice",
 		"/EINVOICE?wsdl":               "https://bridge.example/einvoice",
 		"/einvoice?singleWsdl":         "https://bridge.example/einvoice",
@@ -153,14 +155,36 @@ func TestSavedWSDL(t *testing.T) {
 	}
 }
 
-// What is served is what package wsdl renders, to the last byte.
+// What is served is what package wsdl renders, to the last byte: the provider's own flavour at the provider's path, for
+// programs that load it at run time, and the one that every generator takes at ours.
 func TestServedIsRendered(t *testing.T) {
 	r := start(t)
-	golden, err := os.ReadFile("../../fixtures/wsdl/document.wsdl")
-	if err != nil {
-		t.Fatal(err)
+	for path, flavour := range map[string]string{"/api.einvoice.php": "rpc-literal", "/einvoice": "document"} {
+		golden, err := os.ReadFile("../../fixtures/wsdl/" + flavour + ".wsdl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Replace(string(golden), "https://bridge.example/api.einvoice.php", "https://bridge.example"+path, 1)
+		if diff := cmp.Diff(want, r.get(path+"?wsdl").body); diff != "" {
+			t.Errorf("%s: -golden +served:\n%s", path, diff)
+		}
 	}
-	if diff := cmp.Diff(string(golden), r.get("/api.einvoice.php?wsdl").body); diff != "" {
-		t.Errorf("-golden +served:\n%s", diff)
+}
+
+// A flavour that is configured is served at both paths; what rpc can't describe falls back to document.
+func TestPlainWSDL(t *testing.T) {
+	r := start(t, func(s *setup) { s.Flavour = "document-sequence" })
+	for _, path := range server.Paths {
+		if got := r.get(path + "?wsdl").body; !strings.Contains(got, "<xsd:sequence>") {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	r = start(t, func(s *setup) {
+		c := soap.DefaultContract()
+		c.Qualified = true
+		s.Contract, s.Decoder = c, soap.NewDecoder(c)
+	})
+	if got := r.get("/api.einvoice.php?wsdl").body; !strings.Contains(got, `style="document"`) {
+		t.Errorf("qualified parts: %s", got)
 	}
 }

@@ -14,8 +14,9 @@ var addressingBlocks = []string{"Action", "To", "MessageID", "ReplyTo", "From", 
 
 func isAddressing(space string) bool { return space == nsWSA || space == nsWSA2004 }
 
-// readAddressing takes the MessageID, and refuses to answer anywhere but on the same connection: an address in a
-// request is never called. To is not validated: callers put there whatever their proxy was made from.
+// readAddressing takes the MessageID. An address in a request is never called: an answer wanted elsewhere is refused if
+// the caller insists on it, and else given on the same connection, as the original does, which knows none of this. To is
+// not validated: callers put there whatever their proxy was made from.
 func (r *reading) readAddressing(blocks []block) *Fault {
 	seen := map[string]bool{}
 	for _, b := range blocks {
@@ -27,14 +28,22 @@ func (r *reading) readAddressing(blocks []block) *Fault {
 		default:
 			continue
 		}
+		if seen[b.name.Local] && !b.mustUnderstand {
+			r.note("a second WS-Addressing header block of a kind was ignored")
+			continue
+		}
 		if seen[b.name.Local] {
 			return addressingFault(b.name.Space, "InvalidAddressingHeader", "A WS-Addressing header block occurs twice")
 		}
 		seen[b.name.Local] = true
 		if b.name.Local != "MessageID" {
-			if !anonymous(b) {
+			switch {
+			case anonymous(b):
+			case b.mustUnderstand:
 				return addressingFault(b.name.Space, "OnlyAnonymousAddressSupported",
 					"Answers are only sent on the connection of the request: ReplyTo and FaultTo must be anonymous")
+			default:
+				r.note("an address for the answer was ignored; it went back on the connection of the request")
 			}
 		} else if id := textOf(b.Element); id != "" {
 			r.addressing = &Addressing{Namespace: b.name.Space, MessageID: id}

@@ -38,6 +38,9 @@ func (r *reading) readBody() *Fault {
 		f.Subcode = ProcedureNotPresent
 		return f
 	}
+	if fault := r.place(); fault != nil {
+		return fault
+	}
 	return r.resolve(refs)
 }
 
@@ -73,14 +76,14 @@ func (r *reading) begin(op *opTable) {
 	r.op = op
 	r.params = make([]Param, len(op.Request))
 	for i, p := range op.Request {
-		r.params[i].Slot = p.Slot
+		r.params[i].Slot, r.params[i].Name = p.Slot, p.Name
 	}
 }
 
 // checkEncoding holds a SOAP 1.2 operation to the encodings known (SOAP 1.2 part 2 §3); SOAP 1.1 callers put anything there.
 func (r *reading) checkEncoding() *Fault {
 	style, ok := r.scan.attr(ns12Envelope, "encodingStyle")
-	if !ok || r.version != SOAP12 {
+	if !ok || r.spoken != SOAP12 {
 		return nil
 	}
 	switch strings.TrimSpace(style) {
@@ -92,7 +95,7 @@ func (r *reading) checkEncoding() *Fault {
 
 // bare returns the operation of a body whose first element is already a parameter.
 func (r *reading) bare() *opTable {
-	if !r.d.BareParams || !r.d.ours(r.scan.name.space) {
+	if !r.d.BareParams {
 		return nil
 	}
 	t := r.d.named(r.action())

@@ -70,19 +70,19 @@ func (r *reading) toUTF8(body []byte, label string) ([]byte, *Fault) {
 
 func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fault) {
 	if set, rest := byteOrderMark(body); set != noCharset {
-		return set, rest, refuseCharset(set)
+		return set, rest, refuseCharset(set, "")
 	}
 	sniffed := sniff(body)
 	if sniffed == unknownCharset {
-		return 0, nil, refuseCharset(sniffed)
+		return 0, nil, refuseCharset(sniffed, "")
 	}
 	set := charsetOf(label)
-	if set == utf8Charset && !utf8.Valid(body) && charsetOf(declaredEncoding(body)) == windows1252 {
-		r.note("the HTTP charset is UTF-8 but the body is not; the XML declaration's encoding was used")
-		return windows1252, body, nil
+	if sniffed == noCharset {
+		set = r.trustBytes(set, label, body)
 	}
 	if set == noCharset && sniffed == noCharset {
-		set = charsetOf(declaredEncoding(body))
+		label = declaredEncoding(body)
+		set = charsetOf(label)
 	}
 	switch {
 	case set == utf16Charset && sniffed == noCharset:
@@ -94,14 +94,59 @@ func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fa
 	case set == noCharset:
 		set = utf8Charset
 	}
-	return set, body, refuseCharset(set)
+	return set, body, refuseCharset(set, label)
 }
 
-func refuseCharset(set charset) *Fault {
-	if set == unknownCharset {
-		return clientf("The character set of the request is not supported; use UTF-8, UTF-16, ISO-8859-1 or windows-1252")
+// trustBytes corrects an HTTP charset that the body's own bytes belie. The label is often a library's default, set by
+// somebody who never saw the text: Latin-1 over UTF-8 is what UTL_HTTP and servlets send.
+func (r *reading) trustBytes(set charset, label string, body []byte) charset {
+	if valid := utf8.Valid(body); valid != (set != utf8Charset) { // nothing belies it
+		return set
 	}
-	return nil
+	declared := charsetOf(declaredEncoding(body))
+	switch {
+	case set == utf8Charset && declared == windows1252:
+		r.note("the HTTP charset is UTF-8 but the body is not; the XML declaration's encoding was used")
+		return windows1252
+	case set == windows1252 && !isASCII(body) && (declared == utf8Charset || declared == noCharset):
+		r.note("the HTTP charset is a single-byte one but the body is UTF-8")
+		return utf8Charset
+	case set == asciiCharset && !isASCII(body):
+		r.note("the HTTP charset is US-ASCII but the body is UTF-8")
+		return utf8Charset
+	case set == unknownCharset && isASCII(body) && !escaping(label):
+		r.note("an unknown HTTP charset over plain ASCII was ignored")
+		return utf8Charset
+	}
+	return set
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// escaping reports whether a character set writes other characters in plain ASCII, so that a document in it has two
+// readings.
+func escaping(label string) bool {
+	label = strings.ToLower(label)
+	return strings.Contains(label, "utf-7") || strings.Contains(label, "utf7") || strings.HasPrefix(label, "hz") ||
+		strings.HasPrefix(label, "iso-2022")
+}
+
+func refuseCharset(set charset, label string) *Fault {
+	if set != unknownCharset {
+		return nil
+	}
+	f := clientf("The character set of the request is not supported; use UTF-8, UTF-16, ISO-8859-1 or windows-1252")
+	if label != "" {
+		f.came("'" + label + "'")
+	}
+	return f
 }
 
 func byteOrderMark(b []byte) (charset, []byte) {
@@ -168,7 +213,11 @@ func decodeWindows1252(b []byte) []byte {
 			doc = append(doc, c)
 			continue
 		}
-		doc = utf8.AppendRune(doc, charmap.Windows1252.DecodeByte(c))
+		r := charmap.Windows1252.DecodeByte(c)
+		if r == utf8.RuneError { // one of its five holes; ISO-8859-1 has a control character there
+			r = rune(c)
+		}
+		doc = utf8.AppendRune(doc, r)
 	}
 	return doc
 }

@@ -47,7 +47,7 @@ func (d *Decoder) DecodeReply(h Header, body []byte) (*Reply, error) {
 	if fault := r.read(body); fault != nil {
 		return nil, errors.New(strings.Replace(fault.Text, "The request", "the answer", 1))
 	}
-	r.reply.Version = r.version
+	r.reply.Version = r.spoken
 	return r.reply, nil
 }
 
@@ -59,7 +59,7 @@ func (r *reading) readReply() *Fault {
 		return fault
 	case t == tokEnd:
 		return clientf("the answer's Body is empty")
-	case r.scan.name == qname{r.version.namespace(), "Fault"}:
+	case r.scan.name == qname{r.spoken.namespace(), "Fault"}:
 		fault = r.readFault()
 	default:
 		fault = r.readParts()
@@ -76,9 +76,10 @@ func (r *reading) readReply() *Fault {
 // readParts reads a business answer.
 func (r *reading) readParts() *Fault {
 	c := r.d.contract
+	space := r.scan.name.space // the original answers in the request's
 	var op *Operation
 	for _, t := range r.d.ops {
-		if (r.scan.name == qname{c.Namespace, t.responseName()}) {
+		if r.scan.name.local == t.responseName() {
 			op = t.Operation
 		}
 	}
@@ -86,13 +87,13 @@ func (r *reading) readParts() *Fault {
 		return clientf("the answer's element is that of no operation in the contract")
 	}
 	if op.ResponseWrapper != "" {
-		if fault := r.expect(op.ResponseWrapper); fault != nil {
+		if fault := r.expect(space, op.ResponseWrapper); fault != nil {
 			return fault
 		}
 	}
 	values := make(map[string]string, len(op.Response))
 	for _, p := range op.Response {
-		if fault := r.expect(p.Name); fault != nil {
+		if fault := r.expect(space, p.Name); fault != nil {
 			return fault
 		}
 		text, _, simple, fault := r.leaf()
@@ -116,14 +117,13 @@ func (r *reading) readParts() *Fault {
 }
 
 // expect reads the start tag of the next part.
-func (r *reading) expect(name string) *Fault {
+func (r *reading) expect(space, name string) *Fault {
 	t, fault := r.element("the answer")
 	if fault != nil {
 		return fault
 	}
-	space := ""
-	if r.d.contract.Qualified {
-		space = r.d.contract.Namespace
+	if !r.d.contract.Qualified {
+		space = ""
 	}
 	if t != tokStart || (r.scan.name != qname{space, name}) {
 		return clientf("the answer lacks part %s, or has it out of place", name)
@@ -164,8 +164,8 @@ func (r *reading) readFault() *Fault {
 	if fault != nil {
 		return fault
 	}
-	f := &Fault{Version: r.version, Code: codeOf(texts["faultcode"]), Text: texts["faultstring"]}
-	if r.version == SOAP12 {
+	f := &Fault{Version: r.spoken, Code: codeOf(texts["faultcode"]), Text: texts["faultstring"]}
+	if r.spoken == SOAP12 {
 		f.Code, f.Text = codeOf(texts["Code/Value"]), texts["Reason/Text"]
 		f.Subcode = subcodeOf(texts["Code/Subcode/Value"])
 	}
@@ -187,6 +187,8 @@ func (r *reading) texts() (map[string]string, *Fault) {
 		switch {
 		case fault != nil:
 			return nil, fault
+		case t == tokInstruction:
+			return nil, r.noInstruction()
 		case t == tokStart:
 			path, r.buf = append(path, r.scan.name.local), r.buf[:0]
 		case t == tokText:

@@ -27,12 +27,28 @@ func (r *reading) inflate(encoding string, body []byte) ([]byte, *Fault) {
 	case "deflate":
 		in, err = inflateReader(body)
 	default:
-		return nil, HTTPFault(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, deflate or absent")
+		if mislabelled(encoding) && beginsLikeXML(body) {
+			r.note("a Content-Encoding that names no encoding was ignored")
+			return body, nil
+		}
+		f := HTTPFault(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, deflate or absent")
+		return nil, f.came("'" + encoding + "'")
 	}
 	if err != nil {
 		return nil, badCompression()
 	}
 	return r.readCapped(in, len(body))
+}
+
+// mislabelled reports whether a Content-Encoding is a character set or a media type, which many take it for.
+func mislabelled(encoding string) bool {
+	set := charsetOf(strings.TrimSpace(encoding))
+	return set != noCharset && set != unknownCharset || strings.Contains(strings.ToLower(encoding), "text/xml")
+}
+
+func beginsLikeXML(body []byte) bool {
+	_, body = byteOrderMark(body)
+	return sniff(body) != noCharset || bytes.HasPrefix(bytes.TrimLeft(body, xmlSpace), []byte("<"))
 }
 
 // inflateReader tells the two things that are sent as deflate apart: the zlib format (RFC 9110 §8.4.1.2) and, from

@@ -6,14 +6,13 @@ package soap
 //
 // A Contract must not change once it is in use.
 type Contract struct {
-	// Namespace of the operation elements, in answers always, in requests also none or one of NamespaceAliases.
-	Namespace        string
-	NamespaceAliases []string
-	Cancel           Operation
-	Token            Operation
-	Values           Values
-	Mimic            Mimic
-	Faults           FaultStyle
+	// Namespace of the operation elements. A request in another one, which is not its Operation's own, is answered in that.
+	Namespace string
+	Cancel    Operation
+	Token     Operation
+	Values    Values
+	Mimic     Mimic
+	Faults    FaultStyle
 	// Qualified puts the parts of answers into Namespace too. Off: qualified children are null in .NET, JAX-WS and
 	// Axis proxies, unless the WSDL they were made from says elementFormDefault="qualified".
 	Qualified bool
@@ -24,6 +23,8 @@ type Operation struct {
 	// Name is the request's element, ResponseName the answer's; "" stands for Name + "Response".
 	Name         string
 	ResponseName string
+	// Namespace of the request's element where a saved WSDL gives it another than the answer's; "" for the contract's.
+	Namespace string
 	// SOAPAction is what the WSDL tells callers to send. It is never needed to dispatch.
 	SOAPAction string
 	// Description is the text that the provider writes as encodingStyle (Mimic.EncodingStyle).
@@ -41,6 +42,8 @@ type Part struct {
 	Slot, Name string
 	// Const is the fixed text of a SlotConst part, often empty.
 	Const string
+	// Type is the XSD type that answers carry as xsi:type, for callers whose saved WSDL is rpc/encoded; "" for none.
+	Type string
 }
 
 // Slots of the requests.
@@ -128,6 +131,14 @@ func DefaultContract() *Contract {
 			NotYours:     "The access token provided is not valid for this user_gstin",
 		},
 	}
+}
+
+// answerNamespace is that of the answer to a request in a namespace.
+func (c *Contract) answerNamespace(op *Operation, request string) string {
+	if request == "" || request == op.Namespace {
+		return c.Namespace
+	}
+	return request
 }
 
 // responseName returns the answer's element.

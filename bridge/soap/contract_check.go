@@ -13,10 +13,8 @@ func (c *Contract) Check() []error {
 	if c.Namespace == "" {
 		p.add("contract.namespace must not be empty")
 	}
-	for _, ns := range append([]string{c.Namespace}, c.NamespaceAliases...) {
-		if strings.ContainsAny(ns, " \t\r\n") {
-			p.add("contract namespace %q holds white space", ns)
-		}
+	if strings.ContainsAny(c.Namespace, " \t\r\n") {
+		p.add("contract namespace %q holds white space", c.Namespace)
 	}
 	p.operation(&c.Cancel, cancelRequestSlots, cancelReplySlots)
 	p.operation(&c.Token, tokenRequestSlots, tokenReplySlots)

@@ -52,7 +52,7 @@ func (w *wsdlReader) responseParts(s *shape, slots []string) (parts []Part, wrap
 	assigned := assign(children, slots)
 	for i, f := range children {
 		w.form(f)
-		p := Part{Slot: assigned[i], Name: f.name}
+		p := Part{Slot: assigned[i], Name: f.name, Type: f.typ}
 		if p.Slot == "" {
 			p.Slot = SlotConst
 			if numeric(f.typ) {

@@ -83,6 +83,11 @@ func (w *wsdlReader) operation(op *Operation, request, reply []string) {
 	w.spaces = append(w.spaces, in.space, out.space)
 	op.Request = w.requestParts(in, op, request)
 	op.Response, op.ResponseWrapper = w.responseParts(out, reply)
+	if w.bound(name, "output/body", "use", "literal") != "encoded" {
+		for i := range op.Response {
+			op.Response[i].Type = ""
+		}
+	}
 }
 
 // shape is a message as it looks on the wire: an element and its children.
@@ -236,15 +241,15 @@ func (w *wsdlReader) qualify() {
 	if len(w.spaces) < 2 {
 		return
 	}
-	// the answers' namespace is the one that is written; requests may also come in their own
+	// the answers' namespace is the one that is written; requests may come in one of their own
 	w.contract.Namespace = w.spaces[1]
-	for i, space := range w.spaces {
-		switch {
-		case space == w.contract.Namespace:
-		case i%2 == 1:
-			w.missing.add("the answers are in two namespaces, %s and %s", w.contract.Namespace, space)
-		case space != "" && !slices.Contains(w.contract.NamespaceAliases, space):
-			w.contract.NamespaceAliases = append(w.contract.NamespaceAliases, space)
+	for i, op := range []*Operation{&w.contract.Cancel, &w.contract.Token}[:len(w.spaces)/2] {
+		request, answer := w.spaces[2*i], w.spaces[2*i+1]
+		if answer != w.contract.Namespace {
+			w.missing.add("the answers are in two namespaces, %s and %s", w.contract.Namespace, answer)
+		}
+		if request != w.contract.Namespace {
+			op.Namespace = request
 		}
 	}
 }

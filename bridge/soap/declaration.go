@@ -13,15 +13,16 @@ type declaration struct {
 	version    string
 }
 
-// checkDeclaration returns the length of the document's XML declaration, which must be a correct one for XML 1.0.
-func checkDeclaration(doc []byte) (int, *Fault) {
+// checkDeclaration returns the length of the document's XML declaration, which must be a correct one for XML 1.0, or 1.1
+// where that is let pass.
+func checkDeclaration(doc []byte, xml11 bool) (int, *Fault) {
 	d := parseDeclaration(doc)
 	switch {
 	case d.length == 0:
 		return 0, nil
 	case !d.wellFormed:
 		return 0, clientf("The request is not well-formed XML: bad XML declaration at byte 0")
-	case d.version != "1.0":
+	case d.version != "1.0" && (d.version != "1.1" || !xml11):
 		return 0, clientf("Only XML 1.0 is accepted, the XML declaration at byte 0 says otherwise")
 	}
 	return d.length, nil

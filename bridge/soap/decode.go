@@ -1,27 +1,55 @@
 package soap
 
-import "encoding/xml"
+import (
+	"encoding/xml"
+	"slices"
+)
 
 // Decoder reads requests. Make it with NewDecoder, adjust its fields before first use; then it is safe for
 // concurrent use.
 type Decoder struct {
 	Limits Limits
-	// Strict refuses what is otherwise read and noted: unknown parameters, parameter names in another letter case, a
-	// SOAPAction that names another operation, an envelope whose version doesn't go with its Content-Type.
+	// Strict refuses what is otherwise read and noted: an operation in another namespace or letter case, unknown
+	// parameters, parameter names in another letter case, a SOAPAction that names another operation, an envelope whose
+	// version doesn't go with its Content-Type.
 	Strict bool
-	// RefuseMultipart answers MTOM and SwA requests with 415 instead of reading their root part.
-	RefuseMultipart bool
 	// Security says what a WS-Security header block is worth.
 	Security SecurityPolicy
-	// Understood lists further header blocks that may say mustUnderstand and are ignored.
-	Understood []xml.Name
-	// BareParams accepts parameters right under Body when SOAPAction names the operation (SOAP::WSDL with rpc).
-	BareParams bool
-	// ActionDispatch lets a SOAPAction that names an operation stand for an unknown body element, as NuSOAP does.
-	ActionDispatch bool
+	// Accept is what is read beyond that.
+	Accept
 
 	contract *Contract
 	ops      []*opTable
+}
+
+// Accept is what the original reads and a decoder doesn't, unless it is told to: each lets something pass that may have
+// been meant otherwise.
+type Accept struct {
+	// Understood lists further header blocks that may say mustUnderstand and are ignored: NAME, of whatever namespace, or
+	// {NAMESPACE}NAME. UnderstoodAny ignores all.
+	Understood    []string
+	UnderstoodAny bool
+	// BareParams accepts parameters right under Body when SOAPAction names the operation (SOAP::WSDL with rpc).
+	BareParams bool
+	// ActionDispatch lets a SOAPAction that names an operation stand for any body element.
+	ActionDispatch bool
+	// XML11 reads a document that declares XML 1.1 as if it were 1.0.
+	XML11 bool
+	// HeaderBlocks raises the limit of that name; 0 leaves it.
+	HeaderBlocks int
+}
+
+// With returns a copy of the decoder that accepts this.
+func (d *Decoder) With(a Accept) *Decoder {
+	wide := *d
+	wide.Accept = a
+	wide.Limits.HeaderBlocks = max(d.Limits.HeaderBlocks, a.HeaderBlocks)
+	return &wide
+}
+
+func (d *Decoder) understands(name xml.Name) bool {
+	return d.UnderstoodAny || slices.Contains(d.Understood, name.Local) ||
+		slices.Contains(d.Understood, "{"+name.Space+"}"+name.Local)
 }
 
 // NewDecoder returns a lenient decoder for a contract, with the default limits.

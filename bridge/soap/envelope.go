@@ -2,7 +2,7 @@ package soap
 
 import (
 	"net/http"
-	"slices"
+	"strings"
 )
 
 // reading is one Decode or DecodeReply under way.
@@ -12,13 +12,18 @@ type reading struct {
 	media  mediaType // header.ContentType
 	scan   scanner
 
-	version Version
+	spoken  Version // the envelope's
+	version Version // to answer in
 	op      *opTable
 	name    qname // of the operation's element
 	params  []Param
 	pending []pendingRef
-	notes   []string
 	buf     []byte
+
+	children int  // of the operation, so far
+	moved    bool // one that is known by its name stands elsewhere than documented
+	strays   []stray
+	unplaced []string
 	// unwrapped tells that the parameters stand right under Body.
 	unwrapped bool
 
@@ -31,12 +36,7 @@ type reading struct {
 	refused *Fault
 }
 
-// note remembers a leniency, once: a thousand unknown parameters are one line in the log.
-func (r *reading) note(text string) {
-	if !slices.Contains(r.notes, text) {
-		r.notes = append(r.notes, text)
-	}
-}
+func (r *reading) note(text string) { r.scan.note(text) }
 
 func (r *reading) read(body []byte) *Fault {
 	doc, fault := r.document(body)
@@ -46,7 +46,7 @@ func (r *reading) read(body []byte) *Fault {
 	if len(doc) == 0 {
 		return clientf("The request body is empty")
 	}
-	if fault := r.scan.init(doc, &r.d.Limits); fault != nil {
+	if fault := r.scan.init(doc, &r.d.Limits, r.d.XML11); fault != nil {
 		return fault
 	}
 	return r.envelope()
@@ -64,10 +64,13 @@ func (r *reading) document(body []byte) ([]byte, *Fault) {
 			return nil, fault
 		}
 	}
-	if fault := checkMediaType(media.name); fault != nil {
+	if fault := media.check(); fault != nil {
 		return nil, fault
 	}
-	return r.toUTF8(body, media.params["charset"])
+	if media.sloppy {
+		r.note("a Content-Type was taken for text/xml that only mentions it")
+	}
+	return r.toUTF8(body, media.charset())
 }
 
 // complete fills in what is known of the request, for the answer.
@@ -83,7 +86,7 @@ func (r *reading) complete(f *Fault) *Fault {
 func (r *reading) request() *Request {
 	return &Request{
 		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
-		Addressing: r.addressing, UsernameToken: r.token, Notes: r.notes,
+		Addressing: r.addressing, UsernameToken: r.token, Notes: r.scan.notes, Unplaced: r.unplaced,
 		doc: r.scan.doc, hide: r.scan.hidden.sorted(),
 	}
 }
@@ -94,7 +97,7 @@ func (r *reading) envelope() *Fault {
 	}
 	version := versionOf(r.scan.name.space)
 	if version == 0 || r.scan.name.local != "Envelope" {
-		return &Fault{Code: VersionMismatch, Text: "The root element is not a SOAP 1.1 or SOAP 1.2 Envelope"}
+		return (&Fault{Code: VersionMismatch, Text: "The root element is not a SOAP 1.1 or SOAP 1.2 Envelope"}).came(r.scan.shown())
 	}
 	if fault := r.setVersion(version); fault != nil {
 		return fault
@@ -113,13 +116,13 @@ func (r *reading) envelopeChildren() *Fault {
 			break
 		}
 		switch r.scan.name {
-		case qname{r.version.namespace(), "Header"}:
+		case qname{r.spoken.namespace(), "Header"}:
 			if header || body {
 				return clientf("A second or misplaced Header at byte %d", r.scan.start)
 			}
 			header = true
 			fault = r.readHeader()
-		case qname{r.version.namespace(), "Body"}:
+		case qname{r.spoken.namespace(), "Body"}:
 			if body {
 				return clientf("A second Body at byte %d", r.scan.start)
 			}
@@ -145,12 +148,13 @@ func (r *reading) envelopeChildren() *Fault {
 
 func (r *reading) setVersion(v Version) *Fault {
 	told := r.media.name
-	r.version = v
+	r.spoken, r.version = v, v
 	if (told == "text/xml" && v == SOAP12) || (told == "application/soap+xml" && v == SOAP11) {
 		if r.d.Strict {
 			return HTTPFault(http.StatusUnsupportedMediaType, "The Content-Type does not go with the version of the SOAP envelope")
 		}
 		r.note("the Content-Type does not go with the version of the SOAP envelope")
+		r.version = SOAP11 // whoever says text/xml reads text/xml; the original answers so
 	}
 	if v == SOAP12 {
 		return r.checkEnvelope12()
@@ -172,17 +176,30 @@ func (r *reading) checkEnvelope12() *Fault {
 	return nil
 }
 
-// element reads the next tag inside an element that must hold no text of its own.
+// element reads the next tag inside an element that must hold no text of its own. Processing instructions (Siebel's,
+// InfoPath's) and the no-break spaces of a page that was copied mean nothing there.
 func (r *reading) element(inside string) (token, *Fault) {
 	for {
 		t, fault := r.scan.next()
-		if fault != nil || t != tokText {
-			return t, fault
-		}
-		if !blank(r.scan.text) {
+		switch {
+		case fault != nil:
+			return 0, fault
+		case t == tokInstruction:
+			r.note("a processing instruction was skipped")
+		case t != tokText:
+			return t, nil
+		case blank(r.scan.text):
+		case strings.Trim(r.scan.text, xmlSpace+"\u00a0") == "":
+			r.note("no-break spaces between elements were skipped")
+		default:
 			return 0, clientf("%s must not hold text, found some at byte %d", inside, r.scan.start)
 		}
 	}
+}
+
+// noInstruction refuses what would cut a value into pieces that different readers put together differently.
+func (r *reading) noInstruction() *Fault {
+	return clientf("Processing instructions are not allowed inside a value, found one at byte %d", r.scan.start)
 }
 
 // skip reads to the end of the element that was just opened.
@@ -192,6 +209,8 @@ func (r *reading) skip() *Fault {
 		switch {
 		case fault != nil:
 			return fault
+		case t == tokInstruction:
+			return r.noInstruction()
 		case t == tokStart:
 			depth++
 		case t == tokEnd:

@@ -10,7 +10,7 @@ func WellFormed(doc []byte) error {
 		return fault
 	}
 	var s scanner
-	if fault := s.init(doc, &lim); fault != nil {
+	if fault := s.init(doc, &lim, true); fault != nil {
 		return fault
 	}
 	for {

@@ -34,7 +34,7 @@ var (
 )
 
 // Fault is a SOAP fault, and the only kind of error that this package's decoding gives. Text is for the caller's
-// eyes: it never holds request content beyond a cleaned operation name, and no inner detail.
+// eyes: of the request it holds names of elements, headers, namespaces and labels at most, and no inner detail.
 type Fault struct {
 	Code    Code
 	Subcode Subcode
@@ -49,7 +49,35 @@ type Fault struct {
 	Version    Version
 	Operation  string
 	Addressing *Addressing
-	foreign    bool
+	// Found is what came where something else was wanted: names of elements, headers, namespaces and labels, never a
+	// value. It is a stranger's text and may be anything.
+	Found   string
+	foreign bool
+}
+
+// came tells, in the answer and for the log, what was found where something else was wanted. The stable beginning of the
+// text stays.
+func (f *Fault) came(what string) *Fault {
+	f.Found = what
+	f.Text += "; it is " + clipped(what)
+	return f
+}
+
+// clipped is a name as a text may hold it.
+func clipped(name string) string {
+	const most = 128
+	if len(name) > most {
+		return string(cut([]byte(name), most)) + "..."
+	}
+	return name
+}
+
+// shown names an element or header block for people.
+func shown(name qname) string {
+	if name.space == "" {
+		return "'" + name.local + "' in no namespace"
+	}
+	return "'" + name.local + "' in namespace '" + name.space + "'"
 }
 
 // Error returns the text with the code before it.

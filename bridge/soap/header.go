@@ -32,6 +32,9 @@ func (r *reading) readHeader() *Fault {
 		if blocks++; blocks > r.d.Limits.HeaderBlocks {
 			return exceeded("header_blocks", r.d.Limits.HeaderBlocks, r.scan.start)
 		}
+		if blocks > headerBlocks {
+			r.note("more header blocks than usual were read, as configured")
+		}
 		if space := r.scan.name.space; isAddressing(space) || space == nsWSSE {
 			fault = r.skip()
 		} else {
@@ -63,7 +66,7 @@ func (r *reading) judgeHeader(closed []span) *Fault {
 		if !r.forUs(e) {
 			continue
 		}
-		b := block{Element: e, name: xml.Name{Space: e.NamespaceURI(), Local: e.Tag}}
+		b := block{Element: e, name: xml.Name{Space: canonical(e.NamespaceURI()), Local: e.Tag}}
 		if b.mustUnderstand, fault = r.mustUnderstand(e); fault != nil {
 			return fault
 		}
@@ -76,7 +79,8 @@ func (r *reading) judgeHeader(closed []span) *Fault {
 		}
 	}
 	if len(unknown) > 0 {
-		return &Fault{Code: MustUnderstand, Text: "A mandatory header block is not understood", NotUnderstood: unknown}
+		f := &Fault{Code: MustUnderstand, Text: "A mandatory header block is not understood", NotUnderstood: unknown}
+		return f.came(shown(qname{unknown[0].Space, unknown[0].Local}))
 	}
 	if fault := r.readAddressing(blocks); fault != nil {
 		return fault
@@ -116,10 +120,10 @@ func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
 // forUs reports whether a block is addressed to the ultimate receiver: by no role, the next node's, or its own.
 func (r *reading) forUs(e *etree.Element) bool {
 	name := "actor"
-	if r.version == SOAP12 {
+	if r.spoken == SOAP12 {
 		name = "role"
 	}
-	role, _ := attrOf(e, r.version.namespace(), name)
+	role, _ := attrOf(e, r.spoken.namespace(), name)
 	switch strings.TrimSpace(role) {
 	case "", "http://schemas.xmlsoap.org/soap/actor/next",
 		ns12Envelope + "/role/next", ns12Envelope + "/role/ultimateReceiver":
@@ -130,7 +134,7 @@ func (r *reading) forUs(e *etree.Element) bool {
 
 // mustUnderstand reads the attribute; SOAP 1.1 §4.2.3 knows only 0 and 1, its callers also send the words.
 func (r *reading) mustUnderstand(e *etree.Element) (bool, *Fault) {
-	value, ok := attrOf(e, r.version.namespace(), "mustUnderstand")
+	value, ok := attrOf(e, r.spoken.namespace(), "mustUnderstand")
 	if !ok {
 		return false, nil
 	}
@@ -145,12 +149,13 @@ func (r *reading) mustUnderstand(e *etree.Element) (bool, *Fault) {
 
 func (r *reading) understood(b block) bool {
 	switch {
-	case slices.Contains(r.d.Understood, b.name):
+	case r.d.understands(b.name):
+		r.note("a mandatory header block was ignored, as configured")
 		return true
 	case isAddressing(b.name.Space):
 		return slices.Contains(addressingBlocks, b.name.Local)
 	case b.name == securityName:
-		return r.d.Security != SecurityRefuse && securityUnderstood(b.Element)
+		return securityUnderstood(b.Element)
 	}
 	return false
 }
@@ -158,7 +163,7 @@ func (r *reading) understood(b block) bool {
 // attrOf returns an attribute by its expanded name.
 func attrOf(e *etree.Element, space, local string) (string, bool) {
 	for i := range e.Attr {
-		if a := &e.Attr[i]; a.Key == local && a.Space != "" && a.NamespaceURI() == space {
+		if a := &e.Attr[i]; a.Key == local && a.Space != "" && canonical(a.NamespaceURI()) == space {
 			return a.Value, true
 		}
 	}
@@ -169,7 +174,7 @@ func attrOf(e *etree.Element, space, local string) (string, bool) {
 func childrenOf(e *etree.Element, space, local string) []*etree.Element {
 	var found []*etree.Element
 	for _, c := range e.ChildElements() {
-		if c.Tag == local && c.NamespaceURI() == space {
+		if c.Tag == local && canonical(c.NamespaceURI()) == space {
 			found = append(found, c)
 		}
 	}

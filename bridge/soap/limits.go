@@ -18,12 +18,14 @@ type Limits struct {
 	AttributeBytes  int // of one attribute value
 	TextBytes       int // of one run of text
 	ParamChars      int // of one parameter's value
-	Comments        int
+	Comments        int // and processing instructions
 	CDATASections   int
 	HeaderBlocks    int
 	MIMEParts       int
 	MIMEHeaderBytes int // of one part of a multipart body
 }
+
+const headerBlocks = 16
 
 // DefaultLimits returns limits that a real call stays an order of magnitude below.
 func DefaultLimits() Limits {
@@ -32,7 +34,7 @@ func DefaultLimits() Limits {
 		Depth: 32, Elements: 1000,
 		Attributes: 32, TotalAttributes: 1000, Namespaces: 32, TotalNamespaces: 256,
 		NameBytes: 256, AttributeBytes: 8 << 10, TextBytes: 64 << 10, ParamChars: 1024,
-		Comments: 100, CDATASections: 100, HeaderBlocks: 16, MIMEParts: 8, MIMEHeaderBytes: 64 << 10,
+		Comments: 100, CDATASections: 100, HeaderBlocks: headerBlocks, MIMEParts: 8, MIMEHeaderBytes: 64 << 10,
 	}
 }
 

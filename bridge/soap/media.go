@@ -9,13 +9,27 @@ import (
 type mediaType struct {
 	name   string // "text/xml", lower case
 	params map[string]string
+	sloppy bool // it took some goodwill to read
 }
 
 // parseMediaType is more lenient than package mime, which drops all parameters over one bare
-// action=urn:server#eInvoiceCancel (KDSoap). Of a repeated parameter the first counts.
+// action=urn:server#eInvoiceCancel (KDSoap). Of a repeated parameter the first counts. What merely holds the name of
+// XML's media type ("text/xml charset=utf-8", the header twice and joined by a proxy) is taken for it, as the original
+// does, and whatever follows charset= for the label.
 func parseMediaType(s string) mediaType {
 	name, rest, _ := strings.Cut(s, ";")
 	m := mediaType{name: strings.ToLower(strings.TrimSpace(name))}
+	if !m.clean() {
+		if lower := strings.ToLower(s); strings.Contains(lower, "text/xml") {
+			m.name, m.sloppy = "text/xml", true
+		} else if strings.Contains(lower, soapXML) {
+			m.name, m.sloppy = soapXML, true
+		}
+		if m.sloppy {
+			_, after, _ := cutFold(s, "charset=")
+			rest = "charset=" + after + ";" + rest
+		}
+	}
 	for rest != "" {
 		var key, value string
 		key, value, rest = nextParam(rest)
@@ -60,19 +74,50 @@ func nextParam(s string) (key, value, rest string) {
 // so, else 1.1.
 func GuessVersion(contentType string) Version { return parseMediaType(contentType).version() }
 
+const soapXML = "application/soap+xml"
+
 func (m mediaType) version() Version {
-	const soap12 = "application/soap+xml"
-	if m.name == soap12 || m.params["start-info"] == soap12 || m.params["type"] == soap12 {
+	if m.name == soapXML || m.params["start-info"] == soapXML || m.params["type"] == soapXML {
 		return SOAP12
 	}
 	return SOAP11
 }
 
-// checkMediaType takes what real callers send SOAP as, nothing at all included.
-func checkMediaType(name string) *Fault {
-	switch name {
-	case "", "text/xml", "application/soap+xml", "application/xml":
+// clean reports whether the name is one that can be gone by as it stands.
+func (m mediaType) clean() bool {
+	return m.takesSOAP() || m.name == "multipart/related" || m.name == "application/xop+xml"
+}
+
+// takesSOAP knows what real callers send SOAP as, nothing at all included.
+func (m mediaType) takesSOAP() bool {
+	switch m.name {
+	case "", "text/xml", soapXML, "application/xml":
+		return true
+	}
+	return false
+}
+
+func (m mediaType) check() *Fault {
+	if m.takesSOAP() {
 		return nil
 	}
-	return HTTPFault(http.StatusUnsupportedMediaType, "Content-Type must be text/xml or application/soap+xml")
+	f := HTTPFault(http.StatusUnsupportedMediaType, "Content-Type must be text/xml or application/soap+xml")
+	return f.came("'" + m.name + "'")
+}
+
+// charset is the label, cut off where a proxy has joined two headers.
+func (m mediaType) charset() string {
+	label, _, _ := strings.Cut(m.params["charset"], ",")
+	label, _, _ = strings.Cut(strings.TrimSpace(label), " ")
+	return strings.Trim(label, `"`)
+}
+
+// cutFold is strings.Cut in whatever letter case; sep is in lower case.
+func cutFold(s, sep string) (before, after string, found bool) {
+	for i := 0; i+len(sep) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(sep)], sep) {
+			return s[:i], s[i+len(sep):], true
+		}
+	}
+	return s, "", false
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"mime/multipart"
-	"net/http"
 	"net/textproto"
 	"strings"
 )
@@ -13,9 +12,6 @@ import (
 // first (RFC 2387 §3.2). The other parts are counted and otherwise left alone; a value that refers to one is refused
 // where it stands.
 func (r *reading) rootPart(m mediaType, body []byte) (mediaType, []byte, *Fault) {
-	if r.d.RefuseMultipart {
-		return m, nil, HTTPFault(http.StatusUnsupportedMediaType, "multipart/related is not accepted here; send the envelope alone")
-	}
 	boundary := m.params["boundary"]
 	if boundary == "" || len(boundary) > 70 { // RFC 2046 §5.1.1
 		return m, nil, clientf("The multipart/related Content-Type has no usable boundary")

@@ -48,37 +48,59 @@ func (t *opTable) find(local string, strict bool) (index int, guessed, ok bool) 
 	return i, true, ok
 }
 
-// operation decides which operation the body element just read is.
+// operation decides which operation the body element just read is. Its namespace doesn't matter, as it doesn't to the
+// original: contracts made without its WSDL (WCF's tempuri.org, PHP, Axis) have one of their own.
 func (r *reading) operation() (*opTable, *Fault) {
 	name := r.scan.name
-	if r.d.ours(name.space) {
-		for _, t := range r.d.ops {
-			if t.Name == name.local {
-				return t, r.checkAction(t)
-			}
+	for _, t := range r.d.ops {
+		if t.Name != name.local || r.d.Strict && !r.d.ours(name.space) {
+			continue
 		}
+		if !r.d.ours(name.space) {
+			r.note("the operation is in a namespace of the caller's own; so is the answer")
+		}
+		return t, r.checkAction(t)
 	}
-	if t := r.d.named(r.action()); t != nil && r.d.ActionDispatch {
+	t := r.d.named(r.action())
+	switch {
+	case t == nil || r.d.Strict:
+	case strings.EqualFold(name.local, t.Name), strings.EqualFold(name.local, t.Name+"Request"):
+		r.note("the operation's element was spelled in another way; SOAPAction names it")
+		return t, nil
+	case r.d.ActionDispatch:
 		r.note("the body element names no operation; SOAPAction was used")
 		return t, nil
 	}
-	return nil, unknownOperation(name.local)
+	f := unknownOperation(name)
+	if r.d.resembles(name.local) {
+		f.came(f.Found) // its name alone would not tell what is wrong with it
+	}
+	return nil, f
 }
 
-// unknownOperation is the fault that PHP NuSOAP gives. The name is all that is ever echoed of a request.
-func unknownOperation(name string) *Fault {
+// resembles reports whether a name is one of our operations' but for its letter case or a WSDL's way to call its message.
+func (d *Decoder) resembles(local string) bool {
+	return slices.ContainsFunc(d.ops, func(t *opTable) bool {
+		return strings.EqualFold(local, t.Name) || strings.EqualFold(local, t.Name+"Request")
+	})
+}
+
+// unknownOperation is the fault that PHP NuSOAP gives.
+func unknownOperation(name qname) *Fault {
 	const most = 64
-	if len(name) > most {
-		name = string(cut([]byte(name), most)) + "..."
+	local := name.local
+	if len(local) > most {
+		local = string(cut([]byte(local), most)) + "..."
 	}
-	f := clientf("Operation '%s' is not defined in the WSDL for this service", name)
-	f.Subcode = ProcedureNotPresent
+	f := clientf("Operation '%s' is not defined in the WSDL for this service", local)
+	f.Subcode, f.Found = ProcedureNotPresent, shown(name)
 	return f
 }
 
-// ours reports whether an element in this namespace may be an operation or a parameter.
+// ours reports whether an element in this namespace is in the contract's, or in none.
 func (d *Decoder) ours(space string) bool {
-	return space == "" || space == d.contract.Namespace || slices.Contains(d.contract.NamespaceAliases, space)
+	return space == "" || space == d.contract.Namespace ||
+		slices.ContainsFunc(d.ops, func(t *opTable) bool { return t.Namespace == space })
 }
 
 // action returns the request's SOAPAction or the action of its Content-Type, unquoted.
@@ -111,11 +133,11 @@ func (d *Decoder) foreign(operation, action string) bool {
 	last := lastPiece(action)
 	for _, t := range d.ops {
 		mentioned := strings.Contains(strings.ToLower(action), strings.ToLower(t.Name))
-		if strings.EqualFold(operation, t.Name) || (mentioned && last != operation) {
+		if mentioned && last != operation {
 			return false
 		}
 	}
-	return true
+	return !d.resembles(operation)
 }
 
 // checkAction compares the action with the body, which decides in any case (WS-I BP 1.1 R1127). Servers have given the

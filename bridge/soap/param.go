@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 )
 
 // reference is an element under Body with an id, the other half of a multi-reference value (SOAP 1.1 §5.4.1).
@@ -22,50 +24,113 @@ type pendingRef struct {
 	id    string
 }
 
-// readParam reads one child of the operation's element, which has just been opened.
+// value is what one child of the operation holds.
+type value struct {
+	name    string // as it was sent
+	text    string
+	content span
+	simple  bool // no elements in it
+	nil     bool
+	href    string // where it stands instead
+	refers  bool
+	fault   *Fault // of its xsi:nil
+}
+
+// stray is a child whose name is no parameter's.
+type stray struct {
+	value
+	place int
+}
+
+// readParam reads one child of the operation's element, which has just been opened. Its namespace doesn't matter: some
+// callers qualify children, some by a namespace of their own, some by SOAP's.
 func (r *reading) readParam() *Fault {
-	name := r.scan.name
-	i, guessed, ok := 0, false, false
-	if r.d.ours(name.space) || name.space == r.name.space {
-		i, guessed, ok = r.op.find(name.local, r.d.Strict)
+	name, start, place := r.scan.name, r.scan.start, r.children
+	r.children++
+	i, guessed, ok := r.op.find(name.local, r.d.Strict)
+	if r.d.Strict && (!ok || !r.d.ours(name.space) && name.space != r.name.space) {
+		return badArguments("Unknown parameter at byte %d", start).came(r.scan.shown())
+	}
+	v, fault := r.readValue()
+	if fault != nil {
+		return fault
 	}
 	if !ok {
-		if r.d.Strict {
-			return badArguments("Unknown parameter at byte %d", r.scan.start)
-		}
-		r.note("an unknown parameter was ignored")
-		return r.skipHidden() // it may be a misspelled secret
+		r.strays = append(r.strays, stray{v, place})
+		return nil
+	}
+	if !r.d.ours(name.space) && name.space != r.name.space {
+		r.note("parameters are in a namespace of the caller's own")
 	}
 	if guessed {
 		r.note("parameter '" + r.op.Request[i].Name + "' was spelled in another letter case")
 	}
-	return r.readKnown(i)
+	r.moved = r.moved || place != i
+	return r.take(i, v)
 }
 
-func (r *reading) readKnown(i int) *Fault {
+func (r *reading) readValue() (v value, fault *Fault) {
+	v.name = r.scan.name.local
+	v.nil, v.fault = r.isNil()
+	v.href, v.refers = r.href()
+	v.text, v.content, v.simple, fault = r.leaf()
+	return v, fault
+}
+
+// take gives a parameter what a child holds.
+func (r *reading) take(i int, v value) *Fault {
 	p, name := &r.params[i], r.op.Request[i].Name
-	if p.State != Absent {
-		return badArguments("Parameter '%s' occurs twice", name)
-	}
-	isNil, fault := r.isNil()
-	if fault != nil {
-		return fault
-	}
-	href, refers := r.href()
-	text, content, simple, fault := r.leaf()
 	switch {
-	case fault != nil:
-		return fault
-	case !simple:
+	case p.State != Absent:
+		return badArguments("Parameter '%s' occurs twice", name)
+	case v.fault != nil:
+		return v.fault
+	case !v.simple:
 		return badArguments("Parameter '%s' must not hold elements", name)
-	case (isNil || refers) && text != "":
+	case (v.nil || v.refers) && v.text != "":
 		return badArguments("Parameter '%s' is nil or a reference and has a value too", name)
-	case refers:
+	case v.refers:
 		p.State = Empty // so that a second one is seen; resolve sets it
-		r.pending = append(r.pending, pendingRef{i, href})
+		r.pending = append(r.pending, pendingRef{i, v.href})
 		return nil
 	}
-	return r.set(i, text, isNil, content)
+	return r.set(i, v.text, v.nil, v.content)
+}
+
+// place gives the children with other names their meaning by where they stand. The original reads all of them so, and
+// whoever calls it without its WSDL (PHP, Perl, Ruby, Axis) calls them param0 or c-gensym3. It is done only where there
+// is no doubt: as many children as documented, each that has a documented name in its place, and no name twice.
+func (r *reading) place() *Fault {
+	if len(r.strays) == 0 {
+		return nil
+	}
+	if r.children == len(r.params) && !r.moved && r.straysDiffer() {
+		r.note("parameters with names of the caller's own were read by their place")
+		for _, s := range r.strays {
+			if fault := r.take(s.place, s.value); fault != nil {
+				return fault
+			}
+			r.params[s.place].Element = strings.Clone(s.name)
+		}
+		return nil
+	}
+	for _, s := range r.strays {
+		r.scan.hidden.add(s.content.start, s.content.end, false) // it may be a misspelled secret
+		r.unplaced = append(r.unplaced, strings.Clone(s.name))
+	}
+	if !slices.ContainsFunc(r.params, func(p Param) bool { return p.State == Absent }) {
+		r.note("an unknown parameter was ignored")
+	}
+	return nil
+}
+
+func (r *reading) straysDiffer() bool {
+	for i, s := range r.strays {
+		if slices.ContainsFunc(r.strays[:i], func(other stray) bool { return other.name == s.name }) {
+			return false
+		}
+	}
+	return true
 }
 
 // set gives a parameter its value.
@@ -78,6 +143,7 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 	if most := r.d.Limits.ParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
 		return exceeded("param_chars", most, content.start)
 	}
+	text = r.tidied(p.Slot, text)
 	switch {
 	case isNil:
 		p.State = Nil
@@ -87,6 +153,37 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 		p.State, p.Text = Text, text
 	}
 	return nil
+}
+
+// tidied is a value as the original's PHP would have understood it, where text alone would be refused by an authority.
+func (r *reading) tidied(slot, text string) string {
+	switch slot {
+	case SlotCancelReason: // an integer to VB and COBOL, which pad it
+		if short := strings.TrimLeft(text, "0"); short != text && short != "" && strings.Trim(short, "0123456789") == "" {
+			r.note("leading zeros of the cancel reason were dropped")
+			return short
+		}
+	case SlotCancelRemarks:
+		if strings.ContainsFunc(text, c1) {
+			r.note("control characters in the remarks were read as windows-1252")
+			return trimXML(strings.Map(windowsRune, text))
+		}
+	}
+	return text
+}
+
+// c1 reports whether r is DEL or one of the control characters that nobody means: they are windows-1252 under a label
+// of ISO-8859-1.
+func c1(r rune) bool { return r >= 0x7F && r <= 0x9F }
+
+func windowsRune(r rune) rune {
+	if !c1(r) {
+		return r
+	}
+	if meant := charmap.Windows1252.DecodeByte(byte(r)); !c1(meant) && meant != utf8.RuneError {
+		return meant
+	}
+	return ' '
 }
 
 // leaf reads the content of the element just opened: its text, with comments skipped, CDATA and references resolved
@@ -99,6 +196,8 @@ func (r *reading) leaf() (text string, content span, simple bool, fault *Fault) 
 		switch {
 		case fault != nil:
 			return "", content, false, fault
+		case t == tokInstruction:
+			return "", content, false, r.noInstruction()
 		case t == tokText && text == "":
 			text = r.scan.text
 		case t == tokText:

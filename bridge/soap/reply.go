@@ -7,6 +7,8 @@ import (
 // CancelReply is the answer to eInvoiceCancel. For a success IRN (as the caller sent it) and CancelDate are set; for a
 // failure Failed and Message.
 type CancelReply struct {
+	// Namespace is that of the request's element; the answer's follows it.
+	Namespace  string
 	IRN        string
 	CancelDate string
 	Failed     bool
@@ -17,6 +19,7 @@ type CancelReply struct {
 
 // TokenReply is the answer to access_new_token: a token, or an ErrorDescription and nothing else.
 type TokenReply struct {
+	Namespace        string // as in CancelReply
 	AccessToken      string
 	ExpiresIn        int // seconds
 	TokenType        string
@@ -36,12 +39,12 @@ func (c *Contract) ContentType(v Version) string {
 
 // EncodeCancel returns the envelope that answers eInvoiceCancel. a may be nil.
 func (c *Contract) EncodeCancel(v Version, a *Addressing, r CancelReply) []byte {
-	return c.encodeReply(v, a, &c.Cancel, func(slot string) string { return c.cancelPart(slot, r) })
+	return c.encodeReply(v, a, &c.Cancel, r.Namespace, func(slot string) string { return c.cancelPart(slot, r) })
 }
 
 // EncodeToken returns the envelope that answers access_new_token. a may be nil.
 func (c *Contract) EncodeToken(v Version, a *Addressing, r TokenReply) []byte {
-	return c.encodeReply(v, a, &c.Token, func(slot string) string { return tokenPart(slot, r) })
+	return c.encodeReply(v, a, &c.Token, r.Namespace, func(slot string) string { return tokenPart(slot, r) })
 }
 
 func (c *Contract) cancelPart(slot string, r CancelReply) string {
@@ -83,7 +86,7 @@ func tokenPart(slot string, r TokenReply) string {
 	return ""
 }
 
-func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, value func(slot string) string) []byte {
+func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespace string, value func(slot string) string) []byte {
 	style := ""
 	if c.Mimic.EncodingStyle {
 		style = op.Description
@@ -97,7 +100,7 @@ func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, value fu
 	b = append(b, "<SOAP-ENV:Body>"...)
 	name := "ns1:" + op.responseName()
 	b = append(append(append(b, '<'), name...), ` xmlns:ns1="`...)
-	b = append(appendText(b, c.Namespace), `">`...)
+	b = append(appendText(b, c.answerNamespace(op, namespace)), `">`...)
 	b = c.appendParts(b, op, value)
 	b = append(append(append(b, "</"...), name...), '>')
 	return append(b, "</SOAP-ENV:Body></SOAP-ENV:Envelope>"...)
@@ -118,12 +121,22 @@ func (c *Contract) appendParts(b []byte, op *Operation, value func(slot string) 
 		if p.Slot != SlotConst {
 			text = oneLine(value(p.Slot), maxMessage)
 		}
-		b = appendElement(b, prefix+p.Name, text)
+		b = appendPart(b, prefix+p.Name, p.Type, text)
 	}
 	if op.ResponseWrapper != "" {
 		b = append(append(append(append(b, "</"...), prefix...), op.ResponseWrapper...), '>')
 	}
 	return b
+}
+
+// appendPart appends a part with the type that rpc/encoded callers go by, if there is one.
+func appendPart(b []byte, name, typ, text string) []byte {
+	if typ == "" {
+		return appendElement(b, name, text)
+	}
+	b = append(append(append(b, '<'), name...), ` xsi:type="xsd:`...)
+	b = append(append(b, typ...), `">`...)
+	return append(append(append(appendText(b, text), "</"...), name...), '>')
 }
 
 // appendOpen appends the XML declaration and the start tag of an Envelope with the SOAP-ENV prefix.

@@ -22,6 +22,9 @@ type Request struct {
 	UsernameToken *UsernameToken
 	// Notes tell which leniencies were needed to read the request, for the log. They hold no request content.
 	Notes []string
+	// Unplaced names the children that are no parameter, by name or by place: where a parameter is missing, one of them
+	// was meant for it. They are the caller's text.
+	Unplaced []string
 
 	doc  []byte // the transcoded envelope; may share memory with the body given to Decode
 	hide []span
@@ -38,11 +41,14 @@ const (
 	Text
 )
 
-// Param is one parameter of a request, with XML white space trimmed at both ends.
+// Param is one parameter of a request, with XML white space trimmed at both ends. Name is what the contract calls it,
+// Element what the caller called the one that was read by its place; "" when it went by its name.
 type Param struct {
-	Slot  string
-	State State
-	Text  string
+	Slot    string
+	Name    string
+	Element string
+	State   State
+	Text    string
 }
 
 // Param returns the parameter of a slot; an unknown slot is Absent.
@@ -53,6 +59,18 @@ func (r *Request) Param(slot string) Param {
 		}
 	}
 	return Param{Slot: slot}
+}
+
+// Missing lists the parameters that were not sent at all, where something came that can't be told what it is. Who just
+// leaves parameters out means it, and gets none.
+func (r *Request) Missing() []Param {
+	var missing []Param
+	for _, p := range r.Params {
+		if p.State == Absent && len(r.Unplaced) > 0 {
+			missing = append(missing, p)
+		}
+	}
+	return missing
 }
 
 // Text returns the value of a slot, "" when it was absent, nil or empty.

@@ -1,6 +1,8 @@
 package soap
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,11 +14,13 @@ const (
 	tokStart token = iota
 	tokEnd
 	tokText
+	tokInstruction // a processing instruction
 	tokEOF
 )
 
 // scanner is the strict reading of a document: it keeps the element stack and the namespace bindings, counts everything
-// against the limits, and gives up at the first violation. Comments are skipped. Names, values and texts are pieces of
+// against the limits, and gives up at the first violation. Comments are skipped. A prefix that nobody declared is no
+// violation but a note: the original goes by local names, and templates in PL/SQL and VB6 rely on it. Names, values and texts are pieces of
 // the document where nothing in them had to be replaced.
 type scanner struct {
 	doc  []byte // UTF-8, legal XML characters only, without byte order mark
@@ -36,6 +40,7 @@ type scanner struct {
 	bound    []binding
 	rootSeen bool
 	hidden   hidden
+	notes    []string // leniencies that were needed, each once
 
 	elements, attributes, namespaces, comments, cdata int
 }
@@ -54,8 +59,11 @@ type openElement struct {
 
 type binding struct{ prefix, uri string }
 
-func (s *scanner) init(doc []byte, lim *Limits) *Fault {
-	base, fault := checkDeclaration(doc)
+func (s *scanner) init(doc []byte, lim *Limits, xml11 bool) *Fault {
+	base, fault := checkDeclaration(doc, xml11)
+	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && parseDeclaration(doc).version == "1.1" {
+		s.note("XML 1.1 was read as 1.0, as configured")
+	}
 	s.doc, s.src, s.base, s.end, s.lim = doc, string(doc), base, base, lim
 	return fault
 }
@@ -65,9 +73,15 @@ const (
 	openCDATA, closeCDATA     = "<![CDATA[", "]]>"
 )
 
-// next reads up to the next start tag, end tag, run of text, or the end of a document with exactly one root. Document
-// type declarations and processing instructions are refused unread (SOAP 1.1 §3, SOAP 1.2 part 1 §5, WS-I BP 1.1
-// R1008, R1009).
+// note remembers a leniency, once: a thousand unknown parameters are one line in the log.
+func (s *scanner) note(text string) {
+	if !slices.Contains(s.notes, text) {
+		s.notes = append(s.notes, text)
+	}
+}
+
+// next reads up to the next start tag, end tag, run of text, processing instruction, or the end of a document with
+// exactly one root. Document type declarations are refused unread (SOAP 1.1 §3, SOAP 1.2 part 1 §5, WS-I BP 1.1 R1008).
 func (s *scanner) next() (token, *Fault) {
 	for {
 		s.start = s.end
@@ -89,7 +103,7 @@ func (s *scanner) next() (token, *Fault) {
 		case strings.HasPrefix(rest, openCDATA):
 			return tokText, s.section(rest)
 		case strings.HasPrefix(rest, "<?"):
-			return 0, clientf("Processing instructions are not allowed, found one at byte %d", s.start)
+			return tokInstruction, s.instruction(rest)
 		case strings.HasPrefix(rest, "<!"):
 			return 0, clientf("A document type declaration is not allowed, found one at byte %d", s.start)
 		case strings.HasPrefix(rest, "</"):
@@ -98,6 +112,14 @@ func (s *scanner) next() (token, *Fault) {
 			return tokStart, s.startElement()
 		}
 	}
+}
+
+// shown names the element of the last start tag. A prefix that nobody declared explains a missing namespace.
+func (s *scanner) shown() string {
+	if prefix := s.open[len(s.open)-1].prefix; s.name.space == "" && prefix != "" {
+		return "'" + prefix + ":" + s.name.local + "', whose prefix is not declared"
+	}
+	return shown(s.name)
 }
 
 func (s *scanner) endOfDocument() *Fault {
@@ -125,6 +147,28 @@ func (s *scanner) comment(rest string) *Fault {
 		return exceeded("comments", s.lim.Comments, s.start)
 	}
 	s.hidden.add(s.start+len(openComment), s.end-len(closeComment), false)
+	return nil
+}
+
+// instruction reads a processing instruction (XML 1.0 §2.6). What it says is nobody's business here; whoever reads next
+// decides whether one may stand there. It counts as a comment.
+func (s *scanner) instruction(rest string) *Fault {
+	inside, _, closed := strings.Cut(rest[len("<?"):], "?>")
+	if !closed {
+		return notWellFormed(len(s.src))
+	}
+	target, _, _ := strings.Cut(strings.NewReplacer("\t", " ", "\r", " ", "\n", " ").Replace(inside), " ")
+	switch {
+	case strings.EqualFold(target, "xml"):
+		return clientf("The request is not well-formed XML: an XML declaration that is not its beginning, at byte %d", s.start)
+	case !isNCName(target):
+		return notWellFormed(s.start)
+	}
+	s.end = s.start + len("<?") + len(inside) + len("?>")
+	if s.comments++; s.comments > s.lim.Comments {
+		return exceeded("comments", s.lim.Comments, s.start)
+	}
+	s.hidden.add(s.start, s.end, false)
 	return nil
 }
 

@@ -16,8 +16,6 @@ const (
 	SecurityIgnore SecurityPolicy = iota
 	// SecurityCheck understands the same and insists on well-formed UsernameTokens, for a server that checks them.
 	SecurityCheck
-	// SecurityRefuse understands none: a block that says mustUnderstand is refused.
-	SecurityRefuse
 )
 
 const (
@@ -30,23 +28,20 @@ var (
 	invalidSecurity = Subcode{"wsse", nsWSSE, "InvalidSecurity"}
 )
 
-// securityUnderstood reports whether a Security block holds nothing but UsernameToken and Timestamp.
+// securityUnderstood reports whether a Security block holds nothing but UsernameToken and Timestamp. Rampart sends it
+// empty.
 func securityUnderstood(e *etree.Element) bool {
-	children := e.ChildElements()
-	for _, c := range children {
-		space := c.NamespaceURI()
+	for _, c := range e.ChildElements() {
+		space := canonical(c.NamespaceURI())
 		if !(c.Tag == "UsernameToken" && space == nsWSSE) && !(c.Tag == "Timestamp" && space == nsWSU) {
 			return false
 		}
 	}
-	return len(children) > 0
+	return true
 }
 
 // readSecurity takes the UsernameToken out of the Security blocks (WSS UsernameToken Profile 1.0 §3.1).
 func (r *reading) readSecurity(blocks []block) *Fault {
-	if r.d.Security == SecurityRefuse {
-		return nil
-	}
 	var tokens []*etree.Element
 	for _, b := range blocks {
 		if b.name == securityName {

@@ -35,7 +35,7 @@ func (s *scanner) startElement() *Fault {
 	}
 	space, ok := s.lookup(prefix)
 	if !ok {
-		return undeclared(s.start)
+		s.note(noteUndeclared)
 	}
 	s.name = qname{space, local}
 	secret := s.hidden.enter(len(s.open)-1, local, s.end)
@@ -187,21 +187,25 @@ func (s *scanner) bind() *Fault {
 		if fault := s.checkLength("", prefix); fault != nil {
 			return fault
 		}
-		if !legalBinding(prefix, a.value) {
+		uri := canonical(a.value)
+		if !legalBinding(prefix, uri) {
 			return clientf("The request is not well-formed XML: illegal namespace declaration at byte %d", s.start)
+		}
+		if uri != a.value {
+			s.note(noteNamespace)
 		}
 		for _, b := range s.bound[outer:] {
 			if b.prefix == prefix {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.bound = append(s.bound, binding{prefix, a.value})
+		s.bound = append(s.bound, binding{prefix, uri})
 	}
 	return nil
 }
 
-// legalBinding holds a declaration to Namespaces in XML 1.0 §3 and §6.2. White space in a namespace name is refused as
-// well: it would be normalised by a full XML processor, so that two readers could differ.
+// legalBinding holds a declaration to Namespaces in XML 1.0 §3 and §6.2. White space inside a namespace name is refused
+// as well: it would be normalised by a full XML processor, so that two readers could differ. Around it, it is gone.
 func legalBinding(prefix, uri string) bool {
 	switch {
 	case strings.ContainsAny(uri, " \t\r\n"):
@@ -229,7 +233,8 @@ func (s *scanner) resolveAttrs() *Fault {
 		if a.prefix != "" {
 			var ok bool
 			if space, ok = s.lookup(a.prefix); !ok {
-				return undeclared(s.start)
+				s.note(noteUndeclared)
+				space = undeclared + a.prefix
 			}
 		}
 		name := qname{space, a.local}
@@ -303,9 +308,13 @@ func cutName(name string) (prefix, local string, ok bool) {
 	return prefix, local, isNCName(prefix) && isNCName(local)
 }
 
-func undeclared(offset int) *Fault {
-	return clientf("The request is not well-formed XML: undeclared namespace prefix at byte %d", offset)
-}
+// undeclared begins the namespace of attributes whose prefix nobody declared: no real one, so that they mean nothing.
+const undeclared = "\x00"
+
+const (
+	noteUndeclared = "a namespace prefix that is not declared was ignored"
+	noteNamespace  = "a namespace name was written in another way: blanks, slash, https or a draft of SOAP"
+)
 
 func duplicateAttribute(offset int) *Fault {
 	return clientf("The request is not well-formed XML: duplicate attribute at byte %d", offset)

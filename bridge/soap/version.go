@@ -1,5 +1,7 @@
 package soap
 
+import "strings"
+
 // Version is the SOAP version of an envelope. The zero value is "not known yet" and is answered as SOAP 1.1.
 type Version int
 
@@ -38,14 +40,28 @@ func (v Version) namespace() string {
 	return ns11Envelope
 }
 
+// versionOf knows an envelope's namespace in the spellings that tutorials and templates have spread: https, a final slash
+// too few or too many, and the draft of December 2001 that W3Schools printed, which the original answers as SOAP 1.1.
 func versionOf(namespace string) Version {
-	switch namespace {
-	case ns11Envelope:
+	if rest, ok := strings.CutPrefix(namespace, "https://"); ok {
+		namespace = "http://" + rest
+	}
+	switch strings.TrimSuffix(namespace, "/") + "/" {
+	case ns11Envelope, "http://www.w3.org/2001/12/soap-envelope/":
 		return SOAP11
-	case ns12Envelope:
+	case ns12Envelope + "/":
 		return SOAP12
 	}
 	return 0
+}
+
+// canonical is the one spelling of a namespace name that the rest of the package compares with.
+func canonical(namespace string) string {
+	namespace = trimXML(namespace)
+	if v := versionOf(namespace); v != 0 {
+		return v.namespace()
+	}
+	return namespace
 }
 
 func (v Version) mediaType() string {

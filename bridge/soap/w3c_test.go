@@ -63,9 +63,9 @@ func soap12Collection() []collectionTest {
 		{"T23", "the syntax of all blocks comes before MustUnderstand", message(block("unknown", "", "1"), block("known", "", "wrong")), soap.Client},
 		{"T24", "an unknown envelope namespace", strings.ReplaceAll(message(), soap12NS, "http://wrong-version/"), soap.VersionMismatch},
 		{"T25", "a DTD", strings.Replace(message(), "<env:Env", `<!DOCTYPE env:Envelope SYSTEM "env.dtd"[]><env:Env`, 1), soap.Client},
-		{"T26", "a processing instruction may be refused", env(`<?xml-stylesheet href="sub.xsl"?>` + body(ours)), soap.Client},
+		{"T26", "a processing instruction may be refused or skipped; the original skips it, Siebel and XSLT send them", env(`<?xml-stylesheet href="sub.xsl"?>` + body(ours)), ok},
 		{"T29", "a role of any length", message(block("known", other+strings.Repeat("z", 2000), "")), ok},
-		{"T30", "the SOAP 1.1 namespace without its final slash", strings.ReplaceAll(message(), soap12NS, "http://schemas.xmlsoap.org/soap/envelope"), soap.VersionMismatch},
+		{"T30", "the SOAP 1.1 namespace without its final slash (VersionMismatch in the collection; the original serves it, copies of tutorials send it)", strings.ReplaceAll(message(), soap12NS, "http://schemas.xmlsoap.org/soap/envelope"), ok},
 		{"T31", "a call without parameters", env(body("<s:eInvoiceCancel xmlns:s=\"urn:server\">\n</s:eInvoiceCancel>")), ok},
 		{"T32", "a mandatory block that the operation needs", message(block("known", "", "true")), ok},
 		{"T33", "an operation that does not exist", env(body(`<s:DoesNotExist xmlns:s="urn:server"> </s:DoesNotExist>`)), soap.Client},
@@ -97,7 +97,7 @@ func TestSOAP12TestCollection(t *testing.T) {
 	for _, tc := range soap12Collection() {
 		t.Run(tc.id, func(t *testing.T) {
 			d := soap.NewDecoder(soap.DefaultContract())
-			d.Understood = []xml.Name{{Space: "http://example.org/ts-tests", Local: "known"}}
+			d.Understood = []string{"{http://example.org/ts-tests}known"}
 			d.Strict = tc.id == "T72"
 			_, err := d.Decode(soap.Header{ContentType: "application/soap+xml; charset=utf-8"}, []byte(tc.request))
 			var got soap.Code

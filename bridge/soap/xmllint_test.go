@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,12 +67,17 @@ func TestSameReadingAsLibxml2(t *testing.T) {
 	checked := 0
 	for name, req := range corpus(t) {
 		switch {
-		case strings.HasPrefix(name, "multi-ref"), strings.HasPrefix(name, "bare-"), name == "nil-draft", name == "action-dispatch-qualified", name == "letter-case", name == "token-call-aliases":
+		case strings.HasPrefix(name, "multi-ref"), strings.HasPrefix(name, "bare-"), name == "nil-draft", name == "action-dispatch-qualified", name == "letter-case", name == "token-call-aliases",
+			name == "by-place-reference", name == "reason-zeros", strings.HasPrefix(name, "remarks-c1"):
 			continue // what these read is not the text of the one element of that name
 		}
 		var terms []string
-		for _, p := range req.Params {
-			terms = append(terms, fmt.Sprintf("string(//*[local-name()='Body']/*/*[local-name()='%s' and (namespace-uri()='' or namespace-uri()='urn:server')]), '%s'", p.Slot, separator))
+		for i, p := range req.Params {
+			which := fmt.Sprintf("local-name()='%s' or substring-after(name(), ':')='%[1]s'", p.Slot) // libxml2 keeps an undeclared prefix in the name
+			if strings.HasPrefix(name, "by-place") {
+				which = strconv.Itoa(i + 1)
+			}
+			terms = append(terms, fmt.Sprintf("string(//*[local-name()='Body']/*/*[%s]), '%s'", which, separator))
 		}
 		cmd := exec.Command(lint, "--nonet", "--xpath", "concat("+strings.Join(terms, ", ")+")", "-")
 		cmd.Stdin = bytes.NewReader(withoutDeclaration(req.Doc()))
@@ -120,8 +127,8 @@ func TestNothingAcceptedThatLibxml2Refuses(t *testing.T) {
 		n := min(500, len(accepted))
 		out, err := exec.Command(lint, append([]string{"--noout", "--nonet"}, accepted[:n]...)...).CombinedOutput()
 		for line := range strings.Lines(string(out)) {
-			// a namespace name that is no URI is none of a parser's business
-			if strings.Contains(line, " error : ") && !strings.Contains(line, "is not a valid URI") {
+			// a namespace name that is no URI is none of a parser's business, and a prefix that nobody declared is no error to us
+			if strings.Contains(line, " error : ") && !strings.Contains(line, "is not a valid URI") && !undeclaredPrefix.MatchString(line) {
 				t.Errorf("libxml2 refuses what we accept: %s", line)
 			}
 		}
@@ -131,6 +138,8 @@ func TestNothingAcceptedThatLibxml2Refuses(t *testing.T) {
 		accepted = accepted[n:]
 	}
 }
+
+var undeclaredPrefix = regexp.MustCompile(`namespace error : Namespace prefix \S+ .*is not defined`)
 
 // pieces are what damage inserts: everything that means something to an XML parser.
 var pieces = strings.Split(`<|>|/>|</|&|;|&#|&#x|&#65;|&lt;|"|'|=| |:|xmlns|xmlns:a="u"|xml:|xmlns=""|a:|<a>|</a>|<a/>|<!--|-->|--|<![CDATA[|]]>|]]|<?|?>|<!|-|a="1"|a:b|0|.|é|`+"\u0301|\u00B7|\u2028|\t|\n|\r|\x7f|\uFFFD", "|")

@@ -16,7 +16,8 @@ var fixed = []string{"journal", "seal", "listen", "console", "traces"}
 func restartFor(changes []console.Change) (keys []string) {
 	for _, c := range changes {
 		key, _, _ := strings.Cut(c.Path, ".")
-		if slices.Contains(fixed, key) && !slices.Contains(keys, c.Path) {
+		accepts := key == "listen" && strings.Contains(c.Path, ".accept.") // is read call by call
+		if slices.Contains(fixed, key) && !accepts && !slices.Contains(keys, c.Path) {
 			keys = append(keys, c.Path)
 		}
 	}

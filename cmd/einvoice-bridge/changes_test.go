@@ -56,6 +56,8 @@ func TestChanges(t *testing.T) {
 		"a database's password": {"upstreams:", "journal: postgres://u:p-secret@db/e\nupstreams:", []string{"journal: sqlite:bridge.db → postgres://u:xxxxx@db/e"}},
 		"a caller": {"taxpayers: all}", "taxpayers: all}\n  axis: {tokens: [], taxpayers: [29AAFCD5862R000], per_minute: 5}",
 			[]string{"callers.axis.tokens added", "callers.axis.taxpayers added: 29AAFCD5862R000", "callers.axis.per_minute added: 5"}},
+		"what a listener accepts": {"upstreams:", "listen: {address: \"127.0.0.1:8080\", accept: {understood: any, xml11: true}}\nupstreams:",
+			[]string{"listen.0.accept.understood added: any", "listen.0.accept.xml11 added: true"}},
 		"listeners": {"upstreams:", "listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\nupstreams:",
 			[]string{"listen.0.address: 127.0.0.1:8080 → 127.0.0.1:1", "listen.1.address added: 127.0.0.1:2"}},
 	} {
@@ -91,7 +93,7 @@ func TestFixedKeys(t *testing.T) {
 	if n := strings.Count(told, "`") / 2; n != len(fixed) {
 		t.Errorf("the README names %d keys, want %d", n, len(fixed))
 	}
-	changes := []console.Change{{Path: "listen.0.address"}, {Path: "listener"}, {Path: "console.password"}, {Path: "grace"}, {Path: "journal"}}
+	changes := []console.Change{{Path: "listen.0.address"}, {Path: "listen.0.accept.understood"}, {Path: "listener"}, {Path: "console.password"}, {Path: "grace"}, {Path: "journal"}}
 	if diff := cmp.Diff([]string{"listen.0.address", "console.password", "journal"}, restartFor(changes)); diff != "" {
 		t.Errorf("restart for (-want +got):\n%s", diff)
 	}

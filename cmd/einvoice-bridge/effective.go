@@ -92,6 +92,12 @@ func (d *describer) value(path string, v reflect.Value) {
 			text = "all"
 		}
 		d.add(path, text, text, false)
+	case config.Understood:
+		text := strings.Join(x.List, ", ")
+		if x.Any {
+			text = "any"
+		}
+		d.add(path, text, text, false)
 	case config.Upstream:
 		d.value(path, reflect.ValueOf(x.Settings))
 	case config.Taxpayer:

@@ -103,7 +103,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 		for slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Map}, typ.Kind()) {
 			typ = typ.Elem()
 		}
-		if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[config.Upstream]() || typ == reflect.TypeFor[config.Names]() {
+		if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[config.Upstream]() || isWordOrList(typ) {
 			return
 		}
 		seen[typ] = true
@@ -187,6 +187,11 @@ func defaultFile(t *testing.T) config.File {
 	return *f
 }
 
+// isWordOrList tells whether a value is a word or a list, whatever its fields.
+func isWordOrList(t reflect.Type) bool {
+	return t == reflect.TypeFor[config.Names]() || t == reflect.TypeFor[config.Understood]()
+}
+
 // schemaOf describes a type as the loader reads it; v has the defaults, if it is valid.
 func schemaOf(t reflect.Type, v reflect.Value) map[string]any {
 	switch t {
@@ -194,6 +199,8 @@ func schemaOf(t reflect.Type, v reflect.Value) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9]+d|([0-9.]+(h|m|s|ms))+)$`}
 	case reflect.TypeFor[config.Names]():
 		return map[string]any{"anyOf": []any{map[string]any{"const": "all"}, list(reflect.TypeFor[string]())}}
+	case reflect.TypeFor[config.Understood]():
+		return map[string]any{"anyOf": []any{map[string]any{"const": "any"}, list(reflect.TypeFor[string]())}}
 	case reflect.TypeFor[config.Listeners]():
 		one := map[string]any{"anyOf": []any{map[string]any{"type": "string"}, object(keysIn(reflect.TypeFor[config.Listener]()), reflect.Value{})}}
 		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}
@@ -404,7 +411,7 @@ func fileTable(b *strings.Builder, path string, keys []key, defaults reflect.Val
 			}
 			t, v = t.Elem(), reflect.Value{}
 		}
-		if t.Kind() == reflect.Struct && t != reflect.TypeFor[config.Upstream]() && t != reflect.TypeFor[config.Names]() {
+		if t.Kind() == reflect.Struct && t != reflect.TypeFor[config.Upstream]() && !isWordOrList(t) {
 			fileTable(b, below, keysIn(t), v)
 		}
 	}

@@ -91,7 +91,10 @@ func serverOptions(f *config.File) (server.Options, error) {
 func listeners(f *config.File) []server.Listener {
 	var all []server.Listener
 	for _, l := range f.Listen {
-		s := server.Listener{Address: l.Address}
+		s := server.Listener{Address: l.Address, Accept: soap.Accept{
+			Understood: l.Accept.Understood.List, UnderstoodAny: l.Accept.Understood.Any, BareParams: l.Accept.BareParameters,
+			ActionDispatch: l.Accept.ActionDispatch, XML11: l.Accept.XML11, HeaderBlocks: l.Accept.HeaderBlocks,
+		}}
 		if t := l.TLS; t != nil {
 			s.TLS = &server.TLS{
 				Profile: server.Profile(t.Profile), TripleDES: t.TripleDES,
@@ -117,7 +120,6 @@ func contractOf(f *config.File) (*soap.Contract, error) {
 		c = saved
 	}
 	set(&c.Namespace, f.Contract.Namespace)
-	c.NamespaceAliases = append(c.NamespaceAliases, f.Contract.NamespaceAliases...)
 	for name, o := range f.Contract.Operations {
 		op := c.Operation(name)
 		if op == nil {
