@@ -165,6 +165,7 @@ func (a *app) start() error {
 		}()
 	}
 	a.upkeep.Go(a.keepUp)
+	a.upkeep.Go(func() { a.watchJournal(watchEvery) })
 	a.upkeep.Go(func() { a.obey(a.hangups) })
 	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),

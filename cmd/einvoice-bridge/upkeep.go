@@ -31,6 +31,34 @@ func (a *app) keepUp() {
 	}
 }
 
+// watchEvery is how often the journal is tried, whether anybody calls or not.
+const watchEvery = 10 * time.Second
+
+// watchJournal raises an alarm when the journal can't be written, once for each stretch of trouble, and says when it is over.
+func (a *app) watchJournal(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for well := true; ; {
+		select {
+		case <-a.working.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(a.working, every)
+		err := a.journal.Ping(ctx)
+		cancel()
+		switch {
+		case a.stopping():
+			return
+		case err != nil && well:
+			a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal, Text: "not ready, nothing is sent: " + err.Error()})
+		case err == nil && !well:
+			a.log.Info("the journal can be written again")
+		}
+		well = err == nil
+	}
+}
+
 // exporter reads all entries that a filter lets through; the journal does.
 type exporter interface {
 	Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error]
