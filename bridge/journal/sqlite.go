@@ -72,7 +72,7 @@ func (j *Journal) ownFile(path string) error {
 func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error {
 	pragmas := []string{"journal_mode(WAL)", "cache_size(-4000)"}
 	if mode == "rwc" {
-		pragmas = append(pragmas, "wal_autocheckpoint(0)")
+		pragmas = append(pragmas, "wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", 2*longLog*pageSize))
 	}
 	db, err := openOne(path, mode, pragmas...)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
@@ -82,6 +84,9 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 		return err
 	}
 	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
+	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
+	}, func() float64 { return float64(a.journal.LogBytes()) }))
 	a.webhook = newWebhook(f.Alarms.Webhook, a.log)
 	a.hashed.Store(f.Log.IDs == "hashed")
 	lines := callLog{a.log, &a.hashed}
