@@ -61,6 +61,9 @@ func Parse(data []byte, dir string, env func(string) (string, bool)) (*File, err
 	l := loader{dir: dir, env: env, file: defaults()}
 	l.file.lines = map[string]int{}
 	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, Problems{{root.Line, "this is no configuration, which has keys and values; is it the right file?"}}
+	}
 	l.expand(root)
 	l.keys(root, reflect.TypeFor[File](), "")
 	l.decode(root)
@@ -142,7 +145,7 @@ func (l *loader) expandValue(n *yaml.Node) {
 		name := s[2 : len(s)-1]
 		v, ok := l.env(name)
 		if !ok {
-			l.problem(n.Line, "the environment variable %s is not set", name)
+			l.problem(n.Line, "the environment variable %s is not set", brief(name))
 		}
 		return v
 	})
@@ -190,7 +193,7 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 			sub := join(path, k.Value)
 			field, ok := fields[k.Value]
 			if !ok {
-				l.problem(k.Line, "unknown key %q%s; known here are %s", k.Value, inside(path), known(fields))
+				l.problem(k.Line, "unknown key %q%s; known here are %s", brief(k.Value), inside(path), known(fields))
 				continue
 			}
 			l.note(k, sub)
@@ -213,7 +216,7 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 
 func (l *loader) note(k *yaml.Node, path string) {
 	if first, ok := l.file.lines[path]; ok {
-		l.problem(k.Line, "%q stands twice, first on line %d", path, first)
+		l.problem(k.Line, "%q stands twice, first on line %d", brief(path), first)
 	}
 	l.file.lines[path] = k.Line
 }
@@ -271,11 +274,33 @@ func (l *loader) decode(root *yaml.Node) {
 	}
 }
 
+// keyish is what keys are made of.
+var keyish = regexp.MustCompile(`^[\pL\pN_.-]{0,60}`)
+
+// brief is a key fit to be told: in a file that is no configuration it may be a whole line.
+func brief(key string) string {
+	if b := keyish.FindString(key); b != key {
+		return b + "…"
+	}
+	return key
+}
+
+// quoted are the pieces of the file in yaml's own messages: values, names of anchors, keys.
+var quoted = regexp.MustCompile("(?s) `.*` into | '.*' referenced|\"[^\"]{60,}\"")
+
 var lineNumber = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
 
-// syntax splits yaml's own message into line and text.
+// syntax splits yaml's own message into line and text, without what it quotes of the file.
 func syntax(err error) Problem {
-	text := err.Error()
+	text := quoted.ReplaceAllStringFunc(err.Error(), func(s string) string {
+		switch {
+		case strings.HasSuffix(s, " into "):
+			return " into "
+		case strings.HasSuffix(s, " referenced"):
+			return " referenced"
+		}
+		return "…"
+	})
 	m := lineNumber.FindStringSubmatch(text)
 	if m == nil {
 		return Problem{1, strings.TrimPrefix(text, "yaml: ")}
@@ -361,7 +386,7 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	}
 	v, err := time.ParseDuration(n.Value)
 	if err != nil || v < 0 {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no duration; write 50s, 30m, 24h or 400d", n.Line, n.Value)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: this is no duration; write 50s, 30m, 24h or 400d", n.Line)}}
 	}
 	*d = Duration(v)
 	return nil

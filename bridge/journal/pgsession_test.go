@@ -122,3 +122,17 @@ func TestSwitchoverWithConnectionsKept(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A DSN that can't be read is named in words, and its password not at all, wherever it stands.
+func TestUnreadableDSN(t *testing.T) {
+	for _, rest := range []string{
+		"u:hunter2/x@host/db", "u:hunter2 x@host/db", "host/db?password=hunter2&sslmode=wrong", "u@host:port/db?password=hunter2",
+		"host/db?password=hunter2&connect_timeout=soon", "u:hunter2%zz@host/db", "host/db?password=hunter2%zz", "host/db?password=hunter2;x=`: hunter2",
+		"host/db?sslmode=`: x&password=hunter2",
+	} {
+		_, err := journal.OpenReader(t.Context(), "postgres://"+rest)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", rest, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,7 +28,7 @@ const (
 func pgConfig(dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err) // pgx keeps the password out of it
+		return nil, unreadable(err)
 	}
 	s := settings{
 		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on",
@@ -49,6 +50,19 @@ func pgConfig(dsn string) (*pgx.ConnConfig, error) {
 	}
 	c.AfterConnect = s.hold
 	return c, nil
+}
+
+// unreadable says what is wrong with a DSN. pgx repeats it, and takes a password out only where it expects one; where it
+// sees no address at all, its reason may be a piece of the password.
+func unreadable(err error) error {
+	const advice = "journal: the address of PostgreSQL can't be read, write postgres://user:password@host:5432/database, with " +
+		"what is special in the password as %40 and so on"
+	var e *pgconn.ParseConfigError
+	if !errors.As(err, &e) || strings.Contains(err.Error(), "parse as URL") {
+		return errors.New(advice)
+	}
+	_, why, _ := strings.Cut(err.Error(), "`: ")
+	return fmt.Errorf("%s: %s", advice, why)
 }
 
 // openPostgres connects lazily but for the service, which needs the tables. Writers, readers and the listener have

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"sync"
@@ -174,7 +173,7 @@ func (a *app) start() error {
 	a.upkeep.Go(func() { a.obey(a.hangups) })
 	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),
-		"journal", withoutPassword(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))
+		"journal", address(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))
 	return nil
 }
 
@@ -246,12 +245,4 @@ func (a *app) consoleURL() string {
 		return ""
 	}
 	return "http://" + a.consoleL.Addr().String()
-}
-
-// withoutPassword is a journal's DSN fit for a log line.
-func withoutPassword(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil {
-		return u.Redacted()
-	}
-	return "journal"
 }

@@ -62,7 +62,7 @@ func (r *record) find() error {
 		Callers map[string]yaml.Node `yaml:"callers"`
 	}
 	if err := yaml.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("%s: %w", r.config, err)
+		return fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", r.config) // err quotes it
 	}
 	r.callers = slices.Sorted(maps.Keys(f.Callers))
 	r.dsn, err = expanded(cmp.Or(f.Journal, "sqlite:bridge.db"))
