@@ -131,8 +131,12 @@ func (l *loader) expand(n *yaml.Node) {
 }
 
 func (l *loader) expandValue(n *yaml.Node) {
-	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") || strings.HasPrefix(n.Value, "argon2id:") {
-		return // a password hash has dollar signs of its own
+	if strings.HasPrefix(n.Value, "argon2id:") { // a password hash has dollar signs of its own, never two together
+		n.Value = strings.ReplaceAll(n.Value, "$$", "$")
+		return
+	}
+	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") {
+		return
 	}
 	v := variable.ReplaceAllStringFunc(n.Value, func(s string) string {
 		switch {

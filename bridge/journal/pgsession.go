@@ -100,20 +100,40 @@ func backend(ctx context.Context, c *pgx.Conn) (string, error) {
 	return row[0], nil
 }
 
+// checkWrites makes sure that this server is the one that writes.
+func checkWrites(ctx context.Context, c *pgx.ConnConfig) error {
+	conn, err := pgx.ConnectConfig(ctx, c.Copy())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	row, err := oneRow(conn.PgConn().ExecParams(ctx, "SHOW transaction_read_only", nil, nil, nil, nil))
+	if err == nil && row[0] != "off" {
+		err = &pgconn.PgError{Code: "25006", Severity: "ERROR", Message: "transactions are read-only"}
+	}
+	return err
+}
+
+// sqlState is the server's own code of an error; empty when it isn't one of its.
+func sqlState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
 // movedOn tells whether this server is not, or will soon not be, the one that writes: after a switchover the old one may
 // keep its connections, and refuse or forget what comes over them.
 func movedOn(err error) bool {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
+	code := sqlState(err)
+	switch code {
 	case "25006", // read-only: a standby now, or fenced
 		"57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting, tired of us
 		"25P03", "25P04":
 		return true
 	}
-	return strings.HasPrefix(e.Code, "08") // the way there, a pooler's too
+	return strings.HasPrefix(code, "08") // the way there, a pooler's too
 }
 
 const eraKey = "einvoice-bridge era"

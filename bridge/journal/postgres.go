@@ -72,7 +72,7 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	if err != nil {
 		return err
 	}
-	j.name = fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
+	j.nameServer(c)
 	if mode == "rwc" {
 		if err := checkPooler(ctx, c); err != nil {
 			return j.explain(err)
@@ -101,6 +101,10 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 		j.closers = append(j.closers, func() error { cancel(); <-done; return nil })
 	}
 	return nil
+}
+
+func (j *Journal) nameServer(c *pgx.ConnConfig) {
+	j.name = fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
 }
 
 func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {

@@ -126,10 +126,12 @@ func (j *Journal) openSQLiteReader(path string) (err error) {
 	return nil
 }
 
+// errServed means that the file is another process's.
+var errServed = errors.New("another process serves with this file, perhaps by another name")
+
 // lockedError says which file is taken and what to do.
 func lockedError(path string) error {
-	return fmt.Errorf("journal %s: another process serves with this file, perhaps by another name: stop that one, give this one a "+
-		"file of its own, or use PostgreSQL to run several", path)
+	return fmt.Errorf("journal %s: %w: stop that one, give this one a file of its own, or use PostgreSQL to run several", path, errServed)
 }
 
 // migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.
