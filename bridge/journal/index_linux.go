@@ -35,6 +35,7 @@ type fileID struct{ dev, ino uint64 }
 type index struct {
 	memory *os.File // nil: it is in path-shm, since nobody serves
 	shm    *os.File // path-shm, for the locks on it
+	shared bool     // the memory is another process's
 	users  int
 }
 
@@ -137,7 +138,7 @@ func (j *Journal) joinIndex(path string) error {
 	if err != nil {
 		return errors.Join(err, shm.Close())
 	}
-	j.useIndex(p, &index{memory: memory, shm: shm})
+	j.useIndex(p, &index{memory: memory, shm: shm, shared: memory != nil})
 	return nil
 }
 
@@ -171,6 +172,17 @@ func findIndex(shm *os.File) (memory *os.File, err error) {
 	return memory, nil
 }
 
+// errStopped ends a command whose bridge has gone: as long as it goes on, no other can start.
+var errStopped = errors.New("the bridge that served with it has stopped meanwhile: run the command again")
+
+// served ends what a command reads by the index of a service that has gone.
+func (j *Journal) served() error {
+	if x := j.index; x != nil && x.shared && holder(x.shm, unix.F_RDLCK) == "" {
+		return j.explain(errStopped)
+	}
+	return nil
+}
+
 // holder is who has a lock that kind would have to wait for; empty when nobody has.
 func holder(f *os.File, kind int16) string {
 	l := unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: indexLock, Len: 2}
@@ -190,7 +202,7 @@ func setLock(f *os.File, how int, kind int16, start, n int64) error {
 // useIndex lets SQLite find x until the journal is closed.
 func (j *Journal) useIndex(p *place, x *index) {
 	hookOpen()
-	indexes.by[p.id()] = x
+	indexes.by[p.id()], j.index = x, x
 	x.users++
 	j.closers = append(j.closers, func() (err error) {
 		indexes.Lock()

@@ -85,6 +85,9 @@ func TestIndexIsShared(t *testing.T) {
 		t.Errorf("a reader beside the service: %v, %v", all, err)
 	}
 	kill()
+	if _, err := j.Issued(t.Context()); err == nil || !strings.Contains(err.Error(), "has stopped") { // lest it keep the next from starting
+		t.Errorf("a reader whose service has gone: %v", err)
+	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}

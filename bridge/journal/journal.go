@@ -41,6 +41,7 @@ type Journal struct {
 	booker   *writer // books sends, which must see each other
 	shared   *shared // nil with SQLite
 	place    *place  // of the service's file; nil with PostgreSQL
+	index    *index  // of the file's log, where it is not SQLite's own
 	serving  bool    // it has an instance row and a beat
 	was      int64   // version of the tables before Open; 0: there were none
 	leases   leases
