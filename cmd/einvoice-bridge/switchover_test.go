@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge/journal"
 )
@@ -60,6 +61,7 @@ func TestSwitchoverKeepsConnections(t *testing.T) {
 			t.Fatalf("%v %s", err, out)
 		}
 	}
+	time.Sleep(3 * time.Second) // until each session has heard of it: here the new server has nothing of what the old one took
 	for n := 10; n < 60; n++ {
 		ask(n)
 	}
