@@ -68,6 +68,7 @@ func TestFileGone(t *testing.T) {
 			return errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600))
 		}, nil},
 		"its log":      {func(path string) error { return os.Remove(path + "-wal") }, nil},
+		"its index":    {func(path string) error { return os.Remove(path + "-shm") }, nil},
 		"another link": {func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/dev/null", path)) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,6 +66,9 @@ func (j *Journal) keepIndex(p *place) error {
 	if err == nil {
 		err = errors.Join(shm.Truncate(0), write(shm, fmt.Sprintf(indexNote, fd)))
 	}
+	if err == nil {
+		p.index, err = shm.Stat()
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("keeping the index of its log in memory: %w", err), shm.Close())
 	}

@@ -8,7 +8,7 @@ import (
 
 // errGone answers every write once the file that is open is not the one that the journal's name leads to: what is
 // written there will be found by nobody.
-var errGone = errors.New("its file, or the log beside it (-wal), was deleted, moved or replaced while it is in use: nothing is " +
+var errGone = errors.New("its file, or what is beside it (-wal, -shm), was deleted, moved or replaced while it is in use: nothing is " +
 	"sent; put it back, or stop the bridge, restore the journal and start it again")
 
 // place is where the journal's file is reached, and which file was there when it was opened.
@@ -16,6 +16,7 @@ type place struct {
 	path, real string // as it was given, and without links
 	file       os.FileInfo
 	log        os.FileInfo // nil until it is there
+	index      os.FileInfo // path-shm, where that keeps others out; otherwise nil
 }
 
 func newPlace(path string) (*place, error) {
@@ -30,7 +31,7 @@ func newPlace(path string) (*place, error) {
 	return p, err
 }
 
-// check looks whether they are the same files still. It takes a microsecond, and so comes before every commit.
+// check looks whether they are the same files still. It takes a few microseconds, and so comes before every commit.
 func (p *place) check() error {
 	if is, err := os.Stat(p.path); err != nil || !os.SameFile(is, p.file) {
 		return errGone
@@ -41,6 +42,11 @@ func (p *place) check() error {
 		p.log = log
 	case p.log != nil && (err != nil || !os.SameFile(log, p.log)):
 		return errGone
+	}
+	if p.index != nil {
+		if is, err := os.Stat(p.real + "-shm"); err != nil || !os.SameFile(is, p.index) {
+			return errGone
+		}
 	}
 	return nil
 }
