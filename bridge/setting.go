@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -53,7 +54,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	}
 	v, err := time.ParseDuration(string(text))
 	if err != nil || v < 0 {
-		return fmt.Errorf("%q is no duration; write 50s, 30m, 24h or 400d", text)
+		return errors.New("this is no duration; write 50s, 30m, 24h or 400d") // it may be a secret in the wrong place
 	}
 	*d = Duration(v)
 	return nil

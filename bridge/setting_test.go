@@ -22,7 +22,7 @@ func TestDuration(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "50", "fifty", "-1s", "-1d", "1.5d", "d", "1w"} {
-		if err := new(Duration).UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "is no duration; write 50s") {
+		if err := new(Duration).UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "this is no duration; write 50s") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

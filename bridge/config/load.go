@@ -66,6 +66,9 @@ func Parse(data []byte, dir string, env func(string) (string, bool), kinds Kinds
 	}
 	l.file.lines = map[string]int{}
 	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, Problems{{root.Line, "this is no configuration, which has keys and values; is it the right file?"}}
+	}
 	l.expand(root)
 	for name, n := range pairs(child(root, "upstreams")) {
 		l.nodes[name] = n
@@ -137,8 +140,12 @@ func (l *loader) expand(n *yaml.Node) {
 }
 
 func (l *loader) expandValue(n *yaml.Node) {
-	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") || strings.HasPrefix(n.Value, "argon2id:") {
-		return // a password hash has dollar signs of its own
+	if strings.HasPrefix(n.Value, "argon2id:") { // a password hash has dollar signs of its own, never two together
+		n.Value = strings.ReplaceAll(n.Value, "$$", "$")
+		return
+	}
+	if !strings.Contains(n.Value, "$") && !strings.HasPrefix(n.Value, "file:") {
+		return
 	}
 	v := variable.ReplaceAllStringFunc(n.Value, func(s string) string {
 		switch {
@@ -151,7 +158,7 @@ func (l *loader) expandValue(n *yaml.Node) {
 		name := s[2 : len(s)-1]
 		v, ok := l.env(name)
 		if !ok {
-			l.problem(n.Line, "the environment variable %s is not set", name)
+			l.problem(n.Line, "the environment variable %s is not set", brief(name))
 		}
 		return v
 	})
@@ -211,7 +218,7 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 			case kind != "" && l.taken[""][k.Value] != nil:
 				l.problem(k.Line, "%s is no setting of kind %s", k.Value, kind)
 			default:
-				l.problem(k.Line, "unknown key %q%s; known here are %s", k.Value, inside(path), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+				l.problem(k.Line, "unknown key %q%s; known here are %s", brief(k.Value), inside(path), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 			}
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
@@ -235,7 +242,7 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 
 func (l *loader) note(k *yaml.Node, path string) {
 	if first, ok := l.file.lines[path]; ok {
-		l.problem(k.Line, "%q stands twice, first on line %d", path, first)
+		l.problem(k.Line, "%q stands twice, first on line %d", brief(path), first)
 	}
 	l.file.lines[path] = k.Line
 }
@@ -325,11 +332,33 @@ func (l *loader) settings(root *yaml.Node) {
 	}
 }
 
+// keyish is what keys are made of.
+var keyish = regexp.MustCompile(`^[\pL\pN_.-]{0,60}`)
+
+// brief is a key fit to be told: in a file that is no configuration it may be a whole line.
+func brief(key string) string {
+	if b := keyish.FindString(key); b != key {
+		return b + "…"
+	}
+	return key
+}
+
+// quoted are the pieces of the file in yaml's own messages: values, names of anchors, keys.
+var quoted = regexp.MustCompile("(?s) `.*` into | '.*' referenced|\"[^\"]{60,}\"")
+
 var lineNumber = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
 
-// syntax splits yaml's own message into line and text.
+// syntax splits yaml's own message into line and text, without what it quotes of the file.
 func syntax(err error) Problem {
-	text := err.Error()
+	text := quoted.ReplaceAllStringFunc(err.Error(), func(s string) string {
+		switch {
+		case strings.HasSuffix(s, " into "):
+			return " into "
+		case strings.HasSuffix(s, " referenced"):
+			return " referenced"
+		}
+		return "…"
+	})
 	m := lineNumber.FindStringSubmatch(text)
 	if m == nil {
 		return Problem{1, strings.TrimPrefix(text, "yaml: ")}

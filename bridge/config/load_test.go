@@ -107,7 +107,7 @@ func TestProblems(t *testing.T) {
 		{"unset variable", "${NIC_SECRET}", "${NO_SUCH}", "line 12: the environment variable NO_SUCH is not set"},
 		{"lone dollar", "cost$$5", "cost$5", "line 18: a lone $"},
 		{"missing file", "file:nic.pem", "file:none.pem", "line 13: the value's file can't be read"},
-		{"bad duration", "reply_within: 50s", "reply_within: fifty", `line 4: "fifty" is no duration`},
+		{"bad duration", "reply_within: 50s", "reply_within: fifty", `line 4: this is no duration`},
 		{"duration out of range", "reply_within: 50s", "reply_within: 5h", "line 4: reply_within is 5h0m0s; it must be between"},
 		{"unknown kind", "kind: nic", "kind: nicc", "line 8: upstream nic has no known kind"},
 		{"setting of another kind", "    public_key:", "    on_behalf_of: x\n    public_key:", "line 13: on_behalf_of is no setting of kind nic"},
@@ -148,7 +148,7 @@ func TestProblems(t *testing.T) {
 		{"a setting of no kind", "    public_key:", "    public_kee: x\n    public_key:", `line 13: unknown key "public_kee" in upstreams.nic; known here are auth_path,`},
 		{"a setting without a value", "    username: \"u\"", "    username: \"\"", "line 20: taxpayer 29AAFCD5862R000: nic needs username (API user of the taxpayer), here or in upstream nic"},
 		{"what two keys can be", "    client_id: \"CID\"\n", "", "nic needs client_id (Client id that NIC or the gateway gave the bridge's operator; headers may stand for it)"},
-		{"a bad duration of an upstream", "    public_key:", "    timeout: soon\n    public_key:", `line 13: "soon" is no duration; write 50s`},
+		{"a bad duration of an upstream", "    public_key:", "    timeout: soon\n    public_key:", `line 13: this is no duration; write 50s`},
 		{"a wrong type in an upstream", "    public_key:", "    timeout: [1s]\n    public_key:", "line 13: cannot unmarshal"},
 		{"no name", "  myinvois:\n", "  ~:\n", "line 14: a name in upstreams is empty, or not plain text"},
 		{"a name in base64", "  29AAFCD5862R000:\n", "  !!binary QQ==:\n", "line 20: a name in taxpayers is empty, or not plain text"},
@@ -309,5 +309,35 @@ func TestSeal(t *testing.T) {
 		if key := f.SealKey(); (len(key) == 32) != (good && seal != "") {
 			t.Errorf("%q stands for a key of %d bytes", seal, len(key))
 		}
+	}
+}
+
+// A file that is no configuration, as when check is pointed at a wrong one: nothing of it is told but keys, and those cut.
+func TestParseTellsNothingOfAnotherFile(t *testing.T) {
+	const secret = "hunter2"
+	for name, text := range map[string]string{
+		"shadow":           "root:$6$hunter2$hunter2:19000:0:99999:7:::\nerp:$y$hunter2:19000::::::\n",
+		"one word":         secret,
+		"a list":           "- hunter2\n- hunter2\n",
+		"a key file":       "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+		"variables":        "A=hunter2\nB=hunter2\n",
+		"a wrong value":    "taxpayers: hunter2\ncallers: [hunter2]\nupstreams: `hunter2`\nreply_within: hunter2\nlimits: {body: hunter2}\n",
+		"an anchor":        "seal: *hunter2\n",
+		"a long key":       strings.Repeat("x", 100) + "hunter2: 1\n",
+		"twice a long key": strings.Repeat(strings.Repeat("x", 100)+"hunter2: 1\n", 2),
+		"a long variable":  "seal: ${" + strings.Repeat("x", 100) + "hunter2}\n",
+		"broken":           "seal: [hunter2\n",
+		"a tab":            "seal:\n\thunter2: hunter2\n",
+		"a directive":      "%hunter2\n---\n",
+		"a tag":            "seal: !hunter2 x\nlisten: !hunter2!x y\n",
+		"binary":           "\x00\x01hunter2",
+		"an escape":        "seal: \"\\hunter2\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, kinds)
+			if err == nil || strings.Contains(err.Error(), secret) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

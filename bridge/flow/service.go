@@ -16,7 +16,7 @@ type Service struct {
 	terms   atomic.Pointer[Terms] // of work that no call stands behind
 	journal bridge.Journal
 	observe bridge.Observer
-	clock   func() time.Time // the wall clock, by which the record goes
+	clock   func() time.Time // the wall clock but for its steps back, by which the record goes
 	jitter  func(time.Duration) time.Duration
 	flights flights
 	turns   turns
@@ -38,7 +38,7 @@ const diskTime = 5 * time.Second
 
 // New wires the flow.
 func New(j bridge.Journal, b bridge.Budget, o bridge.Observer, t *Terms) *Service {
-	s := &Service{journal: j, observe: o, clock: time.Now, jitter: rand.N[time.Duration], work: tally{closing: make(chan struct{}), done: make(chan struct{})}, strays: map[int64]time.Time{}}
+	s := &Service{journal: j, observe: o, clock: steady(time.Now), jitter: rand.N[time.Duration], work: tally{closing: make(chan struct{}), done: make(chan struct{})}, strays: map[int64]time.Time{}}
 	s.Change(t)
 	s.flights.by, s.flights.next = map[bridge.Key]*flight{}, make(chan *flight)
 	s.turns = turns{budget: b, by: map[string]*line{}}

@@ -108,6 +108,7 @@ type bench struct {
 	wrap      func(bridge.Journal) bridge.Journal
 	known     func(taxpayer string) bool
 	changed   atomic.Pointer[flow.Terms]
+	step      atomic.Int64 // of the wall clock, nanoseconds
 }
 
 // newBench makes a bench that is not open yet.
@@ -151,6 +152,7 @@ func (b *bench) open() {
 		w = b.wrap(j)
 	}
 	b.service = flow.New(w, j, b.seen, b.terms())
+	b.service.SetWall(func() time.Time { return time.Now().Add(time.Duration(b.step.Load())) })
 	if err := b.service.Start(); err != nil {
 		b.Fatal(err)
 	}

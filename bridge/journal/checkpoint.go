@@ -2,6 +2,7 @@ package journal
 
 import (
 	"database/sql"
+	"os"
 	"sync/atomic"
 )
 
@@ -15,7 +16,23 @@ const (
 	pageSize  = 4096 // bytes
 	perCommit = 10   // pages that a commit changes, however small it is: the ends of tables and indexes
 	copyLog   = `PRAGMA wal_checkpoint(PASSIVE)`
+
+	// LogTooLong is how many bytes the log has only when somebody has been reading in an old state of the journal for long.
+	LogTooLong = 4 * longLog * pageSize
 )
+
+// LogBytes is the length of SQLite's log, which takes disk beside the journal: it can't start over while somebody reads
+// what was true when it was shorter. Zero with PostgreSQL.
+func (j *Journal) LogBytes() int64 {
+	if j.place == nil {
+		return 0
+	}
+	log, err := os.Stat(j.place.real + "-wal")
+	if err != nil {
+		return 0
+	}
+	return log.Size()
+}
 
 // copier is the connection that copies. An error is left to the next attempt: nothing is lost while the log is there,
 // and a disk that is full or gone shows in the commits.

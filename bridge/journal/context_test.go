@@ -155,7 +155,7 @@ func TestFileKeptForWriting(t *testing.T) {
 func TestFileKept(t *testing.T) {
 	b := newBench(t, sqliteDSN(t))
 	e := b.begin("a", true)
-	index, err := os.OpenFile(strings.TrimPrefix(b.dsn, "sqlite:")+"-shm", os.O_RDWR, 0)
+	index, err := os.OpenFile(b.Index(), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,16 @@
 //   - what waits for a rate goes in the order of the entries, whichever instances wait with them;
 //   - what a caller did not hear of is taken back where it would do harm: an entry is ended unsent, a booking and a
 //     lease are given back;
+//   - one process serves with an SQLite file, by whatever name it is reached, and writes nothing more into one that has been
+//     deleted, moved or replaced;
 //   - every method ends with its context, whatever the disk, a lock or the network does;
 //   - a time that a clock which was ahead has written is believed for as long as it could be right, and not longer.
 //
 // What it does not do: decide anything about a cancellation. That is package flow.
 //
 // How to read it: writer.go turns writes into transactions, with one kind of connection per engine (tx.go has
-// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's), and read.go reads beside them; everything else is
+// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's, whose sessions pgsession.go sets up), and read.go reads
+// beside them; place.go and index_linux.go look after the file and the index of its log, probe.go tries one for check; everything else is
 // written once for both. begin.go, attempt.go, finish.go and due.go follow an entry's life; lease.go and shared.go say who
 // may send, budget.go when, sessions.go who may log in; list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 // What any journal must do stands as tests in journaltest.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -97,4 +98,44 @@ func (j *Journal) Forget(e bridge.Entry) { j.leases.drop(e.Key, e.Taxpayer) }
 func (j *Journal) Setting(ctx context.Context, name string) (value string, err error) {
 	err = j.write(ctx, "", func(t *tx) error { t.one([]any{&value}, "SHOW "+name); return nil }, nil)
 	return value, err
+}
+
+// Fence makes every connection that is there read-only, and no later one, as the one that a switchover leaves behind.
+func (j *Journal) Fence(ctx context.Context) error {
+	const fence = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
+	var errs []error
+	for _, w := range append([]*writer{j.booker}, j.writers...) {
+		errs = append(errs, w.write(ctx, func(t *tx) error { t.exec(fence); return nil }, nil))
+	}
+	return errors.Join(append(errs, j.eachReader(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, fence)
+		return err
+	}))...)
+}
+
+// Fenced counts readers that Fence has reached.
+func (j *Journal) Fenced(ctx context.Context) (n int) {
+	_ = j.eachReader(ctx, func(c *sql.Conn) error {
+		is := ""
+		err := c.QueryRowContext(ctx, `SHOW default_transaction_read_only`).Scan(&is)
+		if is != "off" {
+			n++
+		}
+		return err
+	})
+	return n
+}
+
+func (j *Journal) eachReader(ctx context.Context, do func(*sql.Conn) error) error {
+	for range pgReaders {
+		c, err := j.read.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := do(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ package journal_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,11 +36,63 @@ func says(t *testing.T, err error, words ...string) {
 	}
 }
 
+// Nobody else serves with the file, by whatever name he reaches it.
 func TestOneServiceAtATime(t *testing.T) {
 	b := newBench(t, sqliteDSN(t))
-	_, err := journal.Open(t.Context(), b.dsn, journal.Options{})
-	says(t, err, "another process", "bridge.db.lock", "PostgreSQL")
+	path := strings.TrimPrefix(b.dsn, "sqlite:")
+	dir := filepath.Dir(path)
+	other := t.TempDir()
+	for _, err := range []error{
+		os.Symlink(path, filepath.Join(other, "bridge.db")), os.Symlink(dir, filepath.Join(other, "folder")),
+		os.Link(path, filepath.Join(other, "hard-bridge.db")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{
+		path, dir + "/../" + filepath.Base(dir) + "/bridge.db", other + "/bridge.db", other + "/folder/bridge.db", other + "/hard-bridge.db",
+	} {
+		_, err := journal.Open(t.Context(), "sqlite:"+name, journal.Options{})
+		says(t, err, "another process", "PostgreSQL")
+	}
 	b.restart() // the lock goes with its holder
+}
+
+// A file that was deleted, moved or replaced while it serves takes nothing more: nobody would find it. Put back, it does.
+func TestFileGone(t *testing.T) {
+	for name, harm := range map[string]struct{ away, back func(path string) error }{
+		"moved":   {func(path string) error { return os.Rename(path, path+".away") }, func(path string) error { return os.Rename(path+".away", path) }},
+		"deleted": {os.Remove, nil},
+		"replaced": {func(path string) error {
+			return errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600))
+		}, nil},
+		"its log":      {func(path string) error { return os.Remove(path + "-wal") }, nil},
+		"its index":    {func(path string) error { return os.Remove(path + "-shm") }, nil},
+		"another link": {func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/dev/null", path)) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sqliteDSN(t))
+			path := strings.TrimPrefix(b.dsn, "sqlite:")
+			e := b.begin("before", true)
+			if err := harm.away(path); err != nil {
+				t.Fatal(err)
+			}
+			says(t, b.Ping(t.Context()), "deleted, moved or replaced")
+			_, _, err := b.Begin(t.Context(), bridge.Begin{Entry: e})
+			says(t, err, "nothing is sent")
+			if harm.back == nil {
+				b.Die() // an orderly end would write
+				return
+			}
+			if err := harm.back(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Ping(t.Context()); err != nil {
+				t.Error("it is back: ", err)
+			}
+		})
+	}
 }
 
 func TestWrongJournal(t *testing.T) {

@@ -40,6 +40,8 @@ type Journal struct {
 	writers  []*writer
 	booker   *writer // books sends, which must see each other
 	shared   *shared // nil with SQLite
+	place    *place  // of the service's file; nil with PostgreSQL
+	index    *index  // of the file's log, where it is not SQLite's own
 	serving  bool    // it has an instance row and a beat
 	was      int64   // version of the tables before Open; 0: there were none
 	leases   leases

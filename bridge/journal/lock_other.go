@@ -1,4 +1,4 @@
-//go:build !windows
+//go:build !linux && !windows
 
 package journal
 
@@ -6,14 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes path.lock for this process. The kernel gives it back when the process ends, however it ends; the
-// empty file stays.
+// lockFile takes a file beside the journal for this process, since here a lock on the journal itself would be in SQLite's
+// way. The kernel gives it back when the process ends, however it ends; the empty file stays.
 func lockFile(path string) (unlock func() error, err error) {
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	f, err := os.OpenFile(real+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: its lock file can't be opened, check that the folder exists and may be written: %w", path, err)
 	}

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes path.lock for this process. Windows gives it back when the process ends, however it ends.
+// lockFile takes the file itself for this process, by whatever name it is reached: a byte of it that is far behind
+// everything that SQLite reads, writes or locks. Windows gives it back when the process ends, however it ends.
 func lockFile(path string) (unlock func() error, err error) {
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: its lock file can't be opened, check that the folder exists and may be written: %w", path, err)
+		return nil, fmt.Errorf("journal %s: it can't be opened for locking, check its permissions: %w", path, err)
 	}
 	err = windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
-		0, 1, 0, new(windows.Overlapped))
+		0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
 	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {

@@ -17,6 +17,7 @@ import (
 type pipeline struct {
 	config  *pgx.ConnConfig
 	timeout time.Duration // of one transaction
+	moved   func()        // this server writes no more
 	conn    *pgx.Conn
 }
 
@@ -33,8 +34,21 @@ type trip struct {
 	err   error
 }
 
-// transact needs a trip for BEGIN, one for each step of the longest write, and one for COMMIT.
+// transact tries once more, on a new connection, when nothing was written because another server writes by now.
 func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
+	doubt, err = p.once(ops)
+	if err != nil && movedOn(err) {
+		p.close()
+		p.moved()
+		if !doubt {
+			doubt, err = p.once(ops)
+		}
+	}
+	return doubt, err
+}
+
+// once needs a trip for BEGIN, one for each step of the longest write, and one for COMMIT.
+func (p *pipeline) once(ops []*op) (doubt bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
 	if err := p.begin(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,33 +17,52 @@ import (
 )
 
 const (
-	pgWriters = 2                // connections that write; more only make the transactions smaller (measured)
-	pgReaders = 8                // connections that read
-	pgTimeout = 15 * time.Second // of one transaction, when the server doesn't answer at all
+	pgWriters     = 2 // connections that write; more only make the transactions smaller (measured)
+	pgReaders     = 8 // connections that read
+	pgConnections = pgWriters + pgReaders + 2
+	pgTimeout     = 15 * time.Second // of one transaction, when the server doesn't answer at all
 )
 
 // pgConfig reads the DSN and adds what a journal needs, where the DSN doesn't say otherwise. Durability it may only
-// raise (remote_apply).
+// raise (remote_apply). The settings are made after connecting: poolers know few at connecting.
 func pgConfig(dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err) // pgx keeps the password out of it
+		return nil, unreadable(err)
 	}
-	for name, value := range map[string]string{
-		"application_name": "einvoice-bridge", "statement_timeout": "10s", "lock_timeout": "5s",
-		"idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on",
-	} {
-		if c.RuntimeParams[name] == "" {
-			c.RuntimeParams[name] = value
+	s := settings{
+		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on",
+	}
+	for name := range s {
+		if value := c.RuntimeParams[name]; value != "" {
+			s[name] = value
 		}
+		delete(c.RuntimeParams, name)
 	}
-	if level := c.RuntimeParams["synchronous_commit"]; level != "on" && level != "remote_apply" {
+	if level := s["synchronous_commit"]; level != "on" && level != "remote_apply" {
 		return nil, fmt.Errorf("journal: synchronous_commit=%s would lose cancellations, use on or remote_apply", level)
+	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "einvoice-bridge"
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 5 * time.Second
 	}
+	c.AfterConnect = s.hold
 	return c, nil
+}
+
+// unreadable says what is wrong with a DSN. pgx repeats it, and takes a password out only where it expects one; where it
+// sees no address at all, its reason may be a piece of the password.
+func unreadable(err error) error {
+	const advice = "journal: the address of PostgreSQL can't be read, write postgres://user:password@host:5432/database, with " +
+		"what is special in the password as %40 and so on"
+	var e *pgconn.ParseConfigError
+	if !errors.As(err, &e) || strings.Contains(err.Error(), "parse as URL") {
+		return errors.New(advice)
+	}
+	_, why, _ := strings.Cut(err.Error(), "`: ")
+	return fmt.Errorf("%s: %s", advice, why)
 }
 
 // openPostgres connects lazily but for the service, which needs the tables. Writers, readers and the listener have
@@ -52,16 +72,20 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	if err != nil {
 		return err
 	}
-	j.name = fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
+	j.nameServer(c)
 	if mode == "rwc" {
+		if err := checkPooler(ctx, c); err != nil {
+			return j.explain(err)
+		}
 		if err := j.migratePostgres(ctx, c); err != nil {
 			return j.explain(err)
 		}
 	}
-	j.read = j.pool(c, pgReaders)
 	j.shared = &shared{
-		db: j.read, readers: &j.readers, config: c, owner: j.instance, lease: o.Lease, now: j.now, waiters: map[string]map[chan struct{}]bool{},
+		readers: &j.readers, config: c, owner: j.instance, lease: o.Lease, now: j.now, waiters: map[string]map[chan struct{}]bool{},
 	}
+	j.read = j.pool(c, pgReaders)
+	j.shared.db = j.read
 	j.Settle(o.Settle)
 	if mode == "ro" {
 		return nil
@@ -79,8 +103,12 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	return nil
 }
 
+func (j *Journal) nameServer(c *pgx.ConnConfig) {
+	j.name = fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
+}
+
 func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {
-	db := stdlib.OpenDB(*c)
+	db := stdlib.OpenDB(*c, stdlib.OptionAfterConnect(j.shared.born), stdlib.OptionResetSession(j.shared.current))
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	j.closers = append(j.closers, db.Close)
@@ -89,7 +117,7 @@ func (j *Journal) pool(c *pgx.ConnConfig, n int) *sql.DB {
 
 // postgresWriter starts a writer; batch 1 keeps its writes from sharing transactions.
 func (j *Journal) postgresWriter(c *pgx.ConnConfig, batch int) *writer {
-	w := (&writer{db: &pipeline{config: c, timeout: pgTimeout}, batch: batch, explain: j.explain}).start()
+	w := (&writer{db: &pipeline{config: c, timeout: pgTimeout, moved: j.shared.moved}, batch: batch, explain: j.explain}).start()
 	j.closers = append(j.closers, func() error { w.stop(); return nil })
 	return w
 }
@@ -97,7 +125,7 @@ func (j *Journal) postgresWriter(c *pgx.ConnConfig, batch int) *writer {
 // migratePostgres brings the tables up to date. Instances that start at once take turns.
 func (j *Journal) migratePostgres(ctx context.Context, c *pgx.ConnConfig) error {
 	c = c.Copy()
-	c.RuntimeParams["statement_timeout"], c.RuntimeParams["lock_timeout"] = "0", "0"
+	c.AfterConnect = settings{"statement_timeout": "0", "lock_timeout": "0", "synchronous_commit": "on"}.hold
 	db := stdlib.OpenDB(*c)
 	defer db.Close()
 	turns, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // asks every second, 120 times
@@ -128,7 +156,7 @@ func postgresHint(err error) string {
 	case "57014", "55P03":
 		return "it is overloaded or something keeps a lock (see pg_stat_activity)"
 	case "53300":
-		return fmt.Sprintf("it has no connection left, raise max_connections: each instance uses up to %d", pgWriters+pgReaders+2)
+		return fmt.Sprintf("it has no connection left, raise max_connections: each instance uses up to %d", pgConnections)
 	case "42P01", "42703":
 		return "its tables are missing or out of date, start serve once"
 	case "28P01", "28000", "3D000":

@@ -67,6 +67,9 @@ func (j *Journal) point(ctx context.Context) *reading { return &reading{j: j, ct
 // query reads in a goroutine that is left alone when the context ends first: neither a locked file nor a frozen disk
 // can be interrupted.
 func (r *reading) query(each eachFunc, query string, args ...any) {
+	if r.err == nil {
+		r.err = r.j.served()
+	}
 	if r.err != nil {
 		return
 	}

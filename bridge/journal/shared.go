@@ -62,8 +62,10 @@ type shared struct {
 	now     func() time.Time // this process's wall clock
 	settle  atomic.Int64     // a time.Duration
 
+	era     atomic.Int64 // grows with each switchover
 	mu      sync.Mutex
 	waiters map[string]map[chan struct{}]bool
+	rehear  context.CancelFunc // listens anew; nil while nobody listens
 }
 
 // take makes the document's lease ours until the given time; ok is false while somebody else has it.
@@ -136,6 +138,9 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	if err == nil && <-nobody {
 		return
 	}
+	if movedOn(err) {
+		s.moved()
+	}
 	select {
 	case <-news:
 	case <-ctx.Done():
@@ -184,6 +189,11 @@ func (s *shared) listen(ctx context.Context) {
 
 // hear passes news on until the connection breaks.
 func (s *shared) hear(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.rehear = cancel
+	s.mu.Unlock()
 	c, err := pgx.ConnectConfig(ctx, s.config.Copy())
 	if err != nil {
 		return

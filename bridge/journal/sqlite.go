@@ -34,15 +34,14 @@ func sqliteDSN(path, mode string, pragmas ...string) string {
 // writer waiting, nor each other. Local disks only: SQLite's log does not work on network file systems.
 func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 	j.name = path
+	var err error
 	if mode == "rwc" {
-		unlock, err := lockFile(path)
-		if err != nil {
-			return err
-		}
-		j.closers = append(j.closers, unlock)
-		if err := private(path); err != nil {
-			return j.explain(err)
-		}
+		err = j.ownFile(path)
+	} else {
+		err = j.explain(j.joinIndex(path))
+	}
+	if err != nil {
+		return err
 	}
 	if mode != "ro" {
 		if err := j.openSQLiteWriter(ctx, path, mode); err != nil {
@@ -52,19 +51,35 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 	return j.openSQLiteReader(path)
 }
 
+// ownFile makes the file this process's: nobody else serves with it, by whatever name.
+func (j *Journal) ownFile(path string) error {
+	if err := private(path); err != nil {
+		return j.explain(err)
+	}
+	unlock, err := lockFile(path)
+	if err != nil {
+		return err
+	}
+	j.closers = append(j.closers, unlock) // the last: closing any descriptor of the file gives SQLite's locks back
+	if j.place, err = newPlace(path); err != nil {
+		return j.explain(err)
+	}
+	return j.explain(j.keepIndex(j.place))
+}
+
 // openSQLiteWriter opens the connection that writes. The service's leaves the log to a copier; a command's, which is
 // soon gone, copies it as SQLite does.
 func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error {
 	pragmas := []string{"journal_mode(WAL)", "cache_size(-4000)"}
 	if mode == "rwc" {
-		pragmas = append(pragmas, "wal_autocheckpoint(0)")
+		pragmas = append(pragmas, "wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", 2*longLog*pageSize))
 	}
 	db, err := openOne(path, mode, pragmas...)
 	if err != nil {
 		return j.explain(err)
 	}
 	j.closers = append(j.closers, db.Close)
-	f := &file{db: db, now: j.now}
+	f := &file{db: db, now: j.now, place: j.place}
 	if mode == "rwc" {
 		if j.was, err = migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
 			return j.explain(err)
@@ -95,7 +110,7 @@ func openOne(path, mode string, pragmas ...string) (*sql.DB, error) {
 func private(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("it can't be opened, check that its folder exists and may be written: %w", err)
 	}
 	return f.Close()
 }
@@ -111,10 +126,12 @@ func (j *Journal) openSQLiteReader(path string) (err error) {
 	return nil
 }
 
+// errServed means that the file is another process's.
+var errServed = errors.New("another process serves with this file, perhaps by another name")
+
 // lockedError says which file is taken and what to do.
 func lockedError(path string) error {
-	return fmt.Errorf("journal %s: another process serves with it (it holds %s.lock): stop that one, give this one a "+
-		"file of its own, or use PostgreSQL to run several", path, path)
+	return fmt.Errorf("journal %s: %w: stop that one, give this one a file of its own, or use PostgreSQL to run several", path, errServed)
 }
 
 // migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.

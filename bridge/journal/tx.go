@@ -89,6 +89,7 @@ type file struct {
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	copier *copier // of the service; nil for a command
+	place  *place  // likewise
 	now    func() time.Time
 	bytes  int // of text and blobs in the transaction under way
 }
@@ -106,6 +107,11 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 	}
 	f.bytes = 0
 	t := &tx{do: f.do, clock: f.now}
+	if f.place != nil {
+		if err := f.place.check(); err != nil {
+			return false, err
+		}
+	}
 	t.exec("BEGIN IMMEDIATE")
 	for _, o := range ops {
 		if t.err == nil {

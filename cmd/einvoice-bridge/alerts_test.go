@@ -47,7 +47,9 @@ func TestAlertsCountFromTheFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Get(serving(t, f).consoleURL() + "/metrics")
+	a := serving(t, f)
+	a.metrics.Register(newLogQueue(io.Discard).collector()) // as serve does
+	resp, err := http.Get(a.consoleURL() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -16,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
@@ -84,6 +85,9 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 		return err
 	}
 	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
+	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
+	}, func() float64 { return float64(a.journal.LogBytes()) }))
 	a.webhook = newWebhook(f.Alarms.Webhook.Reveal(), a.log)
 	a.hashed.Store(f.Log.IDs == "hashed")
 	lines := callLog{a.log, &a.hashed}
@@ -172,10 +176,11 @@ func (a *app) start() error {
 		}()
 	}
 	a.upkeep.Go(a.keepUp)
+	a.upkeep.Go(func() { a.watchJournal(watchEvery) })
 	a.upkeep.Go(func() { a.obey(a.hangups) })
 	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),
-		"journal", withoutPassword(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))
+		"journal", address(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))
 	return nil
 }
 
@@ -247,12 +252,4 @@ func (a *app) consoleURL() string {
 		return ""
 	}
 	return "http://" + a.consoleL.Addr().String()
-}
-
-// withoutPassword is a journal's DSN fit for a log line.
-func withoutPassword(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil {
-		return u.Redacted()
-	}
-	return "journal"
 }

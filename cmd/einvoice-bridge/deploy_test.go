@@ -211,6 +211,7 @@ func scrapeNames(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	a := serving(t, f)
+	a.metrics.Register(newLogQueue(io.Discard).collector()) // as serve does
 	for _, body := range []string{envelope(sims[1].taxpayer, sims[1].success), "nonsense"} {
 		if _, err := post(a.server.PublicURL()+"/einvoice", body); err != nil {
 			t.Fatal(err)

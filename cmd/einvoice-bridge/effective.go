@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -186,16 +185,13 @@ func under(path, key string) string {
 	return path + "." + key
 }
 
-// shown shortens certificates and saved files, and takes passwords out of addresses.
+// shown shortens certificates and saved files, and takes out of addresses what lets somebody in.
 func shown(path, s string) string {
 	switch {
-	case path == "journal":
-		return withoutPassword(s)
 	case strings.Contains(s, "\n"), len(s) > 300:
 		return fmt.Sprintf("(%d bytes)", len(s))
+	case path == "traces.otlp":
+		return origin(s)
 	}
-	if u, err := url.Parse(s); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return s
+	return address(s)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -22,8 +23,21 @@ func main() {
 		if errors.As(err, &said) {
 			os.Exit(int(said))
 		}
-		fmt.Fprintln(os.Stderr, "einvoice-bridge:", err)
+		complain(err)
 		os.Exit(1)
+	}
+}
+
+// complain says why the program ends, and doesn't wait for ever for whoever should read it.
+func complain(err error) {
+	said := make(chan struct{})
+	go func() {
+		fmt.Fprintln(os.Stderr, "einvoice-bridge:", err)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(logFlush):
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,18 +63,18 @@ func (r *record) find() error {
 		Callers map[string]yaml.Node `yaml:"callers"`
 	}
 	if err := yaml.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("%s: %w", r.config, err)
+		return fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", r.config) // err quotes it
 	}
 	r.callers = slices.Sorted(maps.Keys(f.Callers))
-	r.dsn, err = expanded(cmp.Or(f.Journal, "sqlite:bridge.db"))
+	r.dsn, err = expanded(cmp.Or(f.Journal, "sqlite:bridge.db"), filepath.Dir(r.config))
 	if err != nil {
 		return fmt.Errorf("%s: journal: %w", r.config, err)
 	}
 	return nil
 }
 
-// expanded resolves the variables of one value, as package config does for all.
-func expanded(s string) (string, error) {
+// expanded resolves the variables of one value and reads its file, from dir, as package config does for all.
+func expanded(s, dir string) (string, error) {
 	var errs []error
 	v := os.Expand(s, func(name string) string {
 		if name == "$" {
@@ -86,6 +87,9 @@ func expanded(s string) (string, error) {
 		return v
 	})
 	if path, ok := strings.CutPrefix(v, "file:"); ok {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
 		data, err := os.ReadFile(path)
 		v, errs = strings.TrimRight(string(data), "\r\n"), append(errs, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,14 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	}
 	if p.options, err = serverOptions(f); err != nil {
 		return p, append(problems, config.Problem{Line: f.Line("contract"), Text: err.Error()})
+	}
+	if _, err = signIn(f.Console); err != nil {
+		problems = append(problems, config.Problem{Line: f.Line("console.password"), Text: "console: " + err.Error()})
+	}
+	if t, err := newTraces(context.Background(), f.Traces, slog.New(slog.DiscardHandler)); err != nil {
+		problems = append(problems, config.Problem{Line: f.Line("traces"), Text: err.Error()})
+	} else {
+		t.close(0)
 	}
 	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
 	if _, err = server.New(p.options); err != nil {

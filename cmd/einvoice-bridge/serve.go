@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -47,10 +50,17 @@ func serve(ctx context.Context, path string, out io.Writer, up func()) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(ctx, f, newLogger(out, f.Log))
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go; the bridge stays
+	queue := newLogQueue(out)
+	log := newLogger(queue, f.Log)
+	queue.start(func(lost int64) { log.Warn("log lines were lost: nobody took them", "lines", lost) })
+	defer queue.close(logFlush)
+	slog.SetDefault(log) // net/http's own complaints, too
+	a, err := newApp(ctx, f, log)
 	if err != nil {
 		return err
 	}
+	a.metrics.Register(queue.collector())
 	if err := a.start(); err != nil {
 		a.release()
 		return err

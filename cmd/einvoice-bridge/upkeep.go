@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal"
 )
 
 // keepUp looks after the journal while serving: every minute for callers who were told something that turned out
@@ -28,6 +29,40 @@ func (a *app) keepUp() {
 		if minute%60 == 0 {
 			a.prune(a.journal)
 		}
+	}
+}
+
+// watchEvery is how often the journal is tried, whether anybody calls or not.
+const watchEvery = 10 * time.Second
+
+// watchJournal raises an alarm when the journal can't be written, once for each stretch of trouble, and says when it is over.
+// So it does, in a warning, when somebody keeps the log from starting over.
+func (a *app) watchJournal(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for well, long := true, false; ; {
+		select {
+		case <-a.working.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(a.working, every)
+		err := a.journal.Ping(ctx)
+		cancel()
+		switch {
+		case a.stopping():
+			return
+		case err != nil && well:
+			a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal, Text: "not ready, nothing is sent: " + err.Error()})
+		case err == nil && !well:
+			a.log.Info("the journal can be written again")
+		}
+		well = err == nil
+		size := a.journal.LogBytes()
+		if size > journal.LogTooLong && !long {
+			a.log.Warn("the journal's log (-wal) is long: a backup, an export or another command has been reading for long; it grows until that ends", "bytes", size)
+		}
+		long = size > journal.LogTooLong
 	}
 }
 

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/config"
+)
+
+// What check --online finds in order, serve serves with, and the reverse.
+func TestCheckAndServeAgree(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	hash := access.HashPassword("secret")
+	console := func(hash string) func(string, string) string {
+		return func(text, _ string) string {
+			return strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, fmt.Sprintf(`console: {listen: "127.0.0.1:0", username: u, password: %q}`, hash), 1)
+		}
+	}
+	login := func(hash string) func(string, string) string {
+		return func(text, _ string) string {
+			return text + fmt.Sprintf("    login: {username: u, password: %q, client_id: c, client_secret: %q}\n", hash, hash)
+		}
+	}
+	journalAt := func(place string) func(string, string) string {
+		return func(text, dir string) string { return strings.Replace(text, dir+"/bridge.db", dir+place, 1) }
+	}
+	for name, c := range map[string]struct {
+		edit func(text, dir string) string
+		says string // empty: all is well
+	}{
+		"as it is":                           {func(text, _ string) string { return text }, ""},
+		"a hash":                             {console(hash), ""},
+		"a hash, each dollar twice":          {console(strings.ReplaceAll(hash, "$", "$$")), ""},
+		"a caller's hash, each dollar twice": {login(strings.ReplaceAll(hash, "$", "$$")), ""},
+		"half a hash":                        {console(hash[:30]), "password"},
+		"half a caller's hash":               {login(hash[:30]), "password"},
+		"a journal in no folder":             {journalAt("/none/bridge.db"), "folder"},
+		"a journal that is a folder":         {journalAt("/folder"), "directory"},
+		"a journal that is none":             {journalAt("/bridge.yaml"), "no journal"},
+		"an address that is taken": {func(text, _ string) string {
+			return strings.Replace(text, `listen: "127.0.0.1:0"`, fmt.Sprintf("listen: %q", taken.Addr()), 1)
+		}, "address already in use"},
+		"the console's is taken": {func(text, _ string) string {
+			return strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, fmt.Sprintf("console: {listen: %q}", taken.Addr()), 1)
+		}, "address already in use"},
+		"an address of another machine": {func(text, _ string) string {
+			return strings.Replace(text, `listen: "127.0.0.1:0"`, `listen: "192.0.2.1:8080"`, 1)
+		}, "192.0.2.1:8080"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, path := sandboxed(t, nil)
+			dir := filepath.Dir(path)
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.Mkdir(filepath.Join(dir, "folder"), 0o700)
+			}
+			if err == nil {
+				err = os.WriteFile(path, []byte(c.edit(string(text), dir)), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, checked := runCommand(t, "check", "--online", "-c", path)
+			f, served := config.Load(path, fileKinds)
+			if served == nil {
+				var a *app
+				if a, served = newApp(t.Context(), f, slog.New(slog.DiscardHandler)); served == nil {
+					a.release()
+				}
+			}
+			if (checked == nil) != (c.says == "") || (served == nil) != (c.says == "") || !strings.Contains(out, c.says) ||
+				strings.Contains(out, "is in order") != (c.says == "") {
+				t.Errorf("check: %v, serve: %v\n%s", checked, served, out)
+			}
+		})
+	}
+}
+
+// Beside a bridge that runs, its journal and its addresses are in order.
+func TestCheckBesideTheBridge(t *testing.T) {
+	_, path, _, ready := served(t)
+	p := spawn(t, "serve", "-c", path)
+	p.await(ready)
+	out, err := runCommand(t, "check", "--online", "-c", path)
+	if err != nil || !strings.Contains(out, "a bridge serves with it") || !strings.Contains(out, "is in order") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	p.await(ready)
+	p.terminate()
+}

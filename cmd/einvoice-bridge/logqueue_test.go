@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// gate is a reader of log lines that takes them only while it is open.
+type gate struct {
+	mu   sync.Mutex
+	err  error
+	took strings.Builder
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return 0, g.err
+	}
+	return g.took.Write(p)
+}
+
+func (g *gate) set(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.err = err
+}
+
+// Lines that don't fit while the reader stalls, and those that it refuses, are lost whole, counted, and told when it reads
+// again.
+func TestLogQueueCountsWhatIsLost(t *testing.T) {
+	g := &gate{}
+	q := newLogQueue(g)
+	q.size = 20
+	q.start(func(lost int64) { fmt.Fprintf(q, "lost %d\n", lost) })
+	line := func(n int) { fmt.Fprintf(q, "line %02d\n", n) } // 8 bytes: two fit
+
+	line(1)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		g.mu.Lock()
+		n := g.took.Len()
+		g.mu.Unlock()
+		if n > 0 {
+			break
+		}
+	}
+	g.set(errors.New("gone"))
+	line(2)
+	for deadline := time.Now().Add(10 * time.Second); q.missedSoFar() != 1 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	g.set(nil)
+	g.mu.Lock() // stalls
+	for n := 3; n < 10; n++ {
+		line(n)
+	}
+	lost := q.missedSoFar()
+	g.mu.Unlock()
+	q.close(10 * time.Second)
+	got := g.took.String()
+	if want := fmt.Sprintf("lost %d\n", lost); lost < 4 || !strings.HasSuffix(got, want) || strings.Contains(got, "line 02") {
+		t.Errorf("%d lost, the reader has %q", lost, got)
+	}
+}
+
+func (q *logQueue) missedSoFar() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lost
+}
+
+// A full pipe behind standard error: nobody waits for it, nor does SIGTERM; what is lost is counted, and said when the
+// reader is back.
+func TestNobodyReadsTheLog(t *testing.T) {
+	sims, path, url, ready := served(t)
+	verbose(t, path)
+	p, out := spawnPiped(t, path)
+	p.await(ready)
+	answered(t, sims[0], url, 400)
+	for range 4500 { // with a fat taxpayer: more than pipe and queue hold
+		if _, err := post(url, envelope(strings.Repeat("X", 1000), sims[0].success)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := metricValue(t, strings.Replace(ready, "readyz", "metrics", 1), "einvoice_log_lines_lost_total")
+	if lost == 0 {
+		t.Fatal("no line is lost: the test has not filled the queue")
+	}
+	said := make(chan string)
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if strings.Contains(s.Text(), "log lines were lost") {
+				said <- s.Text()
+			}
+		}
+	}()
+	select {
+	case line := <-said:
+		if !strings.Contains(line, fmt.Sprintf("lines=%.0f", lost)) {
+			t.Errorf("the metric says %.0f, the line %s", lost, line)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the reader is back and hears of no lost line")
+	}
+	p.terminate()
+}
+
+// The end of the process waits for nobody who doesn't read.
+func TestStopsThoughNobodyReadsTheLog(t *testing.T) {
+	sims, path, url, ready := served(t)
+	verbose(t, path)
+	p, _ := spawnPiped(t, path)
+	p.await(ready)
+	answered(t, sims[0], url, 400)
+	start := time.Now()
+	p.terminate()
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("the end took %s", took)
+	}
+}
+
+// Whoever reads standard error dies, and the bridge goes on.
+func TestReaderOfTheLogDies(t *testing.T) {
+	sims, path, url, ready := served(t)
+	verbose(t, path)
+	p, out := spawnPiped(t, path)
+	p.await(ready)
+	out.Close()
+	answered(t, sims[0], url, 20)
+	if lost := metricValue(t, strings.Replace(ready, "readyz", "metrics", 1), "einvoice_log_lines_lost_total"); lost < 20 {
+		t.Errorf("%.0f lines are lost, want each of 20", lost)
+	}
+	p.terminate()
+	if doc, _ := sims[0].log.Document(sims[0].success); doc.Commits() != 1 {
+		t.Errorf("cancelled %d times", doc.Commits())
+	}
+}
+
+// verbose makes the configuration log a line for every call.
+func verbose(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.Replace(string(text), "log: {level: warn}", "log: {level: info}", 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spawnPiped serves with a pipe as standard error that nobody reads yet.
+func spawnPiped(t *testing.T, path string) (*process, *os.File) {
+	t.Helper()
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{tb: t, cmd: exec.Command(os.Args[0], "serve", "-c", path), done: make(chan error, 1)}
+	p.cmd.Env = append(os.Environ(), "EINVOICE_BRIDGE_MAIN=1")
+	p.cmd.Stderr = in
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	go func() { p.done <- p.cmd.Wait() }()
+	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGKILL); out.Close() })
+	return p, out
+}
+
+// answered makes calls and wants the truth of each.
+func answered(t *testing.T, s simulator, url string, n int) {
+	t.Helper()
+	for range n {
+		body, err := post(url, envelope(s.taxpayer, s.success))
+		if err != nil || !strings.Contains(string(body), "<code>200</code>") {
+			t.Fatalf("got %v, %s", err, body)
+		}
+	}
+}
+
+// metricValue reads one metric without labels.
+func metricValue(t *testing.T, url, name string) (v float64) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if n, _ := fmt.Sscanf(line, name+" %g", &v); n == 1 {
+			return v
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
