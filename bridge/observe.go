@@ -59,6 +59,9 @@ const (
 	AlarmStray         AlarmKind = "stray"          // unsettled, and its taxpayer's upstream can't be asked about it
 )
 
+// AlarmKinds are all of them.
+var AlarmKinds = []AlarmKind{AlarmMisconfigured, AlarmOpen, AlarmToldOtherwise, AlarmJournal, AlarmUpstream, AlarmExpired, AlarmLoginsHeld, AlarmStray}
+
 // Alarm is one thing to look at, in words: what, on which document and upstream, what to do.
 type Alarm struct {
 	Kind               AlarmKind

@@ -14,6 +14,7 @@
 //
 // [Access.Next] is for a changed configuration: limits, failed guesses and what the journal said are counted on.
 //
-// Guessing: tokens have 160 bits, so a wrong one is refused and nothing more. Wrong passwords slow down the name and
-// the address they come from, and at most two are computed at a time, since each takes some 20 MB.
+// Guessing: tokens have 160 bits, so a wrong one is refused and nothing more. Wrong passwords slow down whoever sends
+// them: a name at an address, the address, and a name at all addresses where it was never let in; the owner of the name is
+// not held up by them where he has been let in before. At most two are computed at a time, since each takes some 20 MB.
 package access

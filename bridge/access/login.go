@@ -151,21 +151,26 @@ type attempt struct {
 	check    func(known *Caller, match func(*hash, string) bool) error
 }
 
-// attempt looks at one try. What matched before is let in at once, whoever else fails from that address; anything else
-// queues for a slot and then asks again whether it must wait, so that a flood of tries gets no more than one by one.
+// attempt looks at one try. What matched before is let in at once; anything else queues for a slot and then asks again
+// whether it must wait, so that a flood of tries gets no more than one by one. A name at an address where it was let in
+// before waits for nobody else's failures.
 func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	known := a.byUser[try.username]
-	name := culprit{"name " + HashToken(try.username), freeByName}
-	address := culprit{"from " + try.from.Addr.String(), freeByAddress}
-	if wait := a.slow.wait(name); wait > 0 {
+	from := try.from.Addr.String()
+	here := culprit{"name " + HashToken(try.username) + " at " + from, freeAtAddress}
+	guilty := []culprit{here}
+	if !a.slow.atHome(here) {
+		guilty = append(guilty, culprit{"from " + from, freeByAddress}, culprit{"name " + HashToken(try.username), freeByName})
+	}
+	if wait := a.slow.wait(here); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}
 	if known != nil && try.check(known, a.passwords.again) == nil {
-		a.slow.succeeded(name)
+		a.slow.succeeded(here)
 		return known.at(try.from)
 	}
-	if wait := a.slow.wait(address); wait > 0 {
-		a.slow.failed(name) // or the line above would be a way to guess for free
+	if wait := a.slow.wait(guilty...); wait > 0 {
+		a.slow.failed(here) // or the line above would be a way to guess for free
 		return nil, &SlowDownError{wait}
 	}
 	select {
@@ -174,14 +179,14 @@ func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("check login: %w", ctx.Err())
 	}
-	if wait := a.slow.wait(name, address); wait > 0 {
+	if wait := a.slow.wait(guilty...); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}
 	if err := try.check(known, a.passwords.match); err != nil {
-		a.slow.failed(name, address)
+		a.slow.failed(guilty...)
 		return nil, err
 	}
-	a.slow.succeeded(name)
+	a.slow.succeeded(here)
 	return known.at(try.from)
 }
 

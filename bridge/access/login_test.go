@@ -85,9 +85,35 @@ func TestGuessingSlowsDown(t *testing.T) {
 			looked, wait := tries(t, w, func(i int) access.Login {
 				return wrong(name, at(fmt.Sprintf("203.0.113.%d", i)))
 			})
-			if looked != 6 || wait != time.Second {
+			if looked != 51 || wait != time.Second {
 				t.Errorf("%s: %d guesses looked at, then %v", name, looked, wait)
 			}
+		}
+	})
+	t.Run("by name at one address", func(t *testing.T) {
+		w := newWorld(t)
+		if looked, wait := tries(t, w, func(int) access.Login { return wrong("sapuser", here) }); looked != 6 || wait != time.Second {
+			t.Errorf("%d guesses looked at, then %v", looked, wait)
+		}
+	})
+	t.Run("a guesser elsewhere locks nobody out", func(t *testing.T) {
+		w := newWorld(t)
+		guess := func() {
+			for range 1000 {
+				_, _ = w.Login(t.Context(), wrong("sapuser", other))
+				w.pass(time.Millisecond)
+			}
+		}
+		for range 5 { // at first from an address where he was never seen
+			guess()
+			w.login(t)
+		}
+		for i := range 300 { // nor do many of them, from an address where he was
+			_, _ = w.Login(t.Context(), wrong("sapuser", at(fmt.Sprintf("203.0.113.%d", i%250))))
+		}
+		w.login(t)
+		if _, err := w.Basic(t.Context(), basic("sapuser:sappass"), good().From); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("by address, whatever the name", func(t *testing.T) {

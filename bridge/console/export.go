@@ -80,16 +80,13 @@ var csvHeader = []string{
 	"why", "resolved_by", "resolved_at",
 }
 
-func (r Row) fields() []string {
-	all := []string{
+// texts are the row's fields in the order of csvHeader.
+func (r Row) texts() []string {
+	return []string{
 		strconv.FormatInt(r.ID, 10), r.Created, r.Updated, r.Document, r.Space, r.Taxpayer, r.Upstream, r.Caller, r.Ref, r.Reason, r.Remarks,
 		r.State, r.Outcome, r.Code, r.Message, r.CancelDate, r.DateSource, strconv.Itoa(r.Sends), strconv.Itoa(r.Lookups), r.NextLookup,
 		r.Why, r.ResolvedBy, r.ResolvedAt,
 	}
-	for i, s := range all {
-		all[i] = harmless(s)
-	}
-	return all
 }
 
 // harmless keeps a spreadsheet from running a caller's text as a formula.
@@ -111,7 +108,11 @@ func WriteCSV(w io.Writer, entries iter.Seq2[bridge.Entry, error]) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Write(NewRow(e).fields()); err != nil {
+		fields := NewRow(e).texts()
+		for i, s := range fields {
+			fields[i] = harmless(s)
+		}
+		if err := c.Write(fields); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,8 @@ type memory struct {
 	stats   bridge.Stats
 	err     error
 
-	settings Settings
+	settings  Settings
+	upstreams []Upstream // nil: a healthy one
 
 	filters  []bridge.Filter
 	counted  []time.Duration
@@ -210,6 +211,9 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Metrics: NewMetrics(func() bridge.Load { return bridge.Load{InFlight: 3, Waiting: 1} }),
 		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m,
 		Upstreams: func(context.Context) []Upstream {
+			if m.upstreams != nil {
+				return m.upstreams
+			}
 			return []Upstream{{Name: "nic", Kind: "nic", Environment: "sandbox", Taxpayers: 2, Guards: 2, Sessions: 1, SessionUntil: time.Now().Add(time.Hour), Logins: 4}}
 		},
 		Callers: func() []Caller {

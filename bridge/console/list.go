@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"html/template"
+	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +26,7 @@ type listing struct {
 	Entries   []bridge.Entry
 	Older     template.URL // the next page; empty on the last
 	Newest    template.URL // empty on the newest page
-	CSV       template.URL
+	CSV, XLSX template.URL // of all that fits
 	Callers   []string
 	Upstreams []string
 	Ends      []end
@@ -33,7 +36,7 @@ type listing struct {
 type end struct{ Value, Word string }
 
 var ends = []end{
-	{"", "any"}, {"open", "not known yet"}, {"waiting", "waiting its turn"}, {"told_otherwise", "caller was told otherwise"},
+	{"", "any"}, {"open", "unconfirmed"}, {"waiting", "waiting its turn"}, {"told_otherwise", "the ERP was told otherwise"},
 	{"cancelled", "cancelled"}, {"refused", "refused"}, {"not_applied", "not carried out"}, {"misconfigured", "misconfigured"},
 }
 
@@ -49,7 +52,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
-	l.CSV = address("/cancellations.csv", form, 0)
+	l.CSV, l.XLSX = address("/cancellations.csv", form, 0), address("/cancellations.xlsx", form, 0)
 	if f.Before > 0 {
 		l.Newest = address("/cancellations", form, 0)
 	}
@@ -61,12 +64,12 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 // address is a page of what the form filters, from below an entry on.
-func address(path string, form url.Values, before int64) template.URL {
+func address(page string, form url.Values, before int64) template.URL {
 	q := maps.Clone(form)
 	if q.Del("before"); before > 0 {
 		q.Set("before", strconv.FormatInt(before, 10))
 	}
-	return template.URL(path + "?" + q.Encode())
+	return template.URL(page + "?" + q.Encode())
 }
 
 // firstOf lists with the document id as it was typed, else in the letter case that its authority writes ids in.
@@ -151,13 +154,22 @@ func moment(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write 2006-01-02 15:04."}
+	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write it like 2026-04-01 15:04."}
 }
 
-// mostExported bounds a CSV from the browser; the journal export command knows no bound.
+// mostExported bounds a download; the journal export command knows no bound.
 const mostExported = 100_000
 
-func (p *pages) csv(w http.ResponseWriter, r *http.Request) error {
+// formats are those of downloads, by their file's extension.
+var formats = map[string]struct {
+	contentType string
+	write       func(io.Writer, iter.Seq2[bridge.Entry, error]) error
+}{
+	".csv":  {"text/csv; charset=utf-8", WriteCSV},
+	".xlsx": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", WriteXLSX},
+}
+
+func (p *pages) download(w http.ResponseWriter, r *http.Request) error {
 	f, err := filterOf(shownFields(r.URL.Query()))
 	if err != nil {
 		return err
@@ -167,9 +179,10 @@ func (p *pages) csv(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.Limit = mostExported
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="cancellations.csv"`)
-	if err := WriteCSV(w, p.Records.Export(r.Context(), f)); err != nil {
+	format := formats[path.Ext(r.URL.Path)]
+	w.Header().Set("Content-Type", format.contentType)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+path.Base(r.URL.Path)+`"`)
+	if err := format.write(w, p.Records.Export(r.Context(), f)); err != nil {
 		p.Log.Error("console: export broke off: " + err.Error())
 		panic(http.ErrAbortHandler) // so that the reader notices
 	}

@@ -74,6 +74,23 @@ func NewMetrics(load func() bridge.Load) *Metrics {
 	return m
 }
 
+// Expect shows counters at zero before there is anything to count: to Prometheus one that appears with a 1 has not
+// increased, and the first alarm of its kind would be nobody's alert. refusals are what Refused may be given.
+func (m *Metrics) Expect(upstreams, refusals []string) {
+	for _, kind := range bridge.AlarmKinds {
+		for _, u := range append([]string{""}, upstreams...) { // some are about no upstream
+			m.alarms.WithLabelValues(string(kind), u)
+		}
+	}
+	for _, u := range upstreams {
+		m.unclassified.WithLabelValues(u)
+		m.estimated.WithLabelValues(u)
+	}
+	for _, why := range refusals {
+		m.refused.WithLabelValues(why)
+	}
+}
+
 // Register adds another package's collectors to the scrape.
 func (m *Metrics) Register(cs ...prometheus.Collector) { m.registry.MustRegister(cs...) }
 

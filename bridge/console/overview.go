@@ -1,7 +1,10 @@
 package console
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -63,27 +66,59 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	for _, u := range p.Upstreams(ctx) {
 		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name)})
 	}
+	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
 }
 
 // Health is an upstream's state in a word and a colour: the worst of what there is.
 func (u upstreamRow) Health() badge {
-	for _, g := range u.Gates {
-		if g.Class == bridge.Misconfigured {
-			return badge{"credentials refused", "misconfigured"}
-		}
+	if t := u.Trouble(); t.Word != "" {
+		return t.badge
 	}
 	switch {
-	case u.Open > 0 && u.Open == u.Guards:
-		return badge{"breaker open", "unknown"}
-	case u.Open > 0:
-		return badge{"breaker open for some", "unknown"}
-	case time.Now().Before(u.LoginsHeld):
-		return badge{"logins held back", "not_applied"}
-	case len(u.Gates) > 0:
-		return badge{"asked us to wait", "not_applied"}
 	case u.HalfOpen > 0:
 		return badge{"trying again", "not_applied"}
+	case u.Recent.Last.IsZero() && u.Sessions == 0:
+		return badge{"not tried yet", "none"}
 	}
-	return badge{"in order", "cancelled"}
+	return badge{"healthy", "cancelled"}
+}
+
+// obstacle is what stands between an upstream and its cancellations, and what to do about it.
+type obstacle struct {
+	badge
+	Text, Do string
+}
+
+// rank puts those in trouble first.
+func (t obstacle) rank() int {
+	return slices.Index([]string{"none", "not_applied", "unknown", "misconfigured"}, t.Colour)
+}
+
+// Trouble is the worst that there is; its word is empty when there is none.
+func (u upstreamRow) Trouble() obstacle {
+	var asked bridge.Gate
+	for _, g := range u.Gates {
+		if g.Class == bridge.Misconfigured {
+			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + clock(g.Until) + ": " + g.Text,
+				"Put the configuration right (or the account, at the provider) and reload."}
+		}
+		asked = g
+	}
+	switch {
+	case u.Open > 0:
+		word, some := "breaker open", ""
+		if u.Open < u.Guards {
+			word, some = "breaker open for some", fmt.Sprintf(", for %d of %d sets of credentials", u.Open, u.Guards)
+		}
+		return obstacle{badge{word, "unknown"}, "can't be reached or fails" + some + "; callers are told to come back later",
+			"It is tried again by itself. If it stays so, ask the provider whether it is down, and look whether this machine reaches it."}
+	case time.Now().Before(u.LoginsHeld):
+		return obstacle{badge{"logins held back", "not_applied"}, "gets no login until " + clock(u.LoginsHeld) + "; without one nothing can be carried out or looked up",
+			"Nothing: the authority allows few logins, and the next is made by itself. A seal in the configuration makes restarts need none."}
+	case !asked.Until.IsZero():
+		return obstacle{badge{"asked us to wait", "not_applied"}, "has asked us to wait until " + clock(asked.Until) + ": " + asked.Text,
+			"Nothing: what waits is carried out then."}
+	}
+	return obstacle{}
 }

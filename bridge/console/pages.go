@@ -57,20 +57,21 @@ func newPages(o Options) http.Handler {
 	mux.HandleFunc("GET /login", p.loginForm)
 	mux.HandleFunc("POST /login", p.login)
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":               p.overview,
-		"GET /find":              p.find,
-		"GET /cancellations":     p.list,
-		"GET /cancellations.csv": p.csv,
-		"GET /show":              p.show,
-		"POST /resolve":          p.resolve,
-		"POST /withdraw":         p.withdraw,
-		"POST /lookup":           p.lookUp,
-		"GET /callers":           p.callers,
-		"POST /issue":            p.issue,
-		"POST /revoke":           p.revoke,
-		"GET /settings":          p.settings,
-		"POST /reload":           p.reload,
-		"POST /logout":           p.logout,
+		"GET /{$}":                p.overview,
+		"GET /find":               p.find,
+		"GET /cancellations":      p.list,
+		"GET /cancellations.csv":  p.download,
+		"GET /cancellations.xlsx": p.download,
+		"GET /show":               p.show,
+		"POST /resolve":           p.resolve,
+		"POST /withdraw":          p.withdraw,
+		"POST /lookup":            p.lookUp,
+		"GET /callers":            p.callers,
+		"POST /issue":             p.issue,
+		"POST /revoke":            p.revoke,
+		"GET /settings":           p.settings,
+		"POST /reload":            p.reload,
+		"POST /logout":            p.logout,
 	} {
 		mux.Handle(pattern, p.guarded(h))
 	}

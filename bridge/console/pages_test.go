@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func TestListPassesTheFilterOn(t *testing.T) {
 		t.Fatalf("no way to older ones: %v", older)
 	}
 	_, html = o.get(strings.ReplaceAll(older[1], "&amp;", "&"))
-	o.wants(html, "that is all", "« newest", `<a href="/show?of=10">`)
+	o.wants(html, "no older ones", "« newest", `<a href="/show?of=10">`)
 	for _, end := range []string{"open", "waiting", "told_otherwise"} {
 		o.get("/cancellations?end=" + end)
 	}
@@ -260,10 +261,36 @@ func TestOverview(t *testing.T) {
 	}}
 	o := open(t, m, "")
 	_, html := o.get("/")
-	o.wants(html, "<b>1</b> not known yet", "oldest sent 3 h ago", "<b>4</b> waiting", "first given up in 10 min", "<b>3</b> in flight", "host/1/abc",
-		"40 cancelled", "2 not known", `aria-label="42 calls`, `<a href="/show?of=8">`, "in order", "1 held, the next ends in", "4 logins")
+	o.wants(html, "<b>1</b> unconfirmed", "oldest sent 3 h ago", "<b>4</b> waiting", "first given up in 10 min", "<b>3</b> in flight", "host/1/abc",
+		"40 cancelled", "2 not known", `aria-label="42 calls`, `<a href="/show?of=8">`, "healthy", "1 held, the next ends in", "4 logins")
 	if code, _ := o.get("/?span=7d"); code != http.StatusOK {
 		t.Errorf("another span: %d", code)
+	}
+}
+
+// What is wrong with an upstream stands first, with what to do; one that nobody has used is not called healthy.
+func TestTroubleComesFirst(t *testing.T) {
+	soon := time.Now().Add(10 * time.Minute)
+	m := &memory{upstreams: []Upstream{
+		{Name: "fine", Guards: 1, Sessions: 1, SessionUntil: soon},
+		{Name: "untried", Guards: 1},
+		{Name: "patient", Guards: 1, Gates: []bridge.Gate{{Class: bridge.NotApplied, Until: soon, Text: "429: too many"}}},
+		{Name: "held", Guards: 1, LoginsHeld: soon},
+		{Name: "down", Guards: 2, Open: 1},
+		{Name: "locked", Guards: 1, Gates: []bridge.Gate{{Class: bridge.Misconfigured, Until: soon, Text: "3028: wrong password"}}},
+	}}
+	_, html := open(t, m, "").get("/")
+	var at []int
+	for _, text := range []string{
+		"<b>locked</b> refuses what it is asked with, nothing is sent until " + clock(soon) + ": 3028: wrong password.", "reload",
+		"<b>down</b> can&#39;t be reached or fails, for 1 of 2", "<b>patient</b> has asked us to wait until " + clock(soon) + ": 429: too many.",
+		"<b>held</b> gets no login until " + clock(soon), "unconfirmed",
+		"<h3>locked", "credentials refused", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
+	} {
+		at = append(at, strings.Index(html, text))
+	}
+	if !slices.IsSorted(at) || at[0] < 0 || strings.Count(html, `role="alert"`) != 4 {
+		t.Errorf("places %v in\n%s", at, html)
 	}
 }
 

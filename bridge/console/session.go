@@ -190,10 +190,11 @@ func (p *pages) login(w http.ResponseWriter, r *http.Request) {
 
 // ownPath keeps the way after signing in on this server.
 func ownPath(to string) string {
-	if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n") {
+	u, err := url.Parse(to) // refuses control characters, which browsers leave out
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
 		return "/"
 	}
-	return to
+	return u.RequestURI()
 }
 
 func (p *pages) logout(w http.ResponseWriter, r *http.Request) error {

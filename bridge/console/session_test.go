@@ -125,7 +125,8 @@ func TestForeignHost(t *testing.T) {
 
 func TestOwnPath(t *testing.T) {
 	for to, want := range map[string]string{
-		"/show?of=1": "/show?of=1", "": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/", "/a\r\nSet-Cookie: x": "/",
+		"/show?of=1": "/show?of=1", "": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/", "/a\r\nSet-Cookie: x": "/", "/\t/evil.example": "/", "\t//evil.example": "/", "///evil.example": "/",
+		"/show?of=a%2Fb#top": "/show?of=a%2Fb",
 	} {
 		if got := ownPath(to); got != want {
 			t.Errorf("%q: got %q", to, got)

@@ -304,7 +304,7 @@ func evidence(r *http.Request) (o bridge.Outcome, err error) {
 	case bridge.Cancelled:
 		t, err := moment(r.PostFormValue("date"))
 		if err != nil || t.IsZero() {
-			return o, mistake{http.StatusBadRequest, "Give the cancel date as the portal shows it, 2006-01-02 15:04:05: callers are told it."}
+			return o, mistake{http.StatusBadRequest, "Give the cancel date as the portal shows it, like 2026-04-01 15:04:05: callers are told it."}
 		}
 		o.Date = t.Format(time.DateTime)
 	case bridge.Refused:

@@ -16,6 +16,7 @@ import (
 var words = template.FuncMap{
 	"clock":    clock,
 	"ago":      func(t time.Time) string { return agoText(time.Since(t)) },
+	"since":    func(t time.Time) string { return tookText(max(time.Since(t), time.Second).Truncate(time.Second)) },
 	"until":    func(t time.Time) string { return untilText(time.Until(t)) },
 	"lookup":   lookupText,
 	"sent":     sentText,
@@ -120,7 +121,7 @@ func stateText(s bridge.State) string {
 	case bridge.Sending:
 		return "being sent"
 	case bridge.Open:
-		return "not known yet"
+		return "unconfirmed"
 	}
 	return "ended"
 }

@@ -37,6 +37,14 @@ var faults = []mutant{
 		"w, need := weigh(f.entry.Attempts), settling", "w, need := weigh(f.entry.Attempts), -settling-p.CallTimeout", "./bridge/flow", stories},
 	{"an answer that nobody has listed is a refusal", "bridge/flow/weigh.go",
 		"		w.doubt, w.ours, w.risk = true, true, a.ID\n	case bridge.NotApplied", "		w.risk = a.ID\n	case bridge.NotApplied", "./bridge/flow", stories},
+	{"refused credentials on a later send close the doubt", "bridge/flow/weigh.go",
+		"		if a.Outcome.Sent {\n", "		w.doubt = w.doubt && a.Outcome.Class != bridge.Misconfigured\n		if a.Outcome.Sent {\n", "./bridge/flow", table},
+	{"a later send that was stopped at the gate closes it", "bridge/flow/weigh.go",
+		"		if a.Outcome.Sent {\n", "		w.doubt = w.doubt && a.Outcome.Class != bridge.NotApplied\n		if a.Outcome.Sent {\n", "./bridge/flow", table},
+	{"who takes a waiting one back closes a doubt", "bridge/flow/weigh.go",
+		"case bridge.ResolveHand:", "case bridge.ResolveHand, bridge.TakeBack:", "./bridge/flow", table},
+	{"the silence after one send proves something of another", "bridge/flow/settle.go",
+		"if !ok || s.send != send {", "if !ok {", "./bridge/flow", "TestSilence"},
 	{"a refusal that hangs on the document's state is told without a look", "bridge/flow/next.go",
 		"if o.ByState && !asked {", "if false {", "./bridge/flow", table},
 	{"what is cancelled is sent again", "bridge/flow/next.go",
@@ -49,6 +57,8 @@ var faults = []mutant{
 		"case up.Profile().Space != e.Key.Space:", "case false:", "./bridge/flow", stories},
 	{"no pause between two sends", "bridge/flow/next.go",
 		"case f.tries == 0, f.rested, f.booked:", "case true:", "./bridge/flow", table},
+	{"a pause may be over at once", "bridge/flow/loop.go",
+		"st.wait += s.jitter(st.wait / 2)", "st.wait = s.jitter(st.wait)", "./bridge/flow", "TestNotAppliedIsRetried"},
 	{"what never left counts as sent, and its booking is kept", "bridge/flow/loop.go",
 		"	if !o.Sent {\n", "	if false {\n", "./bridge/flow", stories},
 	{"what was claimed before an error is thrown away", "bridge/flow/settle.go",
@@ -65,6 +75,15 @@ var faults = []mutant{
 		"same && age >= 0 && age <", "same && age <", "./bridge/flow", table},
 	{"who waits for a gate of his own holds up those behind", "bridge/flow/turns.go",
 		"		return b, wait, false\n", "		return b, wait, true\n", "./bridge/flow", "Turn|Queue|Line|Gate"},
+	{"turns go by who came first", "bridge/flow/turns.go",
+		"	at, _ := slices.BinarySearchFunc(l.queue, t.id, func(t *turn, id int64) int { return int(t.id - id) })\n",
+		"	at := len(l.queue)\n", "./bridge/flow", "Turn"},
+	{"who comes while somebody waits for a gate waits as well", "bridge/flow/turns.go",
+		"if at == 0 || !l.full {", "if at == 0 {", "./bridge/flow", "Turn"},
+	{"a truth that comes late is thrown away", "bridge/journal/finish.go",
+		"		!held && !cancelled,\n", "		!held && (cancelled || !cancelled),\n", "./bridge/journal", "Merge"},
+	{"a bridge that takes no new work does not read its record", "bridge/server/turned.go",
+		"Recall(a.Request); ok {", "Recall(a.Request); ok && told.Ref == \"\" {", "./bridge/server", "Turned|Record|Busy"},
 	{"an operator's word is the authority's", "bridge/journal/operate.go",
 		"bridge.DateOperator", "bridge.DateUpstream", "./bridge/journal", "Resolve|Operator|Hand"},
 }
@@ -82,6 +101,7 @@ func TestMutants(t *testing.T) {
 	}
 	for n, m := range faults {
 		t.Run(m.fault, func(t *testing.T) {
+			t.Parallel()
 			source := filepath.Join(root, filepath.FromSlash(m.file))
 			text, err := os.ReadFile(source)
 			if err != nil {
@@ -110,8 +130,8 @@ func TestMutants(t *testing.T) {
 			}
 			run := exec.Command(binary, args...)
 			run.Dir = filepath.Join(root, filepath.FromSlash(m.pkg))
-			if out, err := run.CombinedOutput(); err == nil {
-				t.Errorf("nobody has noticed:\n%s", out)
+			if out, err := run.CombinedOutput(); err == nil || !strings.Contains(string(out), "--- FAIL: ") {
+				t.Errorf("no test has noticed: %v\n%s", err, out)
 			}
 		})
 	}

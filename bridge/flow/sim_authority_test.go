@@ -195,8 +195,8 @@ func (o *office) shut(out bridge.Outcome, d time.Duration) bridge.Outcome {
 	if o.w.plan.rate > 0 && o.w.draw(0, 2) == 0 {
 		key = o.profile.Cancels.Key
 	}
-	until, step := time.Now().Add(d), o.i.step.Load()
-	if err := o.i.disk.Shut(context.Background(), key, bridge.Gate{Class: out.Class, Until: o.i.now().Add(d), Text: out.Message}); err == nil && step == o.i.step.Load() {
+	until := time.Now().Add(d)
+	if err := o.i.disk.Shut(context.Background(), key, bridge.Gate{Class: out.Class, Until: o.i.now().Add(d), Text: out.Message}); err == nil {
 		o.w.shut(o.i, key, until)
 	}
 	return out

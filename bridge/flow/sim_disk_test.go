@@ -157,7 +157,11 @@ func (s *shaky) Return(ctx context.Context, r bridge.Rate, at time.Time) error {
 }
 
 func (s *shaky) Shut(ctx context.Context, key string, g bridge.Gate) error {
-	return done(ctx, s, "shut", func() error { return s.Budget.Shut(ctx, key, g) })
+	step := s.i.step.Load() // journals read the clock at once, before they wait for a disk
+	return done(ctx, s, "shut", func() error {
+		g.Until = g.Until.Add(time.Duration(s.i.step.Load() - step))
+		return s.Budget.Shut(ctx, key, g)
+	})
 }
 
 func (s *shaky) Gate(ctx context.Context, key string) (g bridge.Gate, shut bool, err error) {

@@ -260,13 +260,15 @@ func (w *world) judgeEnd() {
 			p = w.homes[2][e.Key.Document]
 		}
 		switch {
+		case p == nil:
+			w.wrong("the record has a document %s for %s, which no authority knows by that name", e.Key.Document, e.Taxpayer)
 		case e.State == bridge.Accepted && e.Key.Space == "irp":
 			w.wrong("%s was accepted for %s and never carried out", p.name, e.Taxpayer)
 		case e.State == bridge.Sending:
 			w.wrong("%s is still being sent for %s", p.name, e.Taxpayer)
 		case e.State == bridge.Final && e.Outcome.Class == bridge.Cancelled && p.by == "":
 			w.wrong("the record has %s cancelled for %s, and it is not", p.name, e.Taxpayer)
-		case e.State == bridge.Final && e.Outcome.Class != bridge.Cancelled && p.by == e.Taxpayer && !(p.lied && e.Outcome.Class == bridge.NotApplied):
+		case e.State == bridge.Final && e.Outcome.Class != bridge.Cancelled && p.by == e.Taxpayer && !(p.lied && e.Outcome.Class != bridge.Refused): // nobody sees through a 429 that lies
 			w.wrong("the record has %s %s for %s, who has cancelled it", p.name, e.Outcome.Class, e.Taxpayer)
 		}
 	}

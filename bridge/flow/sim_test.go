@@ -329,7 +329,7 @@ func (w *world) boot(n int, step int64) error {
 	w.mu.Lock()
 	w.procs[n] = i
 	w.mu.Unlock()
-	for err := i.service.Start(); err != nil; err = i.service.Start() { // serve is started again until it comes up
+	for err := i.service.Start(); err != nil && !i.died(); err = i.service.Start() { // serve is started again until it comes up
 		w.tell("%s does not start: %v", i.name, err)
 		time.Sleep(3 * time.Second)
 	}

@@ -133,3 +133,30 @@ func TestTurnsWhileTheBudgetHangs(t *testing.T) {
 		}
 	})
 }
+
+// A silence belongs to one send: what another instance has sent meanwhile begins a new one.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &quiet{}
+		for _, look := range []struct {
+			after      time.Duration
+			entry      int64
+			send       int64
+			seen, know time.Duration
+		}{
+			{0, 1, 10, 0, 0}, {time.Minute, 1, 10, time.Minute, time.Minute}, {time.Second, 2, 20, 0, 0},
+			{time.Second, 1, 11, 0, 0}, {time.Second, 1, 11, time.Second, time.Second},
+		} {
+			time.Sleep(look.after)
+			if d := q.of(look.entry, look.send); d != look.know {
+				t.Errorf("send %d: quiet for %s, want %s", look.send, d, look.know)
+			}
+			if d := q.seen(look.entry, look.send); d != look.seen {
+				t.Errorf("send %d: seen quiet for %s, want %s", look.send, d, look.seen)
+			}
+		}
+		if q.forget(2); q.of(2, 20) != 0 || q.of(1, 11) == 0 && len(q.since) != 1 {
+			t.Errorf("after forgetting one: %v", q.since)
+		}
+	})
+}

@@ -28,6 +28,7 @@ type inbound struct {
 	header        soap.Header
 	authorization string
 	accept, agent string
+	hops          string               // of bridges that it was relayed by
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
 	trace         context.Context // carries the call's span; nil: no traces

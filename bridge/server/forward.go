@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -32,6 +34,7 @@ type Forward struct {
 type relay struct {
 	Forward
 	client *http.Client
+	hop    string // names this process to itself, should the provider's address lead back here
 }
 
 // wide is a decoder that reads as far as the operation's name in requests of any size that may be relayed.
@@ -49,7 +52,7 @@ func newRelay(f Forward) (*relay, error) {
 	f.Timeout = orElse(f.Timeout, 60*time.Second)
 	f.MaxRequest = orElse(f.MaxRequest, 2<<20)
 	f.MaxResponse = orElse(f.MaxResponse, 4<<20)
-	return &relay{Forward: f, client: &http.Client{
+	return &relay{Forward: f, hop: rand.Text(), client: &http.Client{
 		Timeout: f.Timeout,
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, // what comes back goes on as it is
@@ -59,6 +62,13 @@ func newRelay(f Forward) (*relay, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
+
+// hopHeader lists the bridges that a relayed call has come through. One may stand behind another; none behind itself,
+// where each call would take places until none is left.
+const (
+	hopHeader = "Einvoice-Bridge-Hop"
+	hopsMost  = 3
+)
 
 // errNotSent marks a relayed call of which certainly nothing reached the provider.
 var errNotSent = errors.New("not sent")
@@ -114,6 +124,9 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 
 // send carries one request over. The body is copied: the transport may still read it after an answer or an error.
 func (r *relay) send(in inbound) (reply, error) {
+	if in.hops != "" && (strings.Contains(in.hops, r.hop) || strings.Count(in.hops, ",")+1 >= hopsMost) {
+		return reply{}, fmt.Errorf("%w: forward.url leads back to a bridge; it must be the provider's own address", errNotSent)
+	}
 	ctx, span := in.beginSpan("relay")
 	defer span.End()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
@@ -128,6 +141,7 @@ func (r *relay) send(in inbound) (reply, error) {
 			req.Header[name] = []string{value}
 		}
 	}
+	req.Header.Set(hopHeader, strings.TrimPrefix(in.hops+","+r.hop, ","))
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	req.Header.Del("Tracestate") // is between the caller and whoever traces him
 	res, err := r.client.Do(req)

@@ -1,11 +1,14 @@
 package server_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +51,7 @@ func newProvider(t *testing.T, answer http.HandlerFunc) *provider {
 		p.mu.Lock()
 		p.bodies, p.headers = append(p.bodies, string(body)), append(p.headers, r.Header.Clone())
 		p.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		p.answer(w, r)
 	}))
 	t.Cleanup(p.Close)
@@ -121,6 +125,24 @@ func TestOwnOperationsStayHere(t *testing.T) {
 	r.post(generate + strings.Repeat(" ", 3<<20)[:0] + "<!DOCTYPE x>").wellFormed(t)
 	if len(p.bodies) > 1 {
 		t.Errorf("the provider got %d requests", len(p.bodies))
+	}
+}
+
+// An address that leads back here is found out at its first return; a second bridge on the way is none of that.
+func TestForwardToItself(t *testing.T) {
+	p := newProvider(t, say(200, "text/xml", "<ok/>"))
+	r := start(t, relaying(p, false))
+	if got := r.generating(generate, "Einvoice-Bridge-Hop: ANOTHER\r\n"); got.body != "<ok/>" || !strings.HasPrefix(p.headers[0].Get("Einvoice-Bridge-Hop"), "ANOTHER,") {
+		t.Errorf("behind another bridge: %d %s, %v", got.status, got.body, p.headers)
+	}
+	p.answer = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.addr}).ServeHTTP
+	p.bodies = nil
+	got := r.generating(generate)
+	if len(p.bodies) != 1 || !strings.HasPrefix(got.said(), "SOAP-ENV:Server: The provider can't be reached; the operation was not carried out.") {
+		t.Errorf("went over %d times, then %s", len(p.bodies), got.said())
+	}
+	if !strings.Contains(r.log.String(), "forward.url leads back to a bridge") {
+		t.Errorf("log: %s", r.log.String())
 	}
 }
 
@@ -242,6 +264,8 @@ func TestCallerAddressBehindProxies(t *testing.T) {
 		"made up before the real one":     {[]func(*setup){allow, trust}, "192.0.2.7, 203.0.113.5", false},
 		"real one is last":                {[]func(*setup){allow, trust}, "203.0.113.5, 192.0.2.7", true},
 		"nobody trusts the socket's end":  {[]func(*setup){allow}, "192.0.2.7", false},
+		"a proxy that adds a line":        {[]func(*setup){allow, trust}, "192.0.2.7\r\nX-Forwarded-For: 203.0.113.5", false},
+		"the real one in a line added":    {[]func(*setup){allow, trust}, "203.0.113.5\r\nx-forwarded-for: 192.0.2.7", true},
 		"no header":                       {[]func(*setup){allow, trust}, "", false},
 		"nonsense in it":                  {[]func(*setup){allow, trust}, "192.0.2.7, x", false},
 		"no allow-list, nothing to prove": {nil, "203.0.113.5", true},

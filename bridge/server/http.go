@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"math"
@@ -114,7 +115,7 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 		ref: ref, path: strings.Clone(c.Path()), listener: listener,
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
-		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"),
+		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
 		tls:  c.Context().TLSConnectionState(),
 		body: c.Request().Body(),
 	}
@@ -125,7 +126,8 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 func (s *Desk) remote(c *fiber.Ctx) netip.Addr {
 	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	addr = addr.Unmap()
-	hops := strings.Split(c.Get("X-Forwarded-For"), ",")
+	lines := c.Request().Header.PeekAll("X-Forwarded-For") // a proxy may add a line of its own (HAProxy's forwardfor)
+	hops := strings.Split(string(bytes.Join(lines, []byte(","))), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusts(addr); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {

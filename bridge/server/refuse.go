@@ -29,6 +29,9 @@ const (
 	RefusedForward  Refusal = "forward"  // the provider could not be reached
 )
 
+// Refusals are all of them.
+var Refusals = []Refusal{RefusedHTTP, RefusedSOAP, RefusedToken, RefusedExpired, RefusedTaxpayer, RefusedLogin, RefusedBusy, RefusedInternal, RefusedForward}
+
 // refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
 func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 	s.opt.Refused(kind)

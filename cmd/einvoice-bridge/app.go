@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -109,6 +111,11 @@ func (a *app) equip(p *plan) {
 	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.log, p.terms.Tracer
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
+	var refusals []string
+	for _, r := range server.Refusals {
+		refusals = append(refusals, string(r))
+	}
+	a.metrics.Expect(slices.Collect(maps.Keys(p.file.Upstreams)), refusals)
 }
 
 // canceller is the flow under one configuration's terms.

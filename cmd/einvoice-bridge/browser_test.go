@@ -69,7 +69,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.reads("revoked")
 
 	b.open(console + "/")
-	b.reads("1 not known yet", "live")
+	b.reads("1 unconfirmed", "live")
 	b.open(console + "/show?of=" + w.doubtful)
 	b.click("form[action='/lookup'] button")
 	b.reads("The authority is being asked", "looked up at nic")

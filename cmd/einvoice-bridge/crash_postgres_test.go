@@ -32,6 +32,7 @@ func startPostgres(t *testing.T) *postgres.Server {
 
 // Three instances on one PostgreSQL: any of them is killed, and now and then the database itself.
 func TestCrashOfThreeInstances(t *testing.T) {
+	t.Parallel()
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	hits := 0
@@ -49,6 +50,7 @@ func TestCrashOfThreeInstances(t *testing.T) {
 // A rolling restart under load: every instance in turn is asked to stop and started again, and callers notice nothing
 // but refused connections.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	n := 0
@@ -62,6 +64,7 @@ func TestRollingRestart(t *testing.T) {
 
 // Five instances that start at once and are restarted in turn share one login.
 func TestInstancesShareASession(t *testing.T) {
+	t.Parallel()
 	pg := startPostgres(t)
 	r, logins := nicRig(t, 5, pg.DSN("postgres"))
 	n := 0
@@ -79,6 +82,7 @@ func TestInstancesShareASession(t *testing.T) {
 // A stalled instance: stopped beyond its lease and woken up again, while others take its documents over. Its sends are
 // fenced; what it still learns is evidence.
 func TestStalledInstance(t *testing.T) {
+	t.Parallel()
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 3, pg.DSN("postgres"))
 	var once sync.Once
@@ -98,6 +102,7 @@ func TestStalledInstance(t *testing.T) {
 // Two instances on one journal: a call that arrives at the second one while the first is sending joins it, whatever
 // comes later is answered from the record, and the authority hears of the document once.
 func TestTwoInstancesAreOne(t *testing.T) {
+	t.Parallel()
 	pg := startPostgres(t)
 	r := clearTaxRig(t, 2, pg.DSN("postgres"))
 	for _, i := range r.instances {

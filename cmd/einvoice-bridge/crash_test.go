@@ -71,7 +71,7 @@ seal: %q
 console: {listen: %q}
 log: {level: error}
 reply_within: 2s
-grace: 5s
+grace: 20s
 upstreams:
   u:
     environment: sandbox
@@ -380,6 +380,7 @@ func (r *crashRig) verifyJournal(documents int, late []string) {
 // Killed at random moments under load, with the authority in trouble too: nothing lost, nothing overlapping, nothing
 // sent after a known success, every answer true.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	r := clearTaxRig(t, 1, "")
 	r.run(*kills, 16, r.killOne)
 }
@@ -416,6 +417,7 @@ func nicRig(t *testing.T, n int, dsn string) (r *crashRig, logins *atomic.Int64)
 // The same with NIC's sessions and its limit of logins on: the session is in the journal, so that only a kill in the
 // middle of a login costs another one, and no call is held back for want of one.
 func TestCrashWithLoginLimits(t *testing.T) {
+	t.Parallel()
 	r, logins := nicRig(t, 1, "")
 	r.run(*kills, 8, r.killOne)
 	if n := logins.Load(); n < 1 || n > 3 {
@@ -425,6 +427,7 @@ func TestCrashWithLoginLimits(t *testing.T) {
 
 // Twenty restarts under load log in once.
 func TestRestartsLogInOnce(t *testing.T) {
+	t.Parallel()
 	r, logins := nicRig(t, 1, "")
 	r.run(20, 8, func() {
 		r.instances[0].process.terminate()

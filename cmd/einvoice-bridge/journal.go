@@ -43,9 +43,9 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.taxpayer, "taxpayer", "", "GSTIN or TIN")
 	f.StringVar(&s.upstream, "upstream", "", "upstream, by name")
 	f.StringVar(&s.outcome, "outcome", "", "cancelled, refused, not_applied, unknown or misconfigured")
-	f.StringVar(&s.since, "since", "", "written down from then on: 2006-01-02 15:04, or 2h or 3d ago")
+	f.StringVar(&s.since, "since", "", "written down from then on: 2026-04-01 15:04, or 2h or 3d ago")
 	f.StringVar(&s.until, "until", "", "written down before then")
-	f.BoolVar(&s.open, "open", false, "only those whose outcome is not known yet: the operator's list")
+	f.BoolVar(&s.open, "open", false, "only the unconfirmed: the operator's list")
 	f.BoolVar(&s.waiting, "waiting", false, "only those that wait their turn")
 	f.BoolVar(&s.toldOtherwise, "told-otherwise", false, "only those whose truth differs from what a caller was told")
 	outcomes := []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"}
@@ -175,7 +175,7 @@ func (r *record) exportCommand() *cobra.Command {
 	var format, to string
 	cmd := &cobra.Command{
 		Use:     "export",
-		Short:   "Write all that fits as CSV or JSON lines, newest first",
+		Short:   "Write all that fits as CSV, Excel or JSON lines, newest first",
 		Example: "  einvoice-bridge journal export --since 2026-04-01 --until 2026-05-01 -o april.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -183,15 +183,17 @@ func (r *record) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			write, ok := map[string]func(io.Writer, iter.Seq2[bridge.Entry, error]) error{"csv": console.WriteCSV, "jsonl": console.WriteJSON}[format]
+			write, ok := map[string]func(io.Writer, iter.Seq2[bridge.Entry, error]) error{
+				"csv": console.WriteCSV, "xlsx": console.WriteXLSX, "jsonl": console.WriteJSON,
+			}[format]
 			if !ok {
-				return fmt.Errorf("--format is csv or jsonl, not %q", format)
+				return fmt.Errorf("--format is csv, xlsx or jsonl, not %q", format)
 			}
 			return r.export(cmd, f, to, write)
 		},
 	}
 	s.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	cmd.Flags().StringVar(&format, "format", "csv", "csv, xlsx (Excel; ids stay text) or jsonl")
 	cmd.Flags().StringVarP(&to, "output", "o", "", "file to write, which must not exist; standard output by default")
 	return cmd
 }

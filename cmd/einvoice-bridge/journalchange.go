@@ -64,7 +64,7 @@ word. What contradicts a refusal on record, and a date before the request, needs
 	}
 	f := cmd.Flags()
 	f.StringVar(&as, "as", "", "cancelled; not_applied, when the document is active; refused, when it can't be cancelled any more")
-	f.StringVar(&date, "date", "", "cancel date as the authority shows it, 2006-01-02 15:04:05, with --as cancelled")
+	f.StringVar(&date, "date", "", "cancel date as the authority shows it, like 2026-04-01 15:04:05, with --as cancelled")
 	f.StringVar(&message, "message", "", "the authority's words, with --as refused")
 	f.StringVar(&why, "why", "", "where it was seen, and by whom")
 	f.StringVar(&by, "by", operator(), "who says so")
@@ -80,7 +80,7 @@ func byHand(as, date, message string) (bridge.Outcome, error) {
 	switch as {
 	case "cancelled":
 		if _, err := time.Parse(time.DateTime, date); err != nil {
-			return bridge.Outcome{}, errors.New("--as cancelled needs --date as the authority shows it, 2006-01-02 15:04:05: callers are told it")
+			return bridge.Outcome{}, errors.New("--as cancelled needs --date as the authority shows it, like 2026-04-01 15:04:05: callers are told it")
 		}
 		return bridge.Outcome{Class: bridge.Cancelled, Date: date}, nil
 	case "refused":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +30,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("EINVOICE_BRIDGE_MAIN") == "1" {
 		main()
 		os.Exit(0)
+	}
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue { // what runs side by side here mostly waits
+		_ = n.Value.Set("6")
 	}
 	os.Exit(m.Run())
 }
@@ -271,6 +277,9 @@ func TestVersionAndHash(t *testing.T) {
 	}
 }
 
+// portsGiven are those of all tests: some run side by side, and a process that is down still owns its ports.
+var portsGiven sync.Map
+
 // freePorts gives addresses for a process's listeners that survive its restarts: below the ports that the system gives
 // to connections (on Linux from 32768), lest one of those takes a port while the process is down.
 func freePorts(tb testing.TB, n int) (all []string) {
@@ -283,8 +292,10 @@ func freePorts(tb testing.TB, n int) (all []string) {
 			}
 			continue
 		}
-		all = append(all, l.Addr().String())
 		defer l.Close()
+		if _, given := portsGiven.LoadOrStore(l.Addr().String(), true); !given {
+			all = append(all, l.Addr().String())
+		}
 	}
 	return all
 }

@@ -141,7 +141,7 @@ func moment(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 2006-01-02 15:04, 2006-01-02, or 2h or 3d for that long ago", s)
+	return time.Time{}, fmt.Errorf("%q is no time: write it like 2026-04-01 15:04 or 2026-04-01, or 2h or 3d for that long ago", s)
 }
 
 // local is a time for a table; never for one that has not come.
