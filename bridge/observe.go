@@ -71,5 +71,27 @@ type Alarm struct {
 	Text               string
 }
 
+// PoolKind is who places of the SOAP side are shared out among: a closed set, fit for a metric label.
+type PoolKind string
+
+// The pools.
+const (
+	PoolArriving PoolKind = "arriving" // being read, and nobody knows yet whose it is
+	PoolCaller   PoolKind = "caller"   // a caller's cancellations
+	PoolUpstream PoolKind = "upstream" // cancellations that go to one upstream
+	PoolLogin    PoolKind = "login"    // access_new_token
+	PoolRelay    PoolKind = "relay"    // calls for the provider
+	PoolRecall   PoolKind = "recall"   // turned away, and the record is being asked
+)
+
+// Pool is what one of them holds.
+type Pool struct {
+	Kind PoolKind
+	Name string // of the caller or the upstream
+	Held int
+	Most int    // that it may hold while nobody else comes or goes
+	Full uint64 // how often it was full
+}
+
 // Load is how much the Service has in hand: documents in flight, and of these those that wait their turn.
 type Load struct{ InFlight, Waiting int }

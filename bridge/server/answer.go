@@ -31,6 +31,7 @@ type inbound struct {
 	hops          string               // of bridges that it was relayed by
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
+	place         *place          // that it has; nil: it is turned away
 	trace         context.Context // carries the call's span; nil: no traces
 }
 
@@ -64,14 +65,18 @@ const (
 
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
-	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
-		s.inFlight.Add(-1)
+	p, ok := s.places.enter(s.opt.InFlight, arriving)
+	if !ok {
 		return s.turnAway(in)
 	}
-	defer s.inFlight.Add(-1)
+	defer p.leave()
+	in.place = p
 	req, fault := s.decode(in)
 	switch {
 	case fault != nil && fault.UnknownOperation() && s.relay != nil:
+		if !p.become(relaying) {
+			return s.busy(in, voice{c: s.opt.Contract, version: fault.Version, ref: in.ref}, turnedAwayFor)
+		}
 		return s.forward(in, fault.Version)
 	case fault != nil:
 		return s.fault(in, fault)
@@ -82,10 +87,14 @@ func (s *Desk) answer(in inbound) reply {
 	if req.Operation != s.opt.Contract.Token.Name {
 		return s.cancel(in, req, (*Desk).carryOut)
 	}
+	kind, how := loggingIn, (*Desk).login
 	if s.relay != nil && s.relay.Tokens {
-		return s.forwardLogin(in, req)
+		kind, how = relaying, (*Desk).forwardLogin
 	}
-	return s.login(in, req)
+	if !p.become(kind) {
+		return s.busy(in, newVoice(s.opt.Contract, in.ref, req), turnedAwayFor)
+	}
+	return how(s, in, req)
 }
 
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request

@@ -98,6 +98,7 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.server, err = server.New(p.options); err != nil {
 		return err
 	}
+	a.metrics.Register(console.Pools(a.server.Pools))
 	if err = a.server.Listen(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,6 +55,13 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 		return p, append(problems, config.Problem{Line: f.Line("contract"), Text: err.Error()})
 	}
 	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
+	p.options.Upstreams = slices.Collect(maps.Keys(f.Upstreams))
+	p.options.Upstream = func(taxpayer string) string {
+		if up, ok := p.ups[taxpayer]; ok {
+			return up.Profile().Name
+		}
+		return ""
+	}
 	if _, err = server.New(p.options); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("wsdl"), Text: err.Error()})
 	}
