@@ -93,5 +93,26 @@ type Pool struct {
 	Full uint64 // how often it was full
 }
 
+// Crowd is who is connected to the SOAP side.
+type Crowd struct {
+	Callers    int // connections on which a caller was let in
+	Strangers  int // all others
+	Unfinished int64
+	PutOut     map[PutOut]uint64
+}
+
+// PutOut is why a connection was put out: a closed set, fit for a metric label.
+type PutOut string
+
+// The reasons.
+const (
+	PutOutUnfinished PutOut = "unfinished"  // unfinished requests held too much
+	PutOutStranger   PutOut = "strangers"   // too many on which nobody was let in
+	PutOutConnection PutOut = "connections" // too many in all
+)
+
+// PutOuts are all of them.
+var PutOuts = []PutOut{PutOutUnfinished, PutOutStranger, PutOutConnection}
+
 // Load is how much the Service has in hand: documents in flight, and of these those that wait their turn.
 type Load struct{ InFlight, Waiting int }

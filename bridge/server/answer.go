@@ -22,7 +22,7 @@ import (
 type inbound struct {
 	ref           string // request id
 	path          string
-	listener      int // that it came to
+	wire          *wire
 	from          netip.Addr
 	received      time.Time
 	header        soap.Header
@@ -100,7 +100,7 @@ func (s *Desk) answer(in inbound) reply {
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
 // that is too much for a cancellation is one of them.
 func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
-	decoder := s.decoders[min(in.listener, len(s.decoders)-1)] // a reload can't change the listeners
+	decoder := s.decoders[min(in.wire.listener, len(s.decoders)-1)] // a reload can't change the listeners
 	req, err := decoder.Decode(in.header, in.body)
 	if err == nil {
 		return req, nil
@@ -124,6 +124,7 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 	if err != nil {
 		return s.deny(in, v, s.invalid(in, req), err)
 	}
+	in.wire.belongs(caller.Name)
 	v.troubleAsReply = caller.TroubleAs == access.TroubleAsReply
 	s.noteTLS(in, caller.Name)
 	s.noteLeniencies(in, caller.Name, req)
@@ -232,6 +233,7 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 	switch {
 	case err == nil:
 		s.opt.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
+		in.wire.belongs(issued.Caller)
 		s.noteTLS(in, issued.Caller)
 		s.noteLeniencies(in, issued.Caller, req)
 		return v.token(soap.TokenReply{AccessToken: issued.Token, ExpiresIn: int(issued.Life.Seconds()), TokenType: "bearer"})

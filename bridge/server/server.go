@@ -53,6 +53,8 @@ type Options struct {
 	Upstreams []string
 	// Upstream names the upstream that a taxpayer's cancellations go to; nil: there is but one.
 	Upstream func(taxpayer string) string
+	// Crowd bounds connections; like the listeners it is New's for good.
+	Crowd Crowd
 	// TrustedProxies are CIDRs or addresses whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// Read, Write and Idle time of connections; 0 stands for 10 s, 15 s and 60 s. Writing starts when the answer is there.
@@ -69,6 +71,7 @@ type Server struct {
 	app   *fiber.App
 	desk  atomic.Pointer[Desk] // open now
 	bound []net.Listener
+	crowd *crowd
 	traffic
 }
 
@@ -106,6 +109,7 @@ func New(o Options) (*Server, error) {
 	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
 	s := &Server{opt: o, traffic: traffic{places: newPlaces(), recalls: newPlaces(), lastTLS: tlsUses{last: map[tlsUse]time.Time{}}, lenient: leniencies{told: map[leniency]bool{}}}}
+	s.crowd = newCrowd(o.Crowd, s.desk.Load)
 	d, err := s.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -179,7 +183,7 @@ func orElse[T comparable](v, otherwise T) T {
 func (s *Server) Listen() error {
 	log := s.desk.Load().opt.Log
 	for i, l := range s.opt.Listeners {
-		ln, err := l.bind(log, i, &s.lingering)
+		ln, err := l.bind(log, i, s.crowd, &s.lingering)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("listen on %s: %w", l.Address, err)
@@ -244,6 +248,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Calls is how many calls are being answered now.
 func (s *Server) Calls() int { return s.places.count() }
+
+// Crowd tells who is connected, and what for.
+func (s *Server) Crowd() bridge.Crowd { return s.crowd.report() }
 
 // Pools tells who holds the places.
 func (s *Server) Pools() []bridge.Pool {
