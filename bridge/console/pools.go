@@ -32,3 +32,32 @@ func (p pools) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(poolFull, prometheus.CounterValue, float64(q.Full), string(q.Kind), q.Name)
 	}
 }
+
+// Crowd shows who is connected to the SOAP side. now is asked at each scrape.
+func Crowd(now func() bridge.Crowd) prometheus.Collector { return crowd(now) }
+
+type crowd func() bridge.Crowd
+
+var (
+	connections = prometheus.NewDesc("einvoice_connections", "Open connections of the SOAP side: on which a caller was let in, and all others.", []string{"of"}, nil)
+	unfinished  = prometheus.NewDesc("einvoice_unfinished_bytes", "What requests hold that have begun and are not complete.", nil, nil)
+	putOut      = prometheus.NewDesc("einvoice_connections_put_out_total", "Connections that were ended to make room for others.", []string{"why"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c crowd) Describe(ch chan<- *prometheus.Desc) {
+	ch <- connections
+	ch <- unfinished
+	ch <- putOut
+}
+
+// Collect implements prometheus.Collector.
+func (c crowd) Collect(ch chan<- prometheus.Metric) {
+	now := c()
+	ch <- prometheus.MustNewConstMetric(connections, prometheus.GaugeValue, float64(now.Callers), "callers")
+	ch <- prometheus.MustNewConstMetric(connections, prometheus.GaugeValue, float64(now.Strangers), "strangers")
+	ch <- prometheus.MustNewConstMetric(unfinished, prometheus.GaugeValue, float64(now.Unfinished))
+	for _, why := range bridge.PutOuts {
+		ch <- prometheus.MustNewConstMetric(putOut, prometheus.CounterValue, float64(now.PutOut[why]), string(why))
+	}
+}

@@ -31,7 +31,7 @@ type crowd struct {
 type Crowd struct {
 	Connections int   // 16,384
 	Strangers   int   // 2,048: of these, on which nobody was let in yet
-	Unfinished  int64 // 32 MiB, or room for sixteen of the largest bodies: what requests hold that are not complete
+	Unfinished  int64 // 16 MiB, or room for sixteen of the largest bodies: what requests hold that are not complete
 }
 
 // headCost is what the engine holds for a request from its first byte on, its body apart: the buffer that it reads
@@ -55,7 +55,7 @@ func newCrowd(limits Crowd, desk func() *Desk) *crowd {
 }
 
 // most is how many bytes unfinished requests may hold.
-func (c *crowd) most() int64 { return orElse(c.limits.Unfinished, max(32<<20, 16*c.largest())) }
+func (c *crowd) most() int64 { return orElse(c.limits.Unfinished, max(16<<20, 16*c.largest())) }
 
 // largest is how long a body can be.
 func (c *crowd) largest() int64 { return int64(c.desk().bodyLimit()) }
@@ -156,6 +156,9 @@ func (c *crowd) clear(why bridge.PutOut, tooMuch func() bool) {
 	}
 }
 
+// justBegun is how long a caller's request is not put out for what unfinished ones hold: many callers may begin at once.
+const justBegun = time.Second
+
 // longAgo is a deadline that is over.
 var longAgo = time.Unix(1, 0)
 
@@ -163,8 +166,9 @@ var longAgo = time.Unix(1, 0)
 // stranger any more by then, or soon.
 func (c *crowd) order(why bridge.PutOut) []*wire {
 	var all []*wire
+	begun := time.Now().Add(-justBegun)
 	for w := range c.all {
-		if why != bridge.PutOutUnfinished || w.holds > 0 {
+		if why != bridge.PutOutUnfinished || w.holds > 0 && (w.caller == "" || w.since.Before(begun)) {
 			all = append(all, w)
 		}
 	}

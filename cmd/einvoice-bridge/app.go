@@ -98,7 +98,7 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.server, err = server.New(p.options); err != nil {
 		return err
 	}
-	a.metrics.Register(console.Pools(a.server.Pools))
+	a.metrics.Register(console.Pools(a.server.Pools), console.Crowd(a.server.Crowd))
 	if err = a.server.Listen(); err != nil {
 		return err
 	}
@@ -173,6 +173,7 @@ func (a *app) start() error {
 		}()
 	}
 	a.upkeep.Go(a.keepUp)
+	a.upkeep.Go(func() { giveBack(a.working) })
 	a.upkeep.Go(func() { a.obey(a.hangups) })
 	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var strangersFlag = flag.Int("strangers", 1500, "connections of TestStrangersTakeNothing; 12,000 is the full size")
+
+// crowded is the program as a process of its own, in front of simulators that know every document.
+type crowded struct {
+	*testing.T
+	*process
+	sims         []simulator
+	url, console string
+	client       *http.Client
+	issued       atomic.Int64
+	busy         atomic.Int64 // good calls that were turned away
+}
+
+func newCrowded(t *testing.T, edit func(string) string) *crowded {
+	t.Helper()
+	dir := t.TempDir()
+	sims, err := simulators(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeAll)
+	ports := freePorts(t, 2)
+	text := demoConfig(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]))
+	path := filepath.Join(dir, "bridge.yaml")
+	if err := os.WriteFile(path, []byte(edit(text)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raiseFiles(t)
+	c := &crowded{T: t, sims: sims, url: "http://" + ports[0] + "/einvoice", console: "http://" + ports[1], client: &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64},
+	}}
+	c.process = spawn(t, "serve", "-c", path)
+	c.await(c.console + "/readyz")
+	return c
+}
+
+// raiseFiles lets this process and those that it starts open files enough.
+func raiseFiles(t *testing.T) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resident is the process's memory in bytes.
+func (c *crowded) resident() int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil {
+		c.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	n, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		c.Fatal(err)
+	}
+	return n << 10
+}
+
+// good makes good calls with a few callers, each a new cancellation, until stop is closed, and returns how long each took.
+func (c *crowded) good(s simulator, token string, stop <-chan struct{}) []time.Duration {
+	var mu sync.Mutex
+	var took []time.Duration
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(rand.IntN(10)) * time.Millisecond):
+				}
+				body := strings.Replace(envelope(s.taxpayer, documentID(s.name, int(c.issued.Add(1)))), demoToken, token, 1)
+				began := time.Now()
+				if answer := c.post(body); strings.Contains(answer, "The bridge is busy") {
+					c.busy.Add(1)
+				} else if !strings.Contains(answer, "<code>200</code>") {
+					c.Errorf("a good call: %s", answer)
+				}
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return took
+}
+
+func (c *crowded) post(body string) string {
+	resp, err := c.client.Post(c.url, soapType, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// during makes good calls while f runs.
+func (c *crowded) during(s simulator, token string, f func()) (took []time.Duration) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() { defer close(ended); took = c.good(s, token, stop) }()
+	f()
+	close(stop)
+	<-ended
+	return took
+}
+
+func percentile(of []time.Duration, p int) time.Duration {
+	slices.Sort(of)
+	return of[min(len(of)-1, len(of)*p/100)].Round(100 * time.Microsecond)
+}
+
+// stranger opens a connection and sends most of a request of 63 KB, from addresses of its own half of the time.
+func (c *crowded) stranger(n int) net.Conn {
+	d := net.Dialer{}
+	if n%2 == 0 {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/2%20), 1)}
+	}
+	conn, err := d.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(c.url, "http://"), "/einvoice"))
+	if err != nil {
+		c.Error(err)
+		return nil
+	}
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	_, _ = io.WriteString(conn, "POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nContent-Length: 64512\r\n\r\n"+strings.Repeat(" ", 63<<10-1))
+	return conn
+}
+
+// Strangers who begin requests and never end them take neither the memory nor anybody's time, and get an answer.
+func TestStrangersTakeNothing(t *testing.T) {
+	c := newCrowded(t, func(text string) string { return text })
+	s := c.sims[0]
+	quiet := c.during(s, demoToken, func() { time.Sleep(3 * time.Second) })
+	before := c.resident()
+	var peak int
+	var told, cut atomic.Int64
+	var all sync.WaitGroup
+	conns := make(chan net.Conn, *strangersFlag)
+	attacked := c.during(s, demoToken, func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			var opening sync.WaitGroup
+			for w := range 8 {
+				opening.Go(func() {
+					for n := w; n < *strangersFlag; n += 8 {
+						conn := c.stranger(n)
+						if conn == nil {
+							return
+						}
+						conns <- conn
+						all.Go(func() {
+							if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+								cut.Add(1)
+							} else if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy; nothing was sent for this call. Retry later.") && resp.Header.Get("Retry-After") != "" {
+								told.Add(1)
+							} else if resp.StatusCode != http.StatusRequestTimeout {
+								t.Errorf("a stranger was told %d %s", resp.StatusCode, text)
+							}
+						})
+						time.Sleep(4 * time.Millisecond) // they are to take memory; the processor that they take is this one
+					}
+				})
+			}
+			opening.Wait()
+			time.Sleep(2 * time.Second)
+		}()
+		for over := false; !over; {
+			select {
+			case <-ended:
+				over = true
+			case <-time.After(20 * time.Millisecond):
+				peak = max(peak, c.resident())
+			}
+		}
+	})
+	close(conns)
+	for conn := range conns {
+		conn.Close()
+	}
+	all.Wait()
+	after := c.resident()
+	c.during(s, demoToken, func() {
+		for end := time.Now().Add(30 * time.Second); after-before > 32<<20 && time.Now().Before(end); after = c.resident() {
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	t.Logf("%d strangers: memory %d MB before, %d MB at most, %d MB afterwards; %d were told that the bridge is busy, %d cut off", *strangersFlag, before>>20, peak>>20, after>>20, told.Load(), cut.Load())
+	t.Logf("good calls: %d quiet, p50 %v, p99 %v; %d beside strangers, p50 %v, p99 %v; %d turned away", len(quiet), percentile(quiet, 50), percentile(quiet, 99), len(attacked), percentile(attacked, 50), percentile(attacked, 99), c.busy.Load())
+	if peak-before > 64<<20 {
+		t.Errorf("strangers took %d MB", (peak-before)>>20)
+	}
+	if after-before > 32<<20 {
+		t.Errorf("%d MB were not given back", (after-before)>>20)
+	}
+	if c.busy.Load() > 0 || told.Load() == 0 {
+		t.Errorf("%d good calls were turned away; %d strangers were told so", c.busy.Load(), told.Load())
+	}
+}
