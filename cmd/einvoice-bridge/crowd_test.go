@@ -27,6 +27,7 @@ type crowded struct {
 	*testing.T
 	*process
 	sims         []simulator
+	dir          string
 	url, console string
 	client       *http.Client
 	issued       atomic.Int64
@@ -52,7 +53,7 @@ func newCrowded(t *testing.T, edit func(string) string) *crowded {
 		t.Fatal(err)
 	}
 	raiseFiles(t)
-	c := &crowded{T: t, sims: sims, url: "http://" + ports[0] + "/einvoice", console: "http://" + ports[1], client: &http.Client{
+	c := &crowded{T: t, sims: sims, dir: dir, url: "http://" + ports[0] + "/einvoice", console: "http://" + ports[1], client: &http.Client{
 		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64},
 	}}
 	c.process = spawn(t, "serve", "-c", path)
@@ -231,4 +232,51 @@ func TestStrangersTakeNothing(t *testing.T) {
 	if c.busy.Load() > 0 || told.Load() == 0 {
 		t.Errorf("%d good calls were turned away; %d strangers were told so", c.busy.Load(), told.Load())
 	}
+}
+
+var fatFlag = flag.Duration("fat", 4*time.Second, "how long TestFatEnvelopesFillNoDisk writes after its caller has used up what he may write at once; 60s is the full size")
+
+// A caller without a limit who sends nothing but large envelopes that are refused fills no disk.
+func TestFatEnvelopesFillNoDisk(t *testing.T) {
+	c := newCrowded(t, func(text string) string { return text })
+	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<soapenv:Header/>", "<soapenv:Header><!--"+strings.Repeat("fat ", 15_000)+"--></soapenv:Header>", 1)
+	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
+	var refused, busy atomic.Int64
+	flood := func(length time.Duration) (grown int) {
+		began, before := time.Now(), c.journalBytes()
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				for time.Since(began) < length {
+					switch answer := c.post(fat); {
+					case strings.Contains(answer, "<code>204</code>"):
+						refused.Add(1)
+					case strings.Contains(answer, "The bridge is busy; nothing was sent for this call."):
+						busy.Add(1)
+					default:
+						t.Errorf("answered %s", answer)
+					}
+				}
+			})
+		}
+		all.Wait()
+		return c.journalBytes() - before
+	}
+	first := flood(4 * time.Second)
+	later := flood(*fatFlag)
+	t.Logf("the journal grew by %d KB within 4 s, then by %d KB within %v; %d calls were refused, %d turned away", first>>10, later>>10, *fatFlag, refused.Load(), busy.Load())
+	if first > 64<<20 || later > int(fatFlag.Seconds()*512*1024) {
+		t.Errorf("the journal grew by %d KB, then by %d KB within %v", first>>10, later>>10, *fatFlag)
+	}
+}
+
+// journalBytes is the size of the journal's files.
+func (c *crowded) journalBytes() (n int) {
+	files, _ := filepath.Glob(filepath.Join(c.dir, "bridge.db*"))
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			n += int(info.Size())
+		}
+	}
+	return n
 }
