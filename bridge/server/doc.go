@@ -7,11 +7,14 @@
 // What callers can rely on:
 //
 //   - Whatever arrives, the answer is well-formed XML in the SOAP version of the request: a reply, or a fault with the
-//     HTTP status that fits. Texts are fixed; nothing of a request is echoed but the name of an unknown operation.
+//     HTTP status that fits. Texts are fixed; of a request they hold the names of elements, headers, namespaces and
+//     labels that were not what they had to be, never a value.
 //   - A request that two parties could read differently (two lengths, folded headers, …) is refused before it is read
 //     as SOAP, see framing.go.
-//   - A body over the limit is answered with 413 and the connection is closed unread; a client that goes on sending may
-//     see only the reset.
+//   - A body over the limit is answered with 413 unread, and so that a client who is still sending can read it: he is
+//     listened to for 10 s more, see wire.go. Header lines that end in LF alone are answered at once.
+//   - What a caller is forgiven is logged once for each caller, by name. What can't be read is told by what came, never as a
+//     wrong token that was not there.
 //   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
 //   - A call that is turned away as busy hears what is on record for it, if anything is. For that it must be read, so
 //     beyond in_flight a fourth of it on top is looked at, see turned.go; a flood is answered unread.

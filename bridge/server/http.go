@@ -40,9 +40,10 @@ func (s *Server) newApp(o Options) *fiber.App {
 	})
 	app.Use(s.at((*Desk).front))
 	for _, path := range Paths {
-		app.Post(path, s.at((*Desk).post))
-		app.Post("/"+path, s.at((*Desk).post)) // a base address with a slash, and the path put behind it
-		app.Get(path, s.at((*Desk).get))
+		for _, spelled := range []string{path, "/" + path} { // or a base address with a slash, and the path put behind it
+			app.Post(spelled, s.at((*Desk).post))
+			app.Get(spelled, s.at((*Desk).get))
+		}
 	}
 	app.Get("/wsdl/:name", s.at((*Desk).getWSDL))
 	app.Post(tryPath, s.at((*Desk).try))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 )
@@ -100,10 +101,14 @@ func TestFaultsNameWhatCame(t *testing.T) {
 	}
 }
 
-// What one listener accepts another does not.
+// What one listener accepts another does not, and a desk that opens brings its own.
 func TestListenersAccept(t *testing.T) {
 	two := []server.Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", Accept: soap.Accept{UnderstoodAny: true, ActionDispatch: true}}}
-	r := start(t, func(s *setup) { s.Listeners = two })
+	var options server.Options
+	r := start(t, func(s *setup) {
+		s.Listeners = two
+		options = s.Options
+	})
 	strict := r.srv.Addrs()[0].String()
 	lenient := r.srv.Addrs()[1].(*net.TCPAddr).String()
 	block := `<soapenv:Header><t:Trace xmlns:t="urn:tracing" soapenv:mustUnderstand="1">x</t:Trace></soapenv:Header>`
@@ -113,4 +118,17 @@ func TestListenersAccept(t *testing.T) {
 	}
 	r.addr = lenient
 	r.post(body).expect(t, "the lenient listener", 200, "Success 200 ")
+
+	options.Listeners = []server.Listener{two[0], two[0]}
+	var err error
+	if options.Access, err = access.New(access.Config{}, r.journal); err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.srv.Prepare(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.srv.Open(d); r.post(body).status != 500 {
+		t.Error("the lenient listener is as it was after another desk has opened")
+	}
 }

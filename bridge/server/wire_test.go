@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -247,6 +248,14 @@ func TestTooLargeIsAnswered(t *testing.T) {
 			t.Errorf("the connection went on: %v", err)
 		}
 		conn.Close()
+	}
+	a := newAuthority(t)
+	secure, _ := startTLS(t, a, func(*server.TLS) {})
+	for range 5 {
+		got, err := secure.send(&tls.Config{RootCAs: a.pool, ServerName: "bridge.example"}, envelope+strings.Repeat(" ", 2<<20))
+		if err != nil || got.status != 413 {
+			t.Fatalf("2 MB over TLS: %v %d", err, got.status)
+		}
 	}
 	chunk := "8000\r\n" + strings.Repeat(" ", 0x8000) + "\r\n"
 	got, err := r.try("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, 64) + "0\r\n\r\n")

@@ -117,7 +117,7 @@ func optional(parts []soap.Part) []string {
 // get answers GET and HEAD of a service path: the description when the query says wsdl in any letter case, else the
 // page for people. Tools also ask for ?xsd=…, ?disco and the like and wait for a quick no.
 func (s *Desk) get(c *fiber.Ctx) error {
-	path := c.Route().Path
+	path := "/" + strings.TrimLeft(c.Route().Path, "/")
 	query := strings.ToLower(string(c.Request().URI().QueryString()))
 	values, _ := url.ParseQuery(query)
 	switch {

@@ -23,6 +23,7 @@ func TestWSDL(t *testing.T) {
 	for target, want := range map[string]string{
 		"/api.einvoice.php?wsdl":       "https://bridge.example/api.einvoice.php",
 		"/api.einvoice.php?WSDL":       "https://bridge.example/api.einvoice.php",
+		"//api.einvoice.php?wsdl":      "https://bridge.example/api.einvoice.php",
 		"/einvoice?Wsdl":               "https://bridge.example/einvoice",
 		"/EINVOICE?wsdl":               "https://bridge.example/einvoice",
 		"/einvoice?singleWsdl":         "https://bridge.example/einvoice",

@@ -100,19 +100,21 @@ func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fa
 // trustBytes corrects an HTTP charset that the body's own bytes belie. The label is often a library's default, set by
 // somebody who never saw the text: Latin-1 over UTF-8 is what UTL_HTTP and servlets send.
 func (r *reading) trustBytes(set charset, label string, body []byte) charset {
+	if valid := utf8.Valid(body); valid != (set != utf8Charset) { // nothing belies it
+		return set
+	}
 	declared := charsetOf(declaredEncoding(body))
-	ascii, valid := isASCII(body), utf8.Valid(body)
 	switch {
-	case set == utf8Charset && !valid && declared == windows1252:
+	case set == utf8Charset && declared == windows1252:
 		r.note("the HTTP charset is UTF-8 but the body is not; the XML declaration's encoding was used")
 		return windows1252
-	case set == windows1252 && !ascii && valid && (declared == utf8Charset || declared == noCharset):
+	case set == windows1252 && !isASCII(body) && (declared == utf8Charset || declared == noCharset):
 		r.note("the HTTP charset is a single-byte one but the body is UTF-8")
 		return utf8Charset
-	case set == asciiCharset && !ascii && valid:
+	case set == asciiCharset && !isASCII(body):
 		r.note("the HTTP charset is US-ASCII but the body is UTF-8")
 		return utf8Charset
-	case set == unknownCharset && ascii && !escaping(label):
+	case set == unknownCharset && isASCII(body) && !escaping(label):
 		r.note("an unknown HTTP charset over plain ASCII was ignored")
 		return utf8Charset
 	}

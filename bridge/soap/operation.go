@@ -71,7 +71,18 @@ func (r *reading) operation() (*opTable, *Fault) {
 		r.note("the body element names no operation; SOAPAction was used")
 		return t, nil
 	}
-	return nil, unknownOperation(name)
+	f := unknownOperation(name)
+	if r.d.resembles(name.local) {
+		f.came(f.Found) // its name alone would not tell what is wrong with it
+	}
+	return nil, f
+}
+
+// resembles reports whether a name is one of our operations' but for its letter case or a WSDL's way to call its message.
+func (d *Decoder) resembles(local string) bool {
+	return slices.ContainsFunc(d.ops, func(t *opTable) bool {
+		return strings.EqualFold(local, t.Name) || strings.EqualFold(local, t.Name+"Request")
+	})
 }
 
 // unknownOperation is the fault that PHP NuSOAP gives.
@@ -122,11 +133,11 @@ func (d *Decoder) foreign(operation, action string) bool {
 	last := lastPiece(action)
 	for _, t := range d.ops {
 		mentioned := strings.Contains(strings.ToLower(action), strings.ToLower(t.Name))
-		if strings.EqualFold(operation, t.Name) || strings.EqualFold(operation, t.Name+"Request") || (mentioned && last != operation) {
+		if mentioned && last != operation {
 			return false
 		}
 	}
-	return true
+	return !d.resembles(operation)
 }
 
 // checkAction compares the action with the body, which decides in any case (WS-I BP 1.1 R1127). Servers have given the

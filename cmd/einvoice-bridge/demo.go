@@ -208,8 +208,8 @@ func (d *demo) decrypted(filed, wire []byte) {
 func (d *demo) invite() {
 	url := d.app.server.PublicURL() + server.Paths[0]
 	s := d.sims[0]
-	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
-		url, url, d.app.consoleURL(), envelope(s.taxpayer, s.success), url)
+	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\n         %s?wsdl for new proxies\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
+		url, d.app.server.PublicURL()+server.Paths[1], url, d.app.consoleURL(), envelope(s.taxpayer, s.success), url)
 }
 
 const soapType = "text/xml; charset=utf-8"

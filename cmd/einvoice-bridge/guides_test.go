@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/bridge/upstream"
 )
@@ -314,7 +315,7 @@ func TestPHPSample(t *testing.T) {
 	spawn(t, "serve", "-c", path).await(ready)
 	_, sample, _ := strings.Cut(guide(t, "erp.md"), "```php\n")
 	sample, _, _ = strings.Cut(sample, "```")
-	sample = strings.ReplaceAll(sample, "https://einvoice.example.com/api.einvoice.php", url)
+	sample = strings.ReplaceAll(sample, "https://einvoice.example.com", strings.TrimSuffix(url, server.Paths[0]))
 	for token, want := range map[string]string{demoToken: "Success 200 20", "wrong": "Failed 204  The access token provided is invalid"} {
 		cmd := exec.Command(php, "-d", "soap.wsdl_cache_enabled=0", "-r", sample)
 		cmd.Env = append(os.Environ(), tokenVariable+"="+token)
