@@ -89,7 +89,7 @@ var parallel = max(1, min(2, runtime.NumCPU()/2))
 
 // restAfterWrong is how long, in lengths of its own, a wrong comparison keeps the next one waiting: strangers who guess
 // get no more than a share of the processors, whatever their number.
-const restAfterWrong = 3
+const restAfterWrong = 2
 
 func newPasswords(costliest *hash, before *passwords) *passwords {
 	if before != nil {

@@ -16,9 +16,9 @@ type pool struct {
 
 // weights say how many places must be left for each that a pool holds already. Whoever makes all his calls hang comes to a
 // third of the places, an authority that hangs to half of them, and each that does so leaves as much again to everybody
-// else: nobody needs to be told beforehand how many there will be.
+// else: nobody needs to be told beforehand how many there will be. Of log-ins no more wait than come to their turn in time.
 var weights = map[bridge.PoolKind]int{
-	bridge.PoolArriving: 1, bridge.PoolCaller: 2, bridge.PoolUpstream: 1, bridge.PoolLogin: 4, bridge.PoolRelay: 4, bridge.PoolRecall: 1,
+	bridge.PoolArriving: 1, bridge.PoolCaller: 2, bridge.PoolUpstream: 1, bridge.PoolLogin: 14, bridge.PoolRelay: 4, bridge.PoolRecall: 1,
 }
 
 // places are shared out so that nobody takes all.

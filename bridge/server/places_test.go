@@ -29,7 +29,7 @@ func TestNobodyTakesAllPlaces(t *testing.T) {
 		"a caller":     {bridge.Pool{Kind: bridge.PoolCaller, Name: "hog", Held: placesInTest / 3}, []string{post(theirs("hog"))}},
 		"an authority": {bridge.Pool{Kind: bridge.PoolUpstream, Name: "hangs", Held: placesInTest / 2}, []string{post(theirs("hog")), post(theirs("other")), post(theirs("third"))}},
 		"the provider": {bridge.Pool{Kind: bridge.PoolRelay, Held: placesInTest / 5}, []string{strings.Replace(post(generate), "#eInvoiceCancel", "#eInvoiceGenerate", 1)}},
-		"log-ins":      {bridge.Pool{Kind: bridge.PoolLogin, Held: placesInTest / 5}, []string{post(login("s3cret", "s3cret"))}},
+		"log-ins":      {bridge.Pool{Kind: bridge.PoolLogin, Held: placesInTest / 15}, []string{post(login("s3cret", "s3cret"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := make(chan struct{})
@@ -104,7 +104,7 @@ func TestPoolsTellWhatTheyMayHold(t *testing.T) {
 	r := start(t, func(s *setup) { s.InFlight, s.Upstreams = placesInTest, []string{"nic"} })
 	want := map[bridge.Pool]bool{
 		{Kind: bridge.PoolArriving, Most: placesInTest / 2}: true, {Kind: bridge.PoolCaller, Name: "sap", Most: placesInTest / 3}: true,
-		{Kind: bridge.PoolUpstream, Name: "nic", Most: placesInTest / 2}: true, {Kind: bridge.PoolLogin, Most: placesInTest / 5}: true,
+		{Kind: bridge.PoolUpstream, Name: "nic", Most: placesInTest / 2}: true, {Kind: bridge.PoolLogin, Most: placesInTest / 15}: true,
 		{Kind: bridge.PoolRelay, Most: placesInTest / 5}: true, {Kind: bridge.PoolRecall, Most: placesInTest / 4}: true,
 	}
 	for _, p := range r.srv.Pools() {
