@@ -338,6 +338,7 @@ func TestHangingCallsStopNobody(t *testing.T) {
 				if conn == nil {
 					return
 				}
+				time.Sleep(time.Millisecond) // they are to take places; the processor that they take is this one
 				conns = append(conns, conn)
 				go func() {
 					if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
