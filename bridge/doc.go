@@ -9,7 +9,8 @@
 //     each down before it matters: the attempt before its first byte leaves, the outcome before the caller hears it;
 //   - a [Budget] holds rates and closed gates, which every send must pass;
 //   - an [Answer] is what the caller is told: a business reply (200 or 204) or a fault, each truthful;
-//   - an [Observer] hears what happens.
+//   - an [Observer] hears what happens;
+//   - a [Secret] and a [Duration] are what the configuration holds and an upstream is made of.
 //
 // Who puts them together is package flow: start there to see what becomes of a call.
 package bridge

@@ -2,14 +2,20 @@ package config
 
 import (
 	"encoding/hex"
+	"errors"
 	"iter"
 	"maps"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-playground/validator/v10"
+
+	"einvoice-bridge/bridge"
 )
 
 // defaults are the values of keys that are not written.
@@ -17,20 +23,20 @@ func defaults() *File {
 	return &File{
 		Listen:              Listeners{{Address: "127.0.0.1:8080"}},
 		Journal:             "sqlite:bridge.db",
-		ReplyWithin:         Duration(50 * time.Second),
-		CarryOutWithin:      Duration(30 * time.Minute),
-		RepeatRefusalsAfter: Duration(time.Minute),
+		ReplyWithin:         bridge.Duration(50 * time.Second),
+		CarryOutWithin:      bridge.Duration(30 * time.Minute),
+		RepeatRefusalsAfter: bridge.Duration(time.Minute),
 		AlreadyCancelled:    "journal",
 		AlreadyMessage:      "upstream",
-		Retain:              Duration(400 * 24 * time.Hour),
-		RetainExchanges:     Duration(30 * 24 * time.Hour),
-		Grace:               Duration(40 * time.Second),
+		Retain:              bridge.Duration(400 * 24 * time.Hour),
+		RetainExchanges:     bridge.Duration(30 * 24 * time.Hour),
+		Grace:               bridge.Duration(40 * time.Second),
 		Console:             Console{Listen: "127.0.0.1:9090"},
 		Log:                 Log{Format: "text", Level: "info", IDs: "clear"},
 		Limits:              Limits{Body: 64 << 10, InFlight: 3072},
 		Traces:              Traces{Sample: 1},
-		Token:               Token{TTL: Duration(14400 * time.Second)},
-		Forward:             Forward{Timeout: Duration(60 * time.Second)},
+		Token:               Token{TTL: bridge.Duration(14400 * time.Second)},
+		Forward:             Forward{Timeout: bridge.Duration(60 * time.Second)},
 		Strictness:          "lenient",
 		FaultDetail:         "empty",
 		SOAP12FaultStatus:   "500",
@@ -50,24 +56,7 @@ func (l *loader) check() {
 	if f.Seal != "" && f.SealKey() == nil {
 		l.at("seal", "seal is not 32 bytes in base64; head -c 32 /dev/urandom | base64 makes one")
 	}
-	for path, words := range sorted(map[string]struct {
-		value string
-		words []string
-	}{
-		"already_cancelled":      {f.AlreadyCancelled, []string{"journal", "success", "refuse"}},
-		"already_message":        {f.AlreadyMessage, []string{"upstream", "nic"}},
-		"log.format":             {f.Log.Format, []string{"text", "json"}},
-		"log.level":              {f.Log.Level, []string{"debug", "info", "warn", "error"}},
-		"log.ids":                {f.Log.IDs, []string{"clear", "hashed"}},
-		"strictness":             {f.Strictness, []string{"lenient", "strict"}},
-		"fault_detail":           {f.FaultDetail, []string{"empty", "typed"}},
-		"soap12_fault_status":    {f.SOAP12FaultStatus, []string{"500", "spec"}},
-		"mimic.response_charset": {f.Mimic.ResponseCharset, []string{"", "iso-8859-1"}},
-	}) {
-		if !slices.Contains(words.words, words.value) {
-			l.at(path, "%s is one of %s", path, strings.Join(words.words, ", "))
-		}
-	}
+	l.checkWords()
 	l.checkDurations()
 	l.checkConsole()
 	l.checkAddresses("trusted_proxies", f.TrustedProxies)
@@ -75,11 +64,28 @@ func (l *loader) check() {
 		l.checkURL("forward.url", f.Forward.URL)
 	}
 	if f.Alarms.Webhook != "" {
-		l.checkURL("alarms.webhook", f.Alarms.Webhook)
+		l.checkURL("alarms.webhook", f.Alarms.Webhook.Reveal())
 	}
 	l.checkTraces()
 	l.checkUpstreams()
 	l.checkCallers()
+}
+
+// words checks the keys that take one of a few words, all of them those of tags.
+var words = func() *validator.Validate {
+	v := validator.New(validator.WithRequiredStructEnabled())
+	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("yaml") })
+	return v
+}()
+
+func (l *loader) checkWords() {
+	var wrong validator.ValidationErrors
+	errors.As(words.Struct(l.file), &wrong)
+	for _, w := range wrong {
+		_, path, _ := strings.Cut(w.Namespace(), ".") // File.callers[sap].wsse
+		path = strings.NewReplacer("[", ".", "]", "").Replace(path)
+		l.at(path, "%s is one of %s", path, strings.ReplaceAll(w.Param(), " ", ", "))
+	}
 }
 
 func (l *loader) checkListeners() {
@@ -113,16 +119,10 @@ func (l *loader) checkTLS(path, address string, t TLS) {
 	if slices.ContainsFunc(files, func(s string) bool { return strings.Contains(s, "-----BEGIN") }) {
 		l.at(path, "the certificates, keys and client_ca of %s are file names without file:, since changed files are re-read", address)
 	}
-	if !slices.Contains([]string{"", "modern", "compat", "legacy"}, t.Profile) {
-		l.at(join(path, "profile"), "tls profile of %s is one of modern, compat, legacy", address)
-	}
 	if t.TripleDES && t.Profile != "legacy" {
 		l.at(join(path, "triple_des"), "triple_des of %s needs profile: legacy; no newer client wants it", address)
 	}
-	switch {
-	case !slices.Contains([]string{"", "required", "optional"}, t.ClientCertificates):
-		l.at(join(path, "client_certificates"), "client_certificates of %s is one of required, optional", address)
-	case t.ClientCertificates != "" && t.ClientCA == "":
+	if t.ClientCertificates != "" && t.ClientCA == "" {
 		l.at(join(path, "client_certificates"), "client_certificates of %s needs client_ca, the authorities whose certificates count", address)
 	}
 }
@@ -147,15 +147,15 @@ func (l *loader) checkTraces() {
 
 func (l *loader) checkDurations() {
 	f := l.file
-	for path, b := range sorted(map[string]struct{ value, min, max Duration }{
-		"reply_within":          {f.ReplyWithin, Duration(time.Second), Duration(10 * time.Minute)},
-		"carry_out_within":      {f.CarryOutWithin, f.ReplyWithin, Duration(24 * time.Hour)},
-		"repeat_refusals_after": {f.RepeatRefusalsAfter, 0, Duration(24 * time.Hour)},
-		"drain":                 {f.Drain, 0, Duration(5 * time.Minute)},
-		"grace":                 {f.Grace, 0, Duration(10 * time.Minute)},
-		"token.ttl":             {f.Token.TTL, Duration(time.Minute), Duration(366 * 24 * time.Hour)},
-		"forward.timeout":       {f.Forward.Timeout, Duration(time.Second), Duration(10 * time.Minute)},
-		"retain_exchanges":      {f.RetainExchanges, Duration(time.Hour), f.Retain},
+	for path, b := range sorted(map[string]struct{ value, min, max bridge.Duration }{
+		"reply_within":          {f.ReplyWithin, bridge.Duration(time.Second), bridge.Duration(10 * time.Minute)},
+		"carry_out_within":      {f.CarryOutWithin, f.ReplyWithin, bridge.Duration(24 * time.Hour)},
+		"repeat_refusals_after": {f.RepeatRefusalsAfter, 0, bridge.Duration(24 * time.Hour)},
+		"drain":                 {f.Drain, 0, bridge.Duration(5 * time.Minute)},
+		"grace":                 {f.Grace, 0, bridge.Duration(10 * time.Minute)},
+		"token.ttl":             {f.Token.TTL, bridge.Duration(time.Minute), bridge.Duration(366 * 24 * time.Hour)},
+		"forward.timeout":       {f.Forward.Timeout, bridge.Duration(time.Second), bridge.Duration(10 * time.Minute)},
+		"retain_exchanges":      {f.RetainExchanges, bridge.Duration(time.Hour), f.Retain},
 	}) {
 		if b.value < b.min || b.value > b.max {
 			l.at(path, "%s is %s; it must be between %s and %s", path, b.value.D(), b.min.D(), b.max.D())
@@ -190,7 +190,7 @@ func (l *loader) checkCallers() {
 	for name, c := range sorted(l.file.Callers) {
 		path := join("callers", name)
 		for _, t := range c.Tokens {
-			hash, ok := strings.CutPrefix(t, "sha256:")
+			hash, ok := strings.CutPrefix(t.Reveal(), "sha256:")
 			if raw, err := hex.DecodeString(hash); !ok || err != nil || len(raw) != 32 {
 				l.at(join(path, "tokens"), "a token of caller %s is not sha256: and 64 hexadecimal digits; "+
 					"tokens are stored hashed (printf %%s TOKEN | sha256sum)", name)
@@ -217,12 +217,6 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 	if !c.Taxpayers.All && len(c.Taxpayers.List) == 0 {
 		l.at(path, "caller %s may act for nobody; list taxpayers, or write all", name)
 	}
-	if c.TroubleAs != "" && c.TroubleAs != "fault" && c.TroubleAs != "reply" {
-		l.at(join(path, "trouble_as"), "trouble_as is one of fault, reply")
-	}
-	if c.WSSE != "" && c.WSSE != "ignore" && c.WSSE != "check" {
-		l.at(join(path, "wsse"), "wsse is one of ignore, check")
-	}
 	if c.ReplyWithin != 0 && (c.ReplyWithin.D() < time.Second || c.ReplyWithin.D() > 10*time.Minute) {
 		l.at(join(path, "reply_within"), "reply_within of caller %s must be between 1s and 10m", name)
 	}
@@ -236,7 +230,7 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 		}
 	}
 	if g := c.Login; g != nil {
-		for key, v := range sorted(map[string]Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
+		for key, v := range sorted(map[string]bridge.Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
 			if v != "" && !strings.HasPrefix(v.Reveal(), "argon2id:") {
 				l.at(join(path, "login."+key), "%s of caller %s is not a hash, argon2id:…; the token hash command makes one", key, name)
 			}

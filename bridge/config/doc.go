@@ -10,5 +10,9 @@
 // A running bridge takes the changed file up at SIGHUP, whole or not at all: it loads it anew, with its files and the
 // environment of its start. Only a restart changes journal, listen, console and traces.
 //
-// An upstream's settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
+// What an upstream may be, and the keys of each kind, are handed in ([Kinds]): the package knows none of them. An upstream's
+// settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
+//
+// The structs' tags say what each key is. schemas/config.json, the README's table of keys and the guide to all keys are made
+// from them: go test ./cmd/einvoice-bridge -run TestMade -update.
 package config

@@ -2,18 +2,19 @@ package config
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -36,13 +37,13 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads and checks the file. The error is Problems when the file could be read.
-func Load(path string) (*File, error) {
+// Load reads and checks the file, whose upstreams are of these kinds. The error is Problems when the file could be read.
+func Load(path string, kinds Kinds) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	f, err := Parse(data, filepath.Dir(path), os.LookupEnv)
+	f, err := Parse(data, filepath.Dir(path), os.LookupEnv, kinds)
 	if err == nil {
 		f.path = path
 	}
@@ -50,7 +51,7 @@ func Load(path string) (*File, error) {
 }
 
 // Parse is Load for bytes in hand: dir is where relative file: values are found, env resolves ${NAME}.
-func Parse(data []byte, dir string, env func(string) (string, bool)) (*File, error) {
+func Parse(data []byte, dir string, env func(string) (string, bool), kinds Kinds) (*File, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return nil, Problems{syntax(err)}
@@ -58,21 +59,26 @@ func Parse(data []byte, dir string, env func(string) (string, bool)) (*File, err
 	if len(doc.Content) == 0 {
 		return nil, Problems{{1, "the file is empty; start from an example or write one with the init command"}}
 	}
-	l := loader{dir: dir, env: env, file: defaults()}
+	l := loader{dir: dir, env: env, kinds: kinds, taken: map[string]fields{"": {}}, nodes: map[string]*yaml.Node{}, file: defaults()}
+	for name, kind := range kinds {
+		l.taken[name] = fieldsOf(reflect.TypeOf(kind.New()).Elem())
+		maps.Copy(l.taken[""], l.taken[name])
+	}
 	l.file.lines = map[string]int{}
 	root := doc.Content[0]
 	l.expand(root)
-	l.keys(root, reflect.TypeFor[File](), "")
-	l.decode(root)
-	if len(l.problems) == 0 {
-		l.merge(root)
+	for name, n := range pairs(child(root, "upstreams")) {
+		l.nodes[name] = n
 	}
+	l.keys(root, reflect.TypeFor[File](), "")
+	l.decode(root, l.file)
+	l.settings(root)
 	if len(l.problems) == 0 {
 		l.check()
 	}
 	if len(l.problems) > 0 {
-		sort.SliceStable(l.problems, func(i, j int) bool { return l.problems[i].Line < l.problems[j].Line })
-		return nil, l.problems
+		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
+		return nil, slices.Compact(l.problems) // a key of every kind is decoded twice
 	}
 	return l.file, nil
 }
@@ -94,6 +100,9 @@ func (f *File) Line(path string) int {
 type loader struct {
 	dir      string
 	env      func(string) (string, bool)
+	kinds    Kinds
+	taken    map[string]fields     // the keys of each kind; "" has those of all
+	nodes    map[string]*yaml.Node // of the upstreams
 	file     *File
 	problems Problems
 }
@@ -183,23 +192,36 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 		t = t.Elem()
 	}
 	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null" && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		// yaml would stop at the first one, and tell no line.
+		if err := reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
+			l.problem(n.Line, "%v", err)
+			n.Value, n.Tag = "", "!!null"
+		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
-		fields := fieldsOf(t)
+		known, kind := l.known(n, t)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k := n.Content[i]
 			sub := join(path, k.Value)
-			field, ok := fields[k.Value]
-			if !ok {
-				l.problem(k.Line, "unknown key %q%s; known here are %s", k.Value, inside(path), known(fields))
-				continue
+			field, ok := known[k.Value]
+			switch {
+			case ok:
+				l.note(k, sub)
+				l.keys(n.Content[i+1], field, sub)
+			case kind != "" && l.taken[""][k.Value] != nil:
+				l.problem(k.Line, "%s is no setting of kind %s", k.Value, kind)
+			default:
+				l.problem(k.Line, "unknown key %q%s; known here are %s", k.Value, inside(path), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 			}
-			l.note(k, sub)
-			l.keys(n.Content[i+1], field, sub)
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			sub := join(path, n.Content[i].Value)
-			l.note(n.Content[i], sub)
+			k := n.Content[i]
+			sub := join(path, k.Value)
+			if k.Value == "" || k.ShortTag() == "!!null" || k.ShortTag() == "!!binary" {
+				l.problem(k.Line, "a name%s is empty, or not plain text", inside(path))
+			}
+			l.note(k, sub)
 			l.keys(n.Content[i+1], t.Elem(), sub)
 		}
 	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
@@ -218,30 +240,35 @@ func (l *loader) note(k *yaml.Node, path string) {
 	l.file.lines[path] = k.Line
 }
 
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	fields := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, opt, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case opt == "inline":
-			for k, v := range fieldsOf(f.Type) {
-				fields[k] = v
-			}
-		case name != "" && name != "-":
-			fields[name] = f.Type
-		}
+// known are the keys that t has. An upstream and its taxpayers have those of its kind or, while that isn't known, of all.
+func (l *loader) known(n *yaml.Node, t reflect.Type) (known fields, kind string) {
+	known = fieldsOf(t)
+	switch t {
+	case reflect.TypeFor[Upstream]():
+		kind = text(child(n, "kind"))
+	case reflect.TypeFor[Taxpayer]():
+		kind = text(child(l.nodes[text(child(n, "upstream"))], "kind"))
+	default:
+		return known, ""
 	}
-	return fields
+	if l.taken[kind] == nil {
+		kind = ""
+	}
+	maps.Copy(known, l.taken[kind])
+	return known, kind
 }
 
-func known(fields map[string]reflect.Type) string {
-	names := make([]string, 0, len(fields))
-	for n := range fields {
-		names = append(names, n)
+// fields are a struct's, by key.
+type fields map[string]reflect.Type
+
+func fieldsOf(t reflect.Type) fields {
+	all := fields{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
+			all[name] = f.Type
+		}
 	}
-	sort.Strings(names)
-	return strings.Join(names, ", ")
+	return all
 }
 
 func join(path, key string) string {
@@ -258,8 +285,11 @@ func inside(path string) string {
 	return " in " + path
 }
 
-func (l *loader) decode(root *yaml.Node) {
-	err := root.Decode(l.file)
+func (l *loader) decode(n *yaml.Node, into any) {
+	if n == nil {
+		return // its name is no plain text
+	}
+	err := n.Decode(into)
 	var te *yaml.TypeError
 	switch {
 	case errors.As(err, &te):
@@ -268,6 +298,30 @@ func (l *loader) decode(root *yaml.Node) {
 		}
 	case err != nil:
 		l.problems = append(l.problems, syntax(err))
+	}
+}
+
+// settings fills in each upstream's settings and, when nothing is wrong so far, each taxpayer's: its own over its
+// upstream's.
+func (l *loader) settings(root *yaml.Node) {
+	for name, u := range l.file.Upstreams {
+		if kind, ok := l.kinds[u.Kind]; ok {
+			u.Settings = kind.New()
+			l.decode(l.nodes[name], u.Settings)
+			l.file.Upstreams[name] = u
+		}
+	}
+	if len(l.problems) > 0 {
+		return
+	}
+	for name, own := range pairs(child(root, "taxpayers")) {
+		t := l.file.Taxpayers[name]
+		if kind, ok := l.kinds[l.file.Upstreams[t.Upstream].Kind]; ok {
+			t.Settings = kind.New()
+			l.decode(l.nodes[t.Upstream], t.Settings)
+			l.decode(own, t.Settings)
+			l.file.Taxpayers[name] = t
+		}
 	}
 }
 
@@ -284,52 +338,31 @@ func syntax(err error) Problem {
 	return Problem{n, strings.TrimPrefix(text, m[0])}
 }
 
-// merge lays each taxpayer's own settings over its upstream's.
-func (l *loader) merge(root *yaml.Node) {
-	taxpayers := child(root, "taxpayers")
-	for i := 0; taxpayers != nil && i+1 < len(taxpayers.Content); i += 2 {
-		name, own := taxpayers.Content[i].Value, taxpayers.Content[i+1]
-		t := l.file.Taxpayers[name]
-		base, ok := l.file.Upstreams[t.Upstream]
-		if !ok {
-			continue // check says so
-		}
-		t.Settings = base.clone()
-		own = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: without(own.Content, "upstream")}
-		if err := own.Decode(&t.Settings); err != nil {
-			l.problems = append(l.problems, syntax(err))
-		}
-		l.file.Taxpayers[name] = t
-	}
-}
-
-// clone gives the copy its own maps: decoding adds to a map that is there.
-func (u Upstream) clone() Upstream {
-	u.Headers, u.IRNMap = maps.Clone(u.Headers), maps.Clone(u.IRNMap)
-	u.CallHeaders, u.Query = maps.Clone(u.CallHeaders), maps.Clone(u.Query)
-	return u
-}
-
 func child(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
+	for k, v := range pairs(n) {
+		if k == key {
+			return v
 		}
 	}
 	return nil
 }
 
-func without(pairs []*yaml.Node, key string) []*yaml.Node {
-	var rest []*yaml.Node
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i].Value != key {
-			rest = append(rest, pairs[i], pairs[i+1])
+// pairs are a mapping's, in their order.
+func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content) && yield(n.Content[i].Value, n.Content[i+1]); i += 2 {
 		}
 	}
-	return rest
+}
+
+func text(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	return n.Value
 }
 
 // UnmarshalYAML reads one listener or a list.
@@ -358,22 +391,6 @@ func (u *Understood) UnmarshalYAML(n *yaml.Node) error {
 		return nil
 	}
 	return n.Decode(&u.List)
-}
-
-// UnmarshalYAML reads "50s", "24h" or "400d".
-func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
-	if days, ok := strings.CutSuffix(n.Value, "d"); ok {
-		if v, err := strconv.Atoi(days); err == nil && v >= 0 {
-			*d = Duration(time.Duration(v) * 24 * time.Hour)
-			return nil
-		}
-	}
-	v, err := time.ParseDuration(n.Value)
-	if err != nil || v < 0 {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no duration; write 50s, 30m, 24h or 400d", n.Line, n.Value)}}
-	}
-	*d = Duration(v)
-	return nil
 }
 
 // UnmarshalYAML reads the word all or a list.

@@ -5,10 +5,22 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/myinvois"
+	"einvoice-bridge/bridge/upstream/nic"
 )
+
+// kinds are enough to tell one from another.
+var kinds = Kinds{
+	"nic":      {New: nic.Kind.Settings, Check: upstream.Check},
+	"myinvois": {New: myinvois.Kind.Settings, Check: upstream.Check},
+}
 
 // good is a complete file in the shape that the documentation shows.
 const good = `listen: 127.0.0.1:8080
@@ -56,7 +68,7 @@ func parse(t *testing.T, text string) (*File, error) {
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Parse([]byte(text), dir, env)
+	return Parse([]byte(text), dir, env, kinds)
 }
 
 func TestGoodFile(t *testing.T) {
@@ -64,14 +76,15 @@ func TestGoodFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nic := f.Taxpayers["29AAFCD5862R000"].Settings
+	own := f.Taxpayers["29AAFCD5862R000"].Settings.(*nic.Config)
+	myinvois := f.Upstreams["myinvois"].Settings.(*myinvois.Config)
 	for _, c := range []struct{ what, got, want string }{
-		{"a variable, whatever it holds", nic.ClientSecret.Reveal(), "s3cret: {"},
-		{"a variable's value is no file name", nic.Password.Reveal(), "file:not-a-file"},
-		{"a file without its last line break", nic.PublicKey, "KEY"},
-		{"an upstream's setting", nic.ClientID, "CID"},
-		{"a taxpayer's own setting", nic.Username, "u"},
-		{"two dollar signs are one", f.Upstreams["myinvois"].ClientSecret.Reveal(), "cost$5"},
+		{"a variable, whatever it holds", own.ClientSecret.Reveal(), "s3cret: {"},
+		{"a variable's value is no file name", own.Password.Reveal(), "file:not-a-file"},
+		{"a file without its last line break", own.PublicKey, "KEY"},
+		{"an upstream's setting", own.ClientID, "CID"},
+		{"a taxpayer's own setting", own.Username, "u"},
+		{"two dollar signs are one", myinvois.ClientSecret.Reveal(), "cost$5"},
 		{"a single listener", f.Listen[0].Address, "127.0.0.1:8080"},
 		{"days", f.Retain.D().String(), (400 * 24 * time.Hour).String()},
 		{"a password hash as it is printed", f.Callers["sap-pi"].Login.Password.Reveal(), "argon2id:$argon2id$v=19$m=1$AA$BB"},
@@ -114,9 +127,9 @@ func TestProblems(t *testing.T) {
 		{"one of several without key", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificates: [{certificate: a, key: b}, {certificate: c}]}}", "tls of a:1 needs certificate and key"},
 		{"one and several", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificate: a, key: b, certificates: [{certificate: a, key: b}]}}", "write it into certificates"},
 		{"a certificate's text", "listen: 127.0.0.1:8080", "listen: {address: 'a:1', tls: {certificate: '-----BEGIN CERTIFICATE-----', key: b}}", "file names without file:"},
-		{"profile", "listen: 127.0.0.1:8080", "listen:\n  - address: a:1\n    tls:\n      certificate: a\n      key: b\n      profile: old", "line 6: tls profile of a:1 is one of"},
+		{"profile", "listen: 127.0.0.1:8080", "listen:\n  - address: a:1\n    tls:\n      certificate: a\n      key: b\n      profile: old", "line 6: listen.0.tls.profile is one of modern, compat, legacy"},
 		{"3DES without legacy", "listen: 127.0.0.1:8080", "listen:\n  - a:0\n  - address: a:1\n    tls:\n      certificate: a\n      key: b\n      triple_des: true", "line 7: triple_des of a:1 needs profile: legacy"},
-		{"client certificates", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_ca: c\n    client_certificates: maybe", "line 7: client_certificates of a:1 is one of required, optional"},
+		{"client certificates", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_ca: c\n    client_certificates: maybe", "line 7: listen.0.tls.client_certificates is one of required, optional"},
 		{"client certificates of nobody", "listen: 127.0.0.1:8080", "listen:\n  address: a:1\n  tls:\n    certificate: a\n    key: b\n    client_certificates: optional", "line 6: client_certificates of a:1 needs client_ca"},
 		{"a caller's certificate", "    reply_within: 25s", "    certificates: ['CN=erp']", "line 31: a certificate of caller sap-pi is none of sha256:FINGERPRINT"},
 		{"a caller without any certificate", "    reply_within: 25s", "    certificates: []", "line 31: caller sap-pi has an empty list of certificates"},
@@ -125,6 +138,20 @@ func TestProblems(t *testing.T) {
 		{"too many traces", "retain: 400d", "traces: {otlp: 'http://c', sample: 10}", "line 5: traces.sample is a share between 0 and 1"},
 		{"no number of traces", "retain: 400d", "traces: {otlp: 'http://c', sample: .nan}", "traces.sample is a share"},
 		{"a header of two lines", "retain: 400d", "traces: {otlp: 'http://c', headers: {key: \"a\\nb: c\"}}", `"key" is not a header that can be sent`},
+		{"no such level", "retain: 400d", "log: {level: loud}", "line 5: log.level is one of debug, info, warn, error"},
+		{"a caller's word", "    reply_within: 25s", "    wsse: maybe", "line 31: callers.sap-pi.wsse is one of ignore, check"},
+		{"a word of an upstream", "    public_key:", "    header_style: dots\n    public_key:", `line 13: upstreams.nic.header_style is "dots", must be underscore or hyphen`},
+		{"a word of a taxpayer", "    username: \"u\"", "    header_style: dots\n    username: u", `line 22: taxpayers.29AAFCD5862R000.header_style is "dots"`},
+		{"a header that can't be sent", "    public_key:", "    headers: {'a b': c}\n    public_key:", "line 13: upstreams.nic.headers.a b is not the name of a header"},
+		{"a taxpayer's kind", "    username: \"u\"", "    kind: myinvois\n    username: u", "line 22: a taxpayer can't change its upstream's kind"},
+		{"a setting of another kind, of a taxpayer", "    username: \"u\"", "    on_behalf_of: x\n    username: u", "line 22: on_behalf_of is no setting of kind nic"},
+		{"a setting of no kind", "    public_key:", "    public_kee: x\n    public_key:", `line 13: unknown key "public_kee" in upstreams.nic; known here are auth_path,`},
+		{"a setting without a value", "    username: \"u\"", "    username: \"\"", "line 20: taxpayer 29AAFCD5862R000: nic needs username (API user of the taxpayer), here or in upstream nic"},
+		{"what two keys can be", "    client_id: \"CID\"\n", "", "nic needs client_id (Client id that NIC or the gateway gave the bridge's operator; headers may stand for it)"},
+		{"a bad duration of an upstream", "    public_key:", "    timeout: soon\n    public_key:", `line 13: "soon" is no duration; write 50s`},
+		{"a wrong type in an upstream", "    public_key:", "    timeout: [1s]\n    public_key:", "line 13: cannot unmarshal"},
+		{"no name", "  myinvois:\n", "  ~:\n", "line 14: a name in upstreams is empty, or not plain text"},
+		{"a name in base64", "  29AAFCD5862R000:\n", "  !!binary QQ==:\n", "line 20: a name in taxpayers is empty, or not plain text"},
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
 	}
 	for _, test := range tests {
@@ -170,6 +197,28 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+// Nothing hides behind something else: unknown keys, durations, types and variables are told together; what is wrong with
+// an upstream is told once, however many taxpayers it has.
+func TestEachProblemOnce(t *testing.T) {
+	text := strings.NewReplacer("reply_within: 50s", "reply_within: soon", "retain: 400d", "retian: 400d", "    public_key:", "    timeout: soon\n    cancels_per_minute: many\n    environment: []\n    public_key:",
+		"${NIC_PASSWORD}", "${NO_SUCH}").Replace(good)
+	want := []int{4, 5, 9, 13, 14, 15, 26}
+	text = strings.Replace(text, "    environment: sandbox\n", "    on_behalf_of: me\n", 1)
+	var got []int
+	_, err := parse(t, text)
+	for _, p := range err.(Problems) {
+		got = append(got, p.Line)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("lines %v, want %v:\n%v", got, want, err)
+	}
+	text = strings.Replace(good, "https://nic.example", "nic.example", 1)
+	text = strings.Replace(text, "taxpayers:\n", "taxpayers:\n  A: {upstream: nic, username: u, password: p}\n  B: {upstream: nic, username: u, password: p, timeout: 1s}\n", 1)
+	if _, err = parse(t, text); err == nil || err.Error() != "line 10: upstreams.nic.base_url is no http(s) address" {
+		t.Errorf("%v", err)
+	}
+}
+
 // A problem's text never shows a secret's value.
 func TestProblemsHideSecrets(t *testing.T) {
 	text := strings.Replace(good, "public_url:", "password: hunter2\npublic_url:", 1)
@@ -178,27 +227,8 @@ func TestProblemsHideSecrets(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "hunter") {
 		t.Errorf("got %v", err)
 	}
-	if s := fmt.Sprintf("%v %+v %#v", Secret("hunter2"), struct{ S Secret }{"hunter2"}, Secret("hunter2")); strings.Contains(s, "hunter") {
+	if s := fmt.Sprintf("%v %+v %#v", bridge.Secret("hunter2"), struct{ S bridge.Secret }{"hunter2"}, bridge.Secret("hunter2")); strings.Contains(s, "hunter") {
 		t.Errorf("a printed secret shows: %s", s)
-	}
-}
-
-// Every key that a kind takes or needs exists, and every setting belongs to some kind.
-func TestKindsNameSettings(t *testing.T) {
-	used := map[string]bool{}
-	for _, k := range common {
-		used[k] = true
-	}
-	for _, k := range Kinds {
-		for _, key := range append(append([]string{}, k.Needs...), k.Takes...) {
-			setting(Upstream{}, key)
-			used[key] = true
-		}
-	}
-	for key := range fieldsOf(reflect.TypeFor[Upstream]()) {
-		if !used[key] {
-			t.Errorf("setting %s belongs to no kind", key)
-		}
 	}
 }
 
@@ -209,9 +239,12 @@ func TestBinaryFileComesWhole(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte(key), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Parse([]byte(good), dir, env)
-	if err != nil || f.Upstreams["nic"].PublicKey != key {
-		t.Errorf("%q, %v", f.Upstreams["nic"].PublicKey, err)
+	f, err := Parse([]byte(good), dir, env, kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Upstreams["nic"].Settings.(*nic.Config).PublicKey; got != key {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -222,7 +255,7 @@ func TestOverridesStayApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := f.Upstreams["myinvois"].Headers; len(h) != 0 {
+	if h := upstream.Common(f.Upstreams["myinvois"].Settings).Headers; len(h) != 0 {
 		t.Errorf("the upstream got its taxpayer's headers: %v", h)
 	}
 }
@@ -230,8 +263,9 @@ func TestOverridesStayApart(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(good)
 	f.Add("a: &x [*x]")
+	f.Add("upstreams: {~: {kind: nic}, a: ~, b: [], !!binary Yw==: {kind: nic}}\ntaxpayers: {~: {upstream: a}, 1: {upstream: b}, c: ~}")
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := Parse([]byte(text), t.TempDir(), env)
+		file, err := Parse([]byte(text), t.TempDir(), env, kinds)
 		if (file == nil) == (err == nil) {
 			t.Fatalf("file %v, error %v", file, err)
 		}
@@ -249,7 +283,7 @@ func BenchmarkTenThousandTaxpayers(b *testing.B) {
 	os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse([]byte(s.String()), dir, env); err != nil {
+		if _, err := Parse([]byte(s.String()), dir, env, kinds); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -260,7 +294,7 @@ func TestSeal(t *testing.T) {
 	for seal, good := range map[string]bool{
 		NewSeal(): true, "": true, "c2hvcnQgYW5kIHNlY3JldA==": false, "no base64, and secret": false, NewSeal() + "AAAA": false,
 	} {
-		f := &File{Seal: Secret(seal), lines: map[string]int{"seal": 1}}
+		f := &File{Seal: bridge.Secret(seal), lines: map[string]int{"seal": 1}}
 		l := loader{file: f}
 		l.check()
 		told := ""

@@ -214,7 +214,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 			if m.upstreams != nil {
 				return m.upstreams
 			}
-			return []Upstream{{Name: "nic", Kind: "nic", Environment: "sandbox", Taxpayers: 2, Guards: 2, Sessions: 1, SessionUntil: time.Now().Add(time.Hour), Logins: 4}}
+			return []Upstream{{Name: "nic", Kind: "nic", Environment: "sandbox", Taxpayers: 2, Hosts: 1, Sessions: 1, SessionUntil: time.Now().Add(time.Hour), Logins: 4}}
 		},
 		Callers: func() []Caller {
 			return []Caller{{Name: "oracle", AllTaxpayers: true}, {Name: "sap-pi", Taxpayers: []string{"29AAFCD5862R000"}, Tokens: 1, Login: true, Addresses: []string{"10.1.0.0/16"}, Certificates: 2}}

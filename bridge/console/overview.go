@@ -108,8 +108,8 @@ func (u upstreamRow) Trouble() obstacle {
 	switch {
 	case u.Open > 0:
 		word, some := "breaker open", ""
-		if u.Open < u.Guards {
-			word, some = "breaker open for some", fmt.Sprintf(", for %d of %d sets of credentials", u.Open, u.Guards)
+		if u.Open < u.Hosts {
+			word, some = "breaker open for some", fmt.Sprintf(", at %d of its %d hosts", u.Open, u.Hosts)
 		}
 		return obstacle{badge{word, "unknown"}, "can't be reached or fails" + some + "; callers are told to come back later",
 			"It is tried again by itself. If it stays so, ask the provider whether it is down, and look whether this machine reaches it."}

@@ -272,18 +272,18 @@ func TestOverview(t *testing.T) {
 func TestTroubleComesFirst(t *testing.T) {
 	soon := time.Now().Add(10 * time.Minute)
 	m := &memory{upstreams: []Upstream{
-		{Name: "fine", Guards: 1, Sessions: 1, SessionUntil: soon},
-		{Name: "untried", Guards: 1},
-		{Name: "patient", Guards: 1, Gates: []bridge.Gate{{Class: bridge.NotApplied, Until: soon, Text: "429: too many"}}},
-		{Name: "held", Guards: 1, LoginsHeld: soon},
-		{Name: "down", Guards: 2, Open: 1},
-		{Name: "locked", Guards: 1, Gates: []bridge.Gate{{Class: bridge.Misconfigured, Until: soon, Text: "3028: wrong password"}}},
+		{Name: "fine", Hosts: 1, Sessions: 1, SessionUntil: soon},
+		{Name: "untried", Hosts: 1},
+		{Name: "patient", Hosts: 1, Gates: []bridge.Gate{{Class: bridge.NotApplied, Until: soon, Text: "429: too many"}}},
+		{Name: "held", Hosts: 1, LoginsHeld: soon},
+		{Name: "down", Hosts: 2, Open: 1},
+		{Name: "locked", Hosts: 1, Gates: []bridge.Gate{{Class: bridge.Misconfigured, Until: soon, Text: "3028: wrong password"}}},
 	}}
 	_, html := open(t, m, "").get("/")
 	var at []int
 	for _, text := range []string{
 		"<b>locked</b> refuses what it is asked with, nothing is sent until " + clock(soon) + ": 3028: wrong password.", "reload",
-		"<b>down</b> can&#39;t be reached or fails, for 1 of 2", "<b>patient</b> has asked us to wait until " + clock(soon) + ": 429: too many.",
+		"<b>down</b> can&#39;t be reached or fails, at 1 of its 2 hosts", "<b>patient</b> has asked us to wait until " + clock(soon) + ": 429: too many.",
 		"<b>held</b> gets no login until " + clock(soon), "unconfirmed",
 		"<h3>locked", "credentials refused", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
 	} {

@@ -37,7 +37,7 @@ type Records interface {
 type Upstream struct {
 	Name, Kind, Environment string
 	Taxpayers               int
-	Guards                  int // doors that a breaker watches, one for each set of credentials
+	Hosts                   int // that it calls, each watched by a breaker
 	Open, HalfOpen, Trips   int // of these breakers
 	Sessions                int // held now
 	SessionUntil            time.Time
@@ -63,8 +63,8 @@ type Caller struct {
 	PerMinute    int
 }
 
-// Setting is one line of the effective configuration, its secrets masked.
-type Setting struct{ Path, Value string }
+// Setting is one line of the effective configuration, its secrets masked, with what the key is about.
+type Setting struct{ Path, Value, About string }
 
 // Settings is the configuration that works now, and its file as it is now.
 type Settings struct {

@@ -10,7 +10,7 @@ import (
 // The settings page says what works, what check says of the file, and how the two differ; only when a reload would
 // change something there is a button for it.
 func TestSettingsPage(t *testing.T) {
-	running := []Setting{{"listen", "127.0.0.1:8080"}, {"upstreams.nic.client_secret", "(hidden)"}}
+	running := []Setting{{"listen", "127.0.0.1:8080", "Where callers reach it."}, {"upstreams.nic.client_secret", "(hidden)", ""}}
 	changes := []Change{
 		{"grace", Changed, "40s", "1m0s"}, {"upstreams.nic.client_secret", Changed, "", ""},
 		{"taxpayers.X.upstream", Added, "", "nic"}, {"retain", Removed, "30d", ""},
@@ -35,7 +35,7 @@ func TestSettingsPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.Running, tc.Path = running, "/etc/einvoice-bridge/bridge.yaml"
 			_, html := open(t, &memory{settings: tc.Settings}, "").get("/settings")
-			for _, want := range append(tc.want, "<code>127.0.0.1:8080</code>", "(hidden)", tc.Path) {
+			for _, want := range append(tc.want, "<code>127.0.0.1:8080</code>", `title="Where callers reach it."`, "(hidden)", tc.Path) {
 				if !strings.Contains(html, want) {
 					t.Errorf("the page lacks %q\n%s", want, html)
 				}

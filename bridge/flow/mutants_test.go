@@ -84,6 +84,12 @@ var faults = []mutant{
 		"		!held && !cancelled,\n", "		!held && (cancelled || !cancelled),\n", "./bridge/journal", "Merge"},
 	{"a bridge that takes no new work does not read its record", "bridge/server/turned.go",
 		"Recall(a.Request); ok {", "Recall(a.Request); ok && told.Ref == \"\" {", "./bridge/server", "Turned|Record|Busy"},
+	{"India's codes that are in no list are refusals", "bridge/upstream/irp/class.go",
+		"		return bridge.Unclear\n", "		return bridge.Refused\n", "./bridge/upstream/irp", "."},
+	{"a success that names another document is one", "bridge/upstream/nic/classify.go",
+		"bridge.Unknown, \"NIC reported success for another", "bridge.Cancelled, \"NIC reported success for another", "./bridge/upstream/nic", "."},
+	{"cancels_per_minute says nothing to NIC", "bridge/upstream/nic/adapter.go",
+		"	if c.CancelsPerMinute == 0 {\n", "	if c.CancelsPerMinute >= 0 {\n", "./bridge/upstream/nic", "."},
 	{"an operator's word is the authority's", "bridge/journal/operate.go",
 		"bridge.DateOperator", "bridge.DateUpstream", "./bridge/journal", "Resolve|Operator|Hand"},
 }

@@ -28,6 +28,7 @@ type Client struct {
 	base   string
 	static http.Header
 	pool   http.RoundTripper
+	host   *breaker
 }
 
 // BaseURL is where the client calls, without a trailing slash.
@@ -54,6 +55,7 @@ type Request struct {
 	// Header is written with the names as they are spelt in the map, so that "client_id" stays what it is.
 	Header  http.Header
 	Body    []byte
+	Plain   []byte        // the body for the record, where Body is encrypted
 	Timeout time.Duration // of the whole call, the reply's body included; 0: only ctx bounds it
 }
 
@@ -95,7 +97,11 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 			if q.Fence == nil {
 				return errNoFence
 			}
-			return q.Fence(ctx)
+			err := q.Fence(ctx)
+			if err != nil {
+				fenced(ctx)
+			}
+			return err
 		}
 	}
 	req, err := c.request(sent.trace(ctx), q)
@@ -127,8 +133,7 @@ func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 // byteOrderMark is what some .NET and Windows servers put before their JSON, against RFC 8259 §8.1.
 var byteOrderMark = []byte("\ufeff")
 
-// Reach opens a connection to the base URL's host, or to the proxy, and closes it. A login that the authority rations
-// asks this first, so that an unreachable host uses up nothing. It is no proof that a call will get through.
+// Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
 	t, ok := c.pool.(*http.Transport)
 	if !ok {
@@ -152,6 +157,17 @@ func (c *Client) Reach(ctx context.Context) error {
 		return fmt.Errorf("connection failed before anything was sent: %w", err)
 	}
 	return conn.Close()
+}
+
+// Unreachable tries the way to the host for a request that uses up what the authority rations, such as a login. When there
+// is no way, nothing is used up, and the reply says why.
+func (c *Client) Unreachable(ctx context.Context, q Request) (r Reply, is bool) {
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
+	defer cancel()
+	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
+	r.Err = c.Reach(ctx)
+	r.Took = time.Since(r.Start)
+	return r, r.Err != nil
 }
 
 func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) {

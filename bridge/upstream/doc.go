@@ -5,25 +5,29 @@
 //
 //   - a [Client], the way to one base URL. [Client.Do] makes one HTTP call, never repeats it, and knows whether a byte
 //     of it left this machine. [Reply.Verdict] says what that means for a cancel when no body decides;
-//   - a [Guard], the door in front of one credential: breaker, closed gates and login rates;
+//   - a [Guard], the door in front of one credential: the breaker of its host, closed gates and login rates;
 //   - a [Session], the login that everybody with the same credential shares: one login at a time, renewed in the
 //     background, kept in memory and, with a seal ([Shared.Seal]), in the journal for all instances and the next start;
 //   - a [Mask], which turns what went over the wire into a [bridge.Exchange] without any secret in it.
 //
-// The skeleton of an adapter's Cancel, whatever the API:
+// [Visits] put them together. The skeleton of an adapter's Cancel, whatever the API:
 //
-//	return a.guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-//		s, trail, err := a.session.Get(ctx)
+//	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+//		answer, err := v.Call(ctx, func(token string) (upstream.Request, error) {
+//			return upstream.Request{Purpose: upstream.ForCancel, Fence: fence, …}, nil
+//		})
 //		if err != nil {
 //			return upstream.NotSent(err)
 //		}
-//		reply := a.client.Do(ctx, upstream.Request{Purpose: upstream.ForCancel, Fence: fence, …})
-//		o := a.classify(reply)
-//		o.Exchanges = append(trail, reply.Exchange(a.mask, plainRequest, plainReply))
-//		return o // and, once, after a token refusal: a.session.Drop(s) and again
+//		return classify(answer, c.Document)
 //	})
 //
-// What the carriers of India's IRNs have in common is here too: the errors of the Invoice Registration Portal and of the
-// gateways before it ([IRPErrors]), and its rules ([IRPRules]). Beyond that the package knows no authority's protocol and no configuration
-// file, and it keeps nothing on disk.
+// A [Kind] is an adapter's name, configuration struct and constructor in one value. A key stands in that struct alone
+// ([KindOf] says how): the configuration's loader, its schema and tables, and what check says come from there.
+//
+// Every adapter is a package of the same files: adapter.go (configuration, constructor, profile), call.go (cancel, lookup,
+// probe), session.go (login and token), wire.go (what goes over the wire) and classify.go (what a reply means).
+//
+// It knows no authority's protocol and no configuration file, and it keeps nothing on disk. What the carriers of India's
+// IRNs have in common is in package irp.
 package upstream

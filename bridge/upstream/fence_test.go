@@ -47,7 +47,7 @@ func TestFenceComesLast(t *testing.T) {
 			defer srv.Close()
 			set := Settings{BaseURL: srv.URL}
 			if c := srv.Certificate(); c != nil {
-				set.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+				set.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
 			}
 			client := newClient(t, set)
 			for _, kept := range []bool{false, true} {

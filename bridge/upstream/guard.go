@@ -9,102 +9,49 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
 	"einvoice-bridge/bridge"
 )
 
-const (
-	// tripAfter failures in a row the breaker opens; reopenAfter lets one call through to see.
-	tripAfter   = 5
-	reopenAfter = 15 * time.Second
-)
-
-// Guard is the door in front of one credential: it stops calls that are bound to fail, so that an authority's trouble
-// does not become the callers' and an account is not hammered into a lock. It is safe for concurrent use.
+// Guard is the door in front of one credential at one host: it stops calls that are bound to fail, so that an authority's
+// trouble does not become the callers' and an account is not hammered into a lock. It is safe for concurrent use.
 //
-// The breaker counts unavailability only: no reply, 408, 5xx that the adapter could not read an answer from. The
-// gates live in the Budget and outlast restarts; the Service asks them before each send, the Guard before each login.
+// Whether the host is there is the breaker's to know, which all credentials at that host share. Whether it lets the
+// credential in is the gate's: gates live in the Budget and outlast restarts; the Service asks them before each send, the
+// Guard before each login.
 type Guard struct {
+	host       *breaker
 	budget     bridge.Budget
 	log        *slog.Logger
 	credential string
 	hold       time.Duration
-	breaker    *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	mu      sync.Mutex
-	reopens time.Time // when an open breaker lets a call through
-	why     string    // the last failure that the breaker counted
-	trips   int
-	shut    time.Time // until when this Guard has shut the gate, to spare the Budget repeats
-}
-
-// GuardInfo is a guard as the console shows it.
-type GuardInfo struct {
-	Credential string
-	Breaker    string // "closed", "half-open", "open"
-	Trips      int
-}
-
-func newGuard(budget bridge.Budget, log *slog.Logger, credential string, hold time.Duration) *Guard {
-	g := &Guard{budget: budget, log: log, credential: credential, hold: hold}
-	g.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Timeout:      reopenAfter,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
-		IsSuccessful: func(err error) bool { return err == nil },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errNothingSent) },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			log.Warn("breaker changed", "credential", short(credential), "from", from.String(), "to", to.String())
-			if to == gobreaker.StateOpen {
-				g.mu.Lock()
-				g.reopens, g.trips = time.Now().Add(reopenAfter), g.trips+1
-				g.mu.Unlock()
-			}
-		},
-	})
-	return g
+	mu   sync.Mutex
+	shut time.Time // until when this Guard has shut the gate, to spare the Budget repeats
 }
 
 // Cancel runs one cancel unless the breaker is open: then it is NotApplied at once. An outcome that a reply decided
 // (HTTPStatus is set) shuts the gate when it says so: Misconfigured for hold, NotApplied for its RetryAfter. An
 // adapter whose Misconfigured concerns one document only leaves HTTPStatus 0.
 func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
-	done, err := g.breaker.Allow()
-	if err != nil {
-		text, wait := g.open()
-		return bridge.Outcome{Class: bridge.NotApplied, Message: text, RetryAfter: wait}
-	}
-	health := errNothingSent
-	defer func() { done(health) }()
-	o := call(ctx)
-	health = g.healthOf(o)
+	o := g.host.let(ctx, call)
 	g.shutFor(ctx, o)
 	return o
 }
 
 // Lookup runs one lookup unless the breaker is open: then the error wraps bridge.ErrUnavailable.
-func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
-	done, err := g.breaker.Allow()
-	if err != nil {
-		text, _ := g.open()
-		return bridge.DocumentState{}, fmt.Errorf("%s: %w", text, bridge.ErrUnavailable)
-	}
-	health := errNothingSent
-	defer func() { done(health) }()
-	state, err := call(ctx)
-	if health = nil; err != nil {
-		health = g.healthOf(NotSent(err))
+func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.DocumentState, error)) (state bridge.DocumentState, err error) {
+	asked := false
+	o := g.host.let(ctx, func(ctx context.Context) bridge.Outcome {
+		asked = true
+		if state, err = call(ctx); err != nil {
+			return NotSent(err)
+		}
+		return bridge.Outcome{Exchanges: state.Exchanges}
+	})
+	if !asked {
+		return state, fmt.Errorf("%s: %w", o.Message, bridge.ErrUnavailable)
 	}
 	return state, err
-}
-
-// open says until when the breaker stays open and why.
-func (g *Guard) open() (text string, wait time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	// One call is let through to see how things are; while it is under way, the others hear of the next second.
-	wait = max(time.Until(g.reopens), time.Second)
-	return "breaker open until " + clock(time.Now().Add(wait)) + " after failures in a row, the last: " + g.why, wait
 }
 
 // Admit asks, before a login, for an open gate and for room in the login rates, shortest first. The error is a
@@ -166,7 +113,7 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 // Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,
 // and a mistake must not.
 func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
-	if last := time.Now().Add(maxWait); gate.Until.After(last) {
+	if last := time.Now().Add(MaxWait); gate.Until.After(last) {
 		gate.Until = last
 	}
 	g.mu.Lock()
@@ -182,35 +129,6 @@ func (g *Guard) Shut(ctx context.Context, gate bridge.Gate) {
 	g.mu.Lock()
 	g.shut = gate.Until
 	g.mu.Unlock()
-}
-
-func (g *Guard) info() GuardInfo {
-	state := g.breaker.State().String()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return GuardInfo{Credential: g.credential, Breaker: state, Trips: g.trips}
-}
-
-var (
-	errNothingSent = errors.New("nothing was sent")
-	errDown        = errors.New("unavailable")
-)
-
-// healthOf says what an outcome tells of the authority's availability. An outcome without exchanges was decided on
-// this side and tells nothing.
-func (g *Guard) healthOf(o bridge.Outcome) error {
-	switch {
-	case len(o.Exchanges) == 0:
-		return errNothingSent
-	case o.Class != bridge.Unknown && o.Class != bridge.NotApplied:
-		return nil
-	case o.HTTPStatus == 0 || o.HTTPStatus == 408 || o.HTTPStatus >= 500:
-		g.mu.Lock()
-		g.why = o.Message
-		g.mu.Unlock()
-		return errDown
-	}
-	return nil
 }
 
 // clock is a time as operators read it: to the minute, or to the second when it is less than a minute away. It is never
@@ -258,6 +176,13 @@ func NotSent(err error) bridge.Outcome {
 		return f.Outcome
 	}
 	return bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
+}
+
+// WithTrail is the error with the exchanges that led to it.
+func WithTrail(err error, trail []bridge.Exchange) error {
+	o := NotSent(err)
+	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
+	return &Failure{o}
 }
 
 func withoutExchanges(err error) error {

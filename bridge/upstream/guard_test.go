@@ -21,7 +21,19 @@ const (
 )
 
 func guardWith(budget bridge.Budget) *upstream.Guard {
-	return upstream.NewShared(budget, slog.New(slog.DiscardHandler)).Guard("c", time.Minute)
+	return guardAt(upstream.NewShared(budget, slog.New(slog.DiscardHandler)), "https://api.example", "c")
+}
+
+func guardAt(shared *upstream.Shared, base, credential string) *upstream.Guard {
+	return shared.Guard(clientAt(shared, base), credential, time.Minute)
+}
+
+func clientAt(shared *upstream.Shared, base string) *upstream.Client {
+	client, err := shared.Client(upstream.Settings{BaseURL: base})
+	if err != nil {
+		panic(err)
+	}
+	return client
 }
 
 func sent(class bridge.Class, status int) bridge.Outcome {
@@ -57,11 +69,11 @@ func TestBreakerCountsOnlyUnavailability(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
-			g := shared.Guard("c", time.Minute)
+			g := guardAt(shared, "https://api.example", "c")
 			for range 2 * tripAfter {
 				cancelWith(g, tt.o)
 			}
-			info := shared.Guards()[0]
+			info := shared.Hosts()[0]
 			if open := info.Breaker == "open"; open != tt.opens || info.Trips > 0 != tt.opens {
 				t.Errorf("breaker %+v", info)
 			}
@@ -117,6 +129,104 @@ func TestHalfOpenBreakerLetsOneCallThrough(t *testing.T) {
 		}
 		if o := cancelWith(g, sent(bridge.Cancelled, 200)); o.Class != bridge.Cancelled {
 			t.Errorf("after the probe: %+v", o)
+		}
+	})
+}
+
+// An outage is the host's: what one taxpayer's calls have found out, the others need not. Another host, and the same one
+// by another way, are not concerned.
+func TestAnOutageIsFoundOutOnce(t *testing.T) {
+	shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+	ours := guardAt(shared, "https://api.example/v1", "a")
+	for range tripAfter {
+		cancelWith(ours, sent(bridge.Unknown, 503))
+	}
+	proxied, err := shared.Client(upstream.Settings{BaseURL: "https://api.example/v1", Proxy: "http://proxy.example:3128"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		guard *upstream.Guard
+		shut  bool
+	}{
+		"another taxpayer":        {guardAt(shared, "https://api.example/v1", "b"), true},
+		"another path and port":   {guardAt(shared, "https://API.example:443/v2", "c"), true},
+		"a changed configuration": {guardAt(shared.Next(), "https://api.example/v1", "a"), true},
+		"another port":            {guardAt(shared, "https://api.example:8443/v1", "a"), false},
+		"another host":            {guardAt(shared, "https://api2.example/v1", "a"), false},
+		"through a proxy":         {shared.Guard(proxied, "a", time.Minute), false},
+	} {
+		o := cancelWith(tt.guard, sent(bridge.Cancelled, 200))
+		if shut := o.Class == bridge.NotApplied; shut != tt.shut {
+			t.Errorf("%s: %+v, want it shut: %v", name, o, tt.shut)
+		}
+	}
+}
+
+// A refused password shuts the gate of that credential, and neither another's nor the host.
+func TestARefusedPasswordIsItsOwnersAlone(t *testing.T) {
+	budget := &upstreamtest.Budget{}
+	shared := upstream.NewShared(budget, slog.New(slog.DiscardHandler))
+	for range 2 * tripAfter {
+		cancelWith(guardAt(shared, "https://api.example", "a"), sent(bridge.Misconfigured, 401))
+	}
+	for credential, want := range map[string]bool{"a": true, "b": false} {
+		err := guardAt(shared, "https://api.example", credential).Admit(t.Context())
+		if shut := err != nil; shut != want {
+			t.Errorf("%s: %v, want it shut: %v", credential, err, want)
+		}
+	}
+	if hosts := shared.Hosts(); len(hosts) != 1 || hosts[0].Host != "https://api.example" || hosts[0].Breaker != "closed" {
+		t.Errorf("hosts %+v", hosts)
+	}
+}
+
+// A sign-on service of its own has a breaker of its own: while it is down nobody waits for it, and who has a session goes on.
+func TestASignOnServiceDownStopsNoCallWithASession(t *testing.T) {
+	shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+	signOn, guard := clientAt(shared, "https://sign-on.example"), guardAt(shared, "https://api.example", "c")
+	logins := 0
+	session := upstream.SessionFor(shared, "c", upstream.Through(signOn, func(context.Context, upstream.Why, string) (l upstream.Lease[string], _ []bridge.Exchange, _ error) {
+		logins++
+		return l, nil, &upstream.Failure{Outcome: bridge.Outcome{Class: bridge.NotApplied, Message: "HTTP 503", HTTPStatus: 503,
+			Exchanges: []bridge.Exchange{{Purpose: "login", URL: "https://sign-on.example/token"}}}}
+	}), upstream.Plain[string]())
+	var o bridge.Outcome
+	for range 2 * tripAfter {
+		o = guard.Cancel(t.Context(), func(ctx context.Context) bridge.Outcome {
+			_, _, err := session.Get(ctx)
+			return upstream.NotSent(err)
+		})
+	}
+	if logins != tripAfter || o.Class != bridge.NotApplied || !strings.HasPrefix(o.Message, "breaker open until ") {
+		t.Errorf("%d logins, then %+v", logins, o)
+	}
+	if o := cancelWith(guard, sent(bridge.Cancelled, 200)); o.Class != bridge.Cancelled {
+		t.Errorf("with a session: %+v", o)
+	}
+}
+
+// A login at the host of the calls is part of the call that needs it: the one that is let through to see may log in.
+func TestTheProbeMayLogIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler))
+		guard := guardAt(shared, "https://api.example", "c")
+		for range tripAfter {
+			cancelWith(guard, sent(bridge.Unknown, 503))
+		}
+		time.Sleep(reopenAfter + 1)
+		login := func(context.Context, upstream.Why, string) (upstream.Lease[string], []bridge.Exchange, error) {
+			return upstream.Lease[string]{Token: "t", Until: time.Now().Add(time.Hour)}, []bridge.Exchange{{Purpose: "login"}}, nil
+		}
+		session := upstream.SessionFor(shared, "c", upstream.Through(clientAt(shared, "https://api.example/token"), login), upstream.Plain[string]())
+		o := guard.Cancel(t.Context(), func(ctx context.Context) bridge.Outcome {
+			if _, _, err := session.Get(ctx); err != nil {
+				return upstream.NotSent(err)
+			}
+			return sent(bridge.Cancelled, 200)
+		})
+		if o.Class != bridge.Cancelled || shared.Hosts()[0].Breaker != "closed" {
+			t.Errorf("%+v, hosts %+v", o, shared.Hosts())
 		}
 	})
 }

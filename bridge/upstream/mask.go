@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"einvoice-bridge/bridge"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -53,6 +54,12 @@ func (m Mask) Text(s string) string {
 		}
 	}
 	return s
+}
+
+// Outcome hides the known values in what an outcome says.
+func (m Mask) Outcome(o bridge.Outcome) bridge.Outcome {
+	o.Message, o.Alarm = m.Text(o.Message), m.Text(o.Alarm)
+	return o
 }
 
 // URL hides the values of named parameters in the query, and the known values.

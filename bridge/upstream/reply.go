@@ -10,8 +10,8 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// maxWait caps what an authority can ask us to wait: a wrong header must not lock a taxpayer out for years.
-const maxWait = time.Hour
+// MaxWait caps what an authority can ask us to wait: a wrong header must not lock a taxpayer out for years.
+const MaxWait = time.Hour
 
 // Verdict is what the transport alone says about a cancel: NotApplied when nothing was written or on 425 and 429,
 // Unknown when no complete reply came after writing or on 408 and 5xx. For any other status the class is None, and
@@ -50,6 +50,15 @@ func BeforeCancel(o bridge.Outcome) bridge.Outcome {
 	return o
 }
 
+// Unanswered is a question that brought no answer, as an error: it changed nothing, whatever the reply would have meant to
+// a cancel.
+func Unanswered(o bridge.Outcome) error {
+	if o = BeforeCancel(o); o.Class != bridge.Misconfigured {
+		o.Class = bridge.NotApplied
+	}
+	return &Failure{o}
+}
+
 // Date is the reply's own clock (its Date header), or ours when it has none. Expiry times and Retry-After dates are
 // compared with it, so that a wrong local clock does no harm.
 func (r Reply) Date() time.Time {
@@ -67,10 +76,10 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxWait)
+		return min(time.Duration(seconds)*time.Second, MaxWait)
 	}
 	if t, err := http.ParseTime(value); err == nil {
-		return min(max(t.Sub(now), 0), maxWait)
+		return min(max(t.Sub(now), 0), MaxWait)
 	}
 	return 0
 }

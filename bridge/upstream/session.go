@@ -33,6 +33,14 @@ type Lease[T any] struct {
 	Renew time.Time
 }
 
+// LeaseOf is the lease of a token that lives that long: renewed in its last five minutes, or its last quarter when that is
+// shorter, and not used in the last fifth of those.
+func LeaseOf[T any](token T, life time.Duration) Lease[T] {
+	margin := min(5*time.Minute, life/4)
+	end := time.Now().Add(life)
+	return Lease[T]{Token: token, Until: end.Add(-margin / 5), Renew: end.Add(-margin)}
+}
+
 // Login logs in. prev is the last token, the zero value when there was none. ctx is nobody's deadline: a login
 // serves all who wait for it. The exchanges go to the caller whose call started it. An error should be a *Failure.
 type Login[T any] func(ctx context.Context, why Why, prev T) (Lease[T], []bridge.Exchange, error)

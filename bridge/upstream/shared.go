@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,14 +33,20 @@ type Shared struct {
 type stock struct {
 	mu       sync.Mutex
 	pools    shelf[string, http.RoundTripper]
-	guards   shelf[string, *Guard]
+	hosts    shelf[string, *breaker]
+	guards   shelf[guardKey, *Guard]
 	sessions shelf[sessionKey, sessionInfo]
 	slots    shelf[slotsKey, Slots]
 	uses     map[use]bool
 }
 
-// use notes that an upstream uses a credential.
-type use struct{ upstream, credential string }
+// use notes that an upstream uses a credential or a host.
+type use struct{ upstream, of string }
+
+type guardKey struct {
+	credential string
+	host       *breaker
+}
 
 type sessionKey struct {
 	credential string
@@ -58,22 +66,20 @@ func (s *Shared) Next() *Shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, vault: s.vault, stock: &stock{
-		pools: s.pools.next(), guards: s.guards.next(), sessions: s.sessions.next(), slots: s.slots.next(), uses: map[use]bool{},
+		pools: s.pools.next(), hosts: s.hosts.next(), guards: s.guards.next(), sessions: s.sessions.next(), slots: s.slots.next(), uses: map[use]bool{},
 	}}
 }
 
-// For is the view of one upstream's adapters: the same stock, with a note of what they ask for. Guards and Sessions of
-// the view are this upstream's.
+// For is the view of one upstream's adapters: the same stock, with a note of what they ask for. Hosts, Credentials and
+// Sessions of the view are this upstream's.
 func (s *Shared) For(upstream string) *Shared {
 	view := *s
 	view.name = upstream
 	return &view
 }
 
-// shows tells whether the credential is one of the view's upstream. It needs the lock.
-func (s *Shared) shows(credential string) bool {
-	return s.name == "" || s.uses[use{s.name, credential}]
-}
+// shows tells whether the credential or host is one of the view's upstream. It needs the lock.
+func (s *Shared) shows(of string) bool { return s.name == "" || s.uses[use{s.name, of}] }
 
 // shelf holds things of one sort. What stood on the shelf before it is taken over when it is asked for.
 type shelf[K comparable, V any] struct{ now, before map[K]V }
@@ -93,16 +99,18 @@ func (s shelf[K, V]) get(key K) (V, bool) {
 // Log is where adapters write what no caller hears: odd replies, failed renewals. Never a secret.
 func (s *Shared) Log() *slog.Logger { return s.log }
 
-// Client is the way to the base URL of the settings. Clients with the same proxy, CA and certificate share a pool of
-// connections. An error names the setting that is wrong, without its value.
-func (s *Shared) Client(set Settings) (*Client, error) {
-	base, static, err := set.check()
-	if err != nil {
-		return nil, err
+// Client is the way to the base URL of the settings, which have been prepared. Clients with the same proxy, CA and certificate share a pool of
+// connections, and a breaker where they have the same host, too: a way in that is wrong for one of them says nothing about
+// the others. An error names the setting that is wrong, without its value.
+func (s *Shared) Client(set Settings) (_ *Client, err error) {
+	base, static := strings.TrimRight(set.BaseURL, "/"), http.Header{}
+	for name, value := range set.Headers {
+		static[name] = []string{value.Reveal()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := Digest(base, set.Proxy, string(set.CA), string(set.Certificate), string(set.Key))
+	way := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
+	key := Digest(append([]string{base}, way...)...)
 	pool, ok := s.pools.get(key)
 	if !ok {
 		if pool = s.RoundTripper; pool == nil {
@@ -112,18 +120,27 @@ func (s *Shared) Client(set Settings) (*Client, error) {
 		}
 		s.pools.now[key] = pool
 	}
-	return &Client{base: base, static: static, pool: pool}, nil
+	origin := originOf(base)
+	key = Digest(append([]string{"host", origin}, way...)...)
+	host, ok := s.hosts.get(key)
+	if !ok {
+		host = newBreaker(s.log, origin)
+		s.hosts.now[key] = host
+	}
+	s.uses[use{s.name, key}] = true
+	return &Client{base: base, static: static, pool: pool, host: host}, nil
 }
 
-// Guard is the door in front of a credential (bridge.Profile.Credential). hold is how long its gate stays shut after
-// the authority refused the credential.
-func (s *Shared) Guard(credential string, hold time.Duration) *Guard {
+// Guard is the door in front of a credential (bridge.Profile.Credential) at the client's host. hold is how long its gate
+// stays shut after the authority refused the credential.
+func (s *Shared) Guard(c *Client, credential string, hold time.Duration) *Guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, ok := s.guards.get(credential)
+	key := guardKey{credential, c.host}
+	g, ok := s.guards.get(key)
 	if !ok {
-		g = newGuard(s.budget, s.log, credential, hold)
-		s.guards.now[credential] = g
+		g = &Guard{host: c.host, budget: s.budget, log: s.log, credential: credential, hold: hold}
+		s.guards.now[key] = g
 	}
 	s.uses[use{s.name, credential}] = true
 	return g
@@ -158,17 +175,30 @@ func (s *Shared) Sessions() []SessionInfo {
 	return list
 }
 
-// Guards lists the guards for the console and metrics, in no order.
-func (s *Shared) Guards() []GuardInfo {
+// Hosts lists the hosts for the console and metrics, in no order.
+func (s *Shared) Hosts() []HostInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []GuardInfo
-	for credential, g := range s.guards.now {
-		if s.shows(credential) {
-			list = append(list, g.info())
+	var list []HostInfo
+	for key, host := range s.hosts.now {
+		if s.shows(key) {
+			list = append(list, host.info())
 		}
 	}
 	return list
+}
+
+// Credentials lists those whose gates can be shut, for the console and metrics, in no order.
+func (s *Shared) Credentials() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[string]bool{}
+	for key := range s.guards.now {
+		if s.shows(key.credential) {
+			found[key.credential] = true
+		}
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // Digest is the SHA-256 over the fields, each with its length before it so that no two lists of fields collide. It

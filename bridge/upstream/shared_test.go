@@ -16,7 +16,7 @@ func TestNext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, slots := old.Guard("stays", time.Minute), old.Slots("org", 5)
+	guard, slots := old.Guard(client, "stays", time.Minute), old.Slots("org", 5)
 	session := SessionFor(old, "stays", before.login, Plain[int]())
 	get(t, session, 1)
 	SessionFor(old, "goes", before.login, Plain[int]())
@@ -25,11 +25,11 @@ func TestNext(t *testing.T) {
 	kept := SessionFor(next, "stays", after.login, Plain[int]())
 	h := get(t, kept, 1)
 	sameClient, err := next.Client(settings)
-	if err != nil || sameClient.pool != client.pool {
-		t.Errorf("other connections, %v", err)
+	if err != nil || sameClient.pool != client.pool || sameClient.host != client.host {
+		t.Errorf("other connections or another breaker, %v", err)
 	}
-	if next.Guard("stays", time.Minute) != guard || next.Slots("org", 5) != slots {
-		t.Error("another breaker or other places")
+	if next.Guard(sameClient, "stays", time.Minute) != guard || next.Slots("org", 5) != slots {
+		t.Error("another gate or other places")
 	}
 	if next.Slots("org", 6) == slots {
 		t.Error("six places are the old five")
@@ -62,17 +62,25 @@ func TestNext(t *testing.T) {
 func TestForShowsAnUpstreamsOwn(t *testing.T) {
 	shared := newShared()
 	nic, spare := shared.For("nic"), shared.For("spare")
-	nic.Guard("a", time.Minute)
-	nic.Guard("both", time.Minute)
-	spare.Guard("both", time.Minute)
+	client := func(s *Shared, base string) *Client {
+		c, err := s.Client(Settings{BaseURL: base})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	nic.Guard(client(nic, "https://api.example"), "a", time.Minute)
+	nic.Guard(client(nic, "https://api.example"), "both", time.Minute)
+	spare.Guard(client(spare, "https://api.example"), "both", time.Minute)
+	spare.Guard(client(spare, "https://spare.example"), "both", time.Minute)
 	login := (&teller{lives: time.Hour}).login
 	SessionFor(spare, "b", login, Plain[int]())
 	for name, tc := range map[string]struct {
 		*Shared
-		guards, sessions int
-	}{"nic": {nic, 2, 0}, "spare": {spare, 1, 1}, "all": {shared, 2, 1}, "none": {shared.For("none"), 0, 0}} {
-		if g, s := len(tc.Guards()), len(tc.Sessions()); g != tc.guards || s != tc.sessions {
-			t.Errorf("%s: %d guards and %d sessions, want %d and %d", name, g, s, tc.guards, tc.sessions)
+		hosts, credentials, sessions int
+	}{"nic": {nic, 1, 2, 0}, "spare": {spare, 2, 1, 1}, "all": {shared, 2, 2, 1}, "none": {shared.For("none"), 0, 0, 0}} {
+		if h, c, s := len(tc.Hosts()), len(tc.Credentials()), len(tc.Sessions()); h != tc.hosts || c != tc.credentials || s != tc.sessions {
+			t.Errorf("%s: %d hosts, %d credentials and %d sessions, want %d, %d and %d", name, h, c, s, tc.hosts, tc.credentials, tc.sessions)
 		}
 	}
 }

@@ -41,6 +41,7 @@ func TestContradicts(t *testing.T) {
 		{"production", "https://preprod-api.myinvois.hasil.gov.my", true},
 		{"Production", "https://clientbasic.mastersindia.co", true},
 		{"sandbox", "https://router.mastersindia.co", true},
+		{"sandbox", "https://prod-api.mastersindia.co", true},
 		{"production", "https://prepro-router.mastersindia.co", true},
 		{"production", "https://api.sandbox.core.irisirp.com", true},
 		{"sandbox", "https://services.vayana.com/theodore/apis/v1", true},

@@ -9,51 +9,33 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"einvoice-bridge/bridge"
 )
 
-// Settings are the way to one base URL.
+// Settings are the keys that every kind takes: the way to one base URL, and how calls go there.
 type Settings struct {
-	BaseURL string // scheme, host, and a path that comes before every request's; required
-	// Environment is the operator's label ("sandbox", "production"); empty: see Environment.
-	Environment string
-	// Proxy is "http://[user:password@]host:port"; empty: none. The environment is never asked.
-	Proxy string
-	CA    []byte // PEM; replaces the system's roots when set
-	// Certificate and Key are a client certificate in PEM, for gateways that demand one.
-	Certificate, Key []byte
-	// Headers go with every call, spelt as here, unless the adapter sets one of that name itself.
-	Headers map[string]string
-}
+	// Name is the upstream's in the configuration, for logs and metrics, Taxpayer whose calls go there.
+	Name     string `yaml:"-"`
+	Taxpayer string `yaml:"-"`
 
-// check returns the base URL without its trailing slash and the static headers.
-func (s Settings) check() (base string, static http.Header, err error) {
-	u, err := url.Parse(s.BaseURL)
-	switch {
-	case s.BaseURL == "":
-		return "", nil, errors.New("base_url is missing")
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return "", nil, errors.New("base_url is not a URL of the form https://host/path")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", nil, errors.New("base_url may hold neither user nor query nor fragment")
-	}
-	static = http.Header{}
-	for name, value := range s.Headers {
-		if !validHeader(name, value) {
-			return "", nil, fmt.Errorf("headers: %q is not a header that can be sent", name)
-		}
-		static[name] = []string{value}
-	}
-	return strings.TrimRight(s.BaseURL, "/"), static, nil
-}
+	Kind        string                   `yaml:"kind" doc:"Which API this is."`
+	Environment string                   `yaml:"environment" doc:"A label: production, sandbox or another. Documents of environments other than production are kept apart in the journal; without a label the host's name decides." example:"sandbox"`
+	BaseURL     string                   `yaml:"base_url" validate:"required,address" doc:"Scheme, host and, if there is one, the path before every call's." example:"https://api.example.com"`
+	Headers     map[string]bridge.Secret `yaml:"headers" validate:"dive,keys,header,endkeys,value" doc:"Static headers on every call, spelt as here, unless the call has one of that name itself." example:"{aspid: \"42\"}"`
+	Proxy       string                   `yaml:"proxy" validate:"omitempty,proxy" doc:"HTTP proxy for every call; the environment is never asked." example:"http://proxy.example.com:3128"`
+	CA          string                   `yaml:"ca" doc:"Certificates (PEM) that replace the system's roots." example:"file:ca.pem"`
 
-// validHeader follows RFC 9110 §5: a token as the name, no control characters in the value.
-func validHeader(name, value string) bool {
-	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
-	return name != "" && strings.Trim(name, token) == "" && strings.IndexFunc(value, control) < 0
+	ClientCertificate string        `yaml:"client_certificate" doc:"Certificate (PEM) for gateways that demand one." example:"file:client.crt"`
+	ClientKey         bridge.Secret `yaml:"client_key" doc:"Its key (PEM)." example:"file:client.key"`
+
+	CallTimeout   bridge.Duration `yaml:"timeout" default:"30s" doc:"How long a cancel may take."`
+	LookupTimeout bridge.Duration `yaml:"lookup_timeout" default:"10s" doc:"How long a question may take."`
+	LoginTimeout  bridge.Duration `yaml:"-" default:"10s"`
+
+	CancelsPerMinute int `yaml:"cancels_per_minute" validate:"min=0" doc:"Cancels that may leave in a minute, of all taxpayers who share the access. 0: what the authority documents, or no limit."`
 }
 
 // connectWithin bounds finding and reaching a host, and then the TLS handshake. It is less than the 10 s of a login, so
@@ -97,14 +79,14 @@ func newTransport(s Settings) (*http.Transport, error) {
 
 func (s Settings) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(s.CA) > 0 {
+	if s.CA != "" {
 		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(s.CA) {
+		if !config.RootCAs.AppendCertsFromPEM([]byte(s.CA)) {
 			return nil, errors.New("ca holds no certificate in PEM form")
 		}
 	}
-	if len(s.Certificate) > 0 || len(s.Key) > 0 {
-		pair, err := tls.X509KeyPair(s.Certificate, s.Key)
+	if s.ClientCertificate != "" || s.ClientKey != "" {
+		pair, err := tls.X509KeyPair([]byte(s.ClientCertificate), []byte(s.ClientKey.Reveal()))
 		if err != nil {
 			return nil, fmt.Errorf("client certificate: %w", err)
 		}

@@ -43,7 +43,7 @@ tests:
 func TestAlertsCountFromTheFirst(t *testing.T) {
 	promtool := need(t, "promtool")
 	_, path := sandboxed(t, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 		return err
 	}
 	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
-	a.webhook = newWebhook(f.Alarms.Webhook, a.log)
+	a.webhook = newWebhook(f.Alarms.Webhook.Reveal(), a.log)
 	a.hashed.Store(f.Log.IDs == "hashed")
 	lines := callLog{a.log, &a.hashed}
 	observe := observers{lines, a.metrics, a.webhook}

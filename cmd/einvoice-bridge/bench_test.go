@@ -34,7 +34,7 @@ func startBench(tb testing.TB) *app {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(closeAll)
-	f, err := config.Parse([]byte(demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv)
+	f, err := config.Parse([]byte(demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv, fileKinds)
 	if err != nil {
 		tb.Fatal(err)
 	}

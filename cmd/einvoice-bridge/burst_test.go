@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
-	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/bridge/upstream"
+	adapter "einvoice-bridge/bridge/upstream/myinvois"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/myinvois"
 )
@@ -52,9 +52,9 @@ func TestBurstAtMyInvois(t *testing.T) {
 		}
 		shared := upstream.NewShared(j, slog.New(slog.DiscardHandler))
 		shared.RoundTripper = wireless{sim}
-		up, err := buildUpstream("myinvois", myinvois.DemoTIN, config.Upstream{
-			Kind: "myinvois", Environment: "sandbox", BaseURL: "https://myinvois.example", OnBehalfOf: myinvois.DemoTIN,
-			ClientID: myinvois.DemoIntermediaryID, ClientSecret: myinvois.DemoIntermediarySecret,
+		up, err := kinds["myinvois"].New("myinvois", myinvois.DemoTIN, &adapter.Config{
+			Settings:   upstream.Settings{Environment: "sandbox", BaseURL: "https://myinvois.example"},
+			OnBehalfOf: myinvois.DemoTIN, ClientID: myinvois.DemoIntermediaryID, ClientSecret: myinvois.DemoIntermediarySecret,
 		}, shared)
 		if err != nil {
 			t.Fatal(err)

@@ -145,7 +145,7 @@ func (c *cancelCall) configure() (err error) {
 	c.contract = soap.DefaultContract()
 	fallback := "http://127.0.0.1:8080"
 	if c.configFile != "" {
-		f, err := config.Load(c.configFile)
+		f, err := config.Load(c.configFile, fileKinds)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ callers:
 func TestChanges(t *testing.T) {
 	parse := func(text string) *config.File {
 		t.Helper()
-		f, err := config.Parse([]byte(text), t.TempDir(), os.LookupEnv)
+		f, err := config.Parse([]byte(text), t.TempDir(), os.LookupEnv, fileKinds)
 		if err != nil {
 			t.Fatal(err)
 		}

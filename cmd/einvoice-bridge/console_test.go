@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/fixtures/sandbox"
 )
 
 // The settings that the console shows are complete, and hold no secret however it was written.
@@ -22,7 +24,7 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 		text = strings.Replace(text, "  nic:\n", "  nic:\n    headers: {X-Api-Key: header-secret}\n", 1)
 		return "alarms: {webhook: \"https://hooks.example/services/webhook-secret\"}\n" + text
 	})
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,10 +32,13 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 	var b strings.Builder
 	for _, s := range effective(f) {
 		fmt.Fprintf(&b, "%s = %s\n", s.Path, s.Value)
+		if s.About == "" {
+			t.Errorf("%s does not say what it is", s.Path)
+		}
 	}
 	for _, want := range []string{
 		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
-		"upstreams.nic.headers = (1 hidden)\n", "alarms.webhook = (set, hidden)\n", "callers.erp.taxpayers = all\n",
+		"upstreams.nic.headers = (1 hidden)\n", "upstreams.nic.timeout = 30s\n", "alarms.webhook = (hidden)\n", "callers.erp.taxpayers = all\n",
 		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ", "taxpayers.09AAAPG7885R002.upstream = nic\n", "taxpayers.09AAAPG7885R002.password = (hidden)\n",
 	} {
 		if !strings.Contains(b.String(), want) {
@@ -75,7 +80,7 @@ func demoSecrets(t *testing.T, path string) (all []string) {
 
 // The console's one operator is let in by name and password, and guessing is slowed down.
 func TestSignIn(t *testing.T) {
-	in, err := signIn(config.Console{Username: "admin", Password: config.Secret(access.HashPassword("correct horse"))})
+	in, err := signIn(config.Console{Username: "admin", Password: bridge.Secret(access.HashPassword("correct horse"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +114,7 @@ func TestConsoleAsksForLogIn(t *testing.T) {
 		return fmt.Sprintf("console: {listen: \"127.0.0.1:0\", username: asha, password: %q}\n", access.HashPassword("hunter2")) +
 			strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, "", 1)
 	})
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,10 +150,10 @@ func TestConsoleAsksForLogIn(t *testing.T) {
 	}
 }
 
-// Each upstream's health finds the guards and sessions of its own credentials, whichever the adapter hangs them on.
+// Each upstream's health finds the hosts that it calls and the sessions of its own credentials, whichever the adapter hangs them on.
 func TestUpstreamHealth(t *testing.T) {
 	sims, path := sandboxed(t, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +166,27 @@ func TestUpstreamHealth(t *testing.T) {
 	h := &health{a.plan.Load(), a.journal}
 	for _, u := range h.all(t.Context()) {
 		sessions := map[string]int{"nic": 1, "myinvois": 1, "invx": 1, "mastersindia": 1}[u.Kind]
-		if u.Guards == 0 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
+		if u.Hosts != 1 || u.Sessions != sessions || u.Logins != uint64(sessions) || u.Open != 0 || u.Taxpayers != 1 || len(u.Gates) != 0 {
 			t.Errorf("%+v", u)
 		}
 		if u.Rate.Limit > 0 && u.Left != u.Rate.Limit-1 {
 			t.Errorf("%s: %d of %d left after one send", u.Name, u.Left, u.Rate.Limit)
+		}
+	}
+	for _, s := range sims {
+		if s.name != "myinvois" {
+			continue
+		}
+		if err := s.log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			_, _ = h.ups[s.taxpayer].Lookup(t.Context(), bridge.Cancellation{Taxpayer: s.taxpayer, Document: documentID(s.name, 0)})
+		}
+	}
+	for _, u := range h.all(t.Context()) {
+		if down := u.Name == "myinvois"; down && (u.Open != 1 || u.Trips != 1) || !down && u.Open+u.Trips != 0 {
+			t.Errorf("with MyInvois down: %+v", u)
 		}
 	}
 }

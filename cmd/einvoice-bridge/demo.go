@@ -99,7 +99,7 @@ func (d *demo) startBridge(ctx context.Context, dir string, urls map[string]stri
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		return err
 	}

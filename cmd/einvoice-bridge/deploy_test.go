@@ -36,7 +36,7 @@ func example(t *testing.T, name string) (*config.File, error) {
 		t.Fatal(err)
 	}
 	_, path := sandboxed(t, nil) // leaves a nic.pem
-	return config.Parse(text, filepath.Dir(path), exampleEnvironment)
+	return config.Parse(text, filepath.Dir(path), exampleEnvironment, fileKinds)
 }
 
 func exampleEnvironment(name string) (string, bool) {
@@ -58,7 +58,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 	for name := range gateways {
 		names = append(names, name+".yaml")
 	}
-	for kind := range config.Kinds {
+	for kind := range kinds {
 		names = append(names, kind+".yaml")
 	}
 	found, err := fs.Glob(deploy.Files, "examples/*")
@@ -76,7 +76,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 				t.Error(problems)
 			}
 			kind := strings.TrimSuffix(name, ".yaml")
-			if _, known := config.Kinds[kind]; known && f.Upstreams[kind].Kind != kind {
+			if _, known := kinds[kind]; known && f.Upstreams[kind].Kind != kind {
 				t.Errorf("its upstream is not %s", kind)
 			}
 		})
@@ -139,7 +139,7 @@ func TestGatewayExamples(t *testing.T) {
 					return nic.DemoClientSecret, true
 				}
 				return "a-secret", true
-			})
+			}, fileKinds)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestGatewayExamples(t *testing.T) {
 // What an example has as a comment works too, once it is no comment any more.
 func TestExamplesCommentsAreAccepted(t *testing.T) {
 	commented := regexp.MustCompile(`(?m)^( +)# ([a-z_]+: [^#\n]*)`)
-	for kind := range config.Kinds {
+	for kind := range kinds {
 		text, err := fs.ReadFile(deploy.Files, "examples/"+kind+".yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -173,7 +173,7 @@ func TestExamplesCommentsAreAccepted(t *testing.T) {
 			}
 			_, path := sandboxed(t, nil)
 			one := strings.Replace(string(text), m[0], m[1]+m[2], 1)
-			if _, err := config.Parse([]byte(one), filepath.Dir(path), exampleEnvironment); err != nil {
+			if _, err := config.Parse([]byte(one), filepath.Dir(path), exampleEnvironment, fileKinds); err != nil {
 				t.Errorf("%s, with %q: %v", kind, m[2], err)
 			}
 		}
@@ -206,7 +206,7 @@ func TestRulesAndDashboardNameRealMetrics(t *testing.T) {
 func scrapeNames(t *testing.T) (names []string) {
 	t.Helper()
 	sims, path := sandboxed(t, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

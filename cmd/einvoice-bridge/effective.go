@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 )
@@ -45,19 +45,12 @@ const mostSettings = 2000
 
 type describer struct {
 	upstreams map[string]config.Upstream
+	about     string // what the key at hand is
 	lines     []line
 }
 
-// hiddenKeys are settings whose values are not shown, wherever they stand.
-var hiddenKeys = []string{"headers", "call_headers", "query", "tokens", "webhook"}
-
-func (d *describer) add(path, value string) {
-	d.lines = append(d.lines, line{console.Setting{Path: path, Value: value}, value, false})
-}
-
-// hide adds what is not shown.
-func (d *describer) hide(path, instead string, v reflect.Value) {
-	d.lines = append(d.lines, line{console.Setting{Path: path, Value: instead}, bare(v), true})
+func (d *describer) add(path, value, bare string, secret bool) {
+	d.lines = append(d.lines, line{console.Setting{Path: path, Value: value, About: d.about}, bare, secret})
 }
 
 // bare is a value spelt out, secrets too.
@@ -83,61 +76,61 @@ func bare(v reflect.Value) string {
 }
 
 func (d *describer) value(path string, v reflect.Value) {
-	switch x := v.Interface().(type) {
-	case config.Secret:
-		if x != "" {
-			d.hide(path, "(hidden)", v)
-		}
-		return
-	case config.Duration:
-		switch days := x.D() / (24 * time.Hour); {
-		case x == 0:
-		case x.D() == days*24*time.Hour:
-			d.add(path, fmt.Sprintf("%dd", days))
-		default:
-			d.add(path, x.D().String())
-		}
-		return
-	case config.Names:
-		if x.All {
-			d.add(path, "all")
-		} else {
-			d.add(path, strings.Join(x.List, ", "))
-		}
-		return
-	case config.Understood:
-		if x.Any {
-			d.add(path, "any")
-		} else if len(x.List) > 0 {
-			d.add(path, strings.Join(x.List, ", "))
-		}
-		return
-	case config.Taxpayer:
-		d.taxpayer(path, x)
+	if v.IsZero() {
 		return
 	}
-	switch {
-	case v.IsZero():
-	case hidden(path):
-		d.hide(path, fmt.Sprintf("(%s hidden)", counted(v)), v)
-	case v.Kind() == reflect.Pointer:
+	switch x := v.Interface().(type) {
+	case bridge.Secret:
+		d.add(path, "(hidden)", bare(v), true)
+	case []bridge.Secret, map[string]bridge.Secret:
+		d.add(path, fmt.Sprintf("(%d hidden)", v.Len()), bare(v), true)
+	case bridge.Duration:
+		d.add(path, x.String(), x.String(), false)
+	case config.Names:
+		text := strings.Join(x.List, ", ")
+		if x.All {
+			text = "all"
+		}
+		d.add(path, text, text, false)
+	case config.Understood:
+		text := strings.Join(x.List, ", ")
+		if x.Any {
+			text = "any"
+		}
+		d.add(path, text, text, false)
+	case config.Upstream:
+		d.value(path, reflect.ValueOf(x.Settings))
+	case config.Taxpayer:
+		d.taxpayer(path, x)
+	default:
+		d.other(path, v)
+	}
+}
+
+func (d *describer) other(path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
 		d.value(path, v.Elem())
-	case v.Kind() == reflect.Struct:
+	case reflect.Struct:
 		d.fields(path, v)
-	case v.Kind() == reflect.Map:
+	case reflect.Map:
 		d.entries(path, v)
-	case v.Kind() == reflect.Slice:
+	case reflect.Slice:
 		d.items(path, v)
 	default:
 		text := fmt.Sprint(v.Interface())
-		d.lines = append(d.lines, line{console.Setting{Path: path, Value: shown(path, text)}, text, false})
+		d.add(path, shown(path, text), text, false)
 	}
 }
 
 func (d *describer) fields(path string, v reflect.Value) {
 	for i := range v.NumField() {
-		name, opt, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-		if name != "" && opt == "" {
+		f := v.Type().Field(i)
+		switch name, opt, _ := strings.Cut(f.Tag.Get("yaml"), ","); {
+		case opt == "inline":
+			d.fields(path, v.Field(i))
+		case name != "" && name != "-":
+			d.about = f.Tag.Get("doc")
 			d.value(under(path, name), v.Field(i))
 		}
 	}
@@ -145,14 +138,24 @@ func (d *describer) fields(path string, v reflect.Value) {
 
 // taxpayer shows what a taxpayer's settings have beside its upstream's.
 func (d *describer) taxpayer(path string, t config.Taxpayer) {
-	d.add(under(path, "upstream"), t.Upstream)
-	own, base := reflect.ValueOf(&t.Settings).Elem(), reflect.ValueOf(d.upstreams[t.Upstream])
-	for i := range own.NumField() {
-		if reflect.DeepEqual(own.Field(i).Interface(), base.Field(i).Interface()) {
-			own.Field(i).SetZero()
+	d.fields(path, reflect.ValueOf(t))
+	settings := reflect.ValueOf(t.Settings).Elem()
+	own := reflect.New(settings.Type()).Elem()
+	own.Set(settings)
+	blank(own, reflect.ValueOf(d.upstreams[t.Upstream].Settings).Elem())
+	d.fields(path, own)
+}
+
+// blank empties the fields that are as in another struct.
+func blank(v, as reflect.Value) {
+	for i := range v.NumField() {
+		switch {
+		case v.Type().Field(i).Anonymous:
+			blank(v.Field(i), as.Field(i))
+		case reflect.DeepEqual(v.Field(i).Interface(), as.Field(i).Interface()):
+			v.Field(i).SetZero()
 		}
 	}
-	d.fields(path, own)
 }
 
 func (d *describer) entries(path string, v reflect.Value) {
@@ -167,7 +170,8 @@ func (d *describer) entries(path string, v reflect.Value) {
 
 func (d *describer) items(path string, v reflect.Value) {
 	if v.Type().Elem().Kind() == reflect.String {
-		d.add(path, strings.Join(v.Convert(reflect.TypeFor[[]string]()).Interface().([]string), ", "))
+		text := strings.Join(v.Interface().([]string), ", ")
+		d.add(path, text, text, false)
 		return
 	}
 	for i := range v.Len() {
@@ -180,17 +184,6 @@ func under(path, key string) string {
 		return key
 	}
 	return path + "." + key
-}
-
-func hidden(path string) bool {
-	return slices.Contains(hiddenKeys, path[strings.LastIndexByte(path, '.')+1:])
-}
-
-func counted(v reflect.Value) string {
-	if v.Kind() == reflect.Map || v.Kind() == reflect.Slice {
-		return fmt.Sprint(v.Len())
-	}
-	return "set,"
 }
 
 // shown shortens certificates and saved files, and takes passwords out of addresses.

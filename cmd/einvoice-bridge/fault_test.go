@@ -60,7 +60,7 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 		sims[i].upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
 	}
 	text := "reply_within: 6s\n" + demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)
-	f, err := config.Parse([]byte(text), dir, os.LookupEnv)
+	f, err := config.Parse([]byte(text), dir, os.LookupEnv, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

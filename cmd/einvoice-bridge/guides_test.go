@@ -17,7 +17,7 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
-	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // What the README and the guides say is held to the program here: commands, alarms, rules, codes and samples.
@@ -164,7 +164,7 @@ func TestShownConfigurationsAreAccepted(t *testing.T) {
 			shown += rest[strings.Index(rest, "callers:"):]
 		}
 		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
-		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment); err != nil {
+		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, fileKinds); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, shown)
 		}
 	}
@@ -212,18 +212,18 @@ func submatches(re *regexp.Regexp, text string) (all []string) {
 
 // What the ERP sees of NIC's codes is what the bridge makes of them.
 func TestGuideClassifiesNICsCodes(t *testing.T) {
-	says := map[upstream.IRPClass]string{
-		upstream.IRPBusiness: "204", upstream.IRPPayload: "204", upstream.IRPAlready: "204, or 200", upstream.IRPToken: "nothing",
-		upstream.IRPConfig: "Fault \"not configured correctly\"", upstream.IRPTemporary: "looked up first",
+	says := map[irp.Class]string{
+		irp.Business: "204", irp.Payload: "204", irp.Already: "204, or 200", irp.Token: "nothing",
+		irp.Config: "Fault \"not configured correctly\"", irp.Temporary: "looked up first",
 	}
 	for _, row := range tableIn(t, guide(t, "authorities.md"), "code | NIC's words |")[1:] {
 		codes := strings.Split(row[0], ", ")
 		for _, code := range codes {
-			e := upstream.IRPError{Code: code}
+			e := irp.Error{Code: code}
 			if len(codes) == 1 {
 				e.Text = row[1] // 9999 goes by its words
 			}
-			class, unlisted := upstream.IRPErrors{e}.Class()
+			class, unlisted := irp.Errors{e}.Class()
 			if want := says[class]; unlisted || want == "" || !strings.HasPrefix(row[2], want) {
 				t.Errorf("%s: the guide says %q, the bridge's class is %v", code, row[2], class)
 			}

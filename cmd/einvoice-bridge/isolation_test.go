@@ -26,7 +26,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	f, err := config.Parse([]byte("reply_within: 5s\n"+demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv)
+	f, err := config.Parse([]byte("reply_within: 5s\n"+demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ var fillMillion = []string{
 // than 100 ms.
 func BenchmarkPages(b *testing.B) {
 	_, path := sandboxed(b, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		b.Fatal(err)
 	}

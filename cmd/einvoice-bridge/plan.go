@@ -84,7 +84,7 @@ type inspection struct {
 
 // inspect reads a file and builds everything that it asks for, alone. The error says that there is no such file.
 func inspect(path string) (inspection, error) {
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	var in inspection
 	var problems config.Problems
 	if err == nil {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
 )
 
@@ -52,22 +51,6 @@ func tableIn(t *testing.T, text, first string) [][]string {
 		rows = append(rows, cells)
 	}
 	return rows
-}
-
-// The table of keys is what the configuration's loader takes.
-func TestReadmeListsEveryKey(t *testing.T) {
-	rows := table(t, "kind |")
-	if len(rows) != len(config.Kinds)+1 {
-		t.Errorf("%d kinds, want %d", len(rows)-1, len(config.Kinds))
-	}
-	for _, row := range rows[1:] {
-		k := config.Kinds[strings.Trim(row[0], "`")]
-		for i, want := range [][]string{k.Needs, k.Takes} {
-			if got := strings.Split(strings.ReplaceAll(row[i+1], "`", ""), " "); !slices.Equal(got, want) {
-				t.Errorf("%s: the README has %v, the loader %v", row[0], got, want)
-			}
-		}
-	}
 }
 
 var code = regexp.MustCompile("`([^`]+)`")

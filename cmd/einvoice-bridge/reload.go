@@ -39,7 +39,7 @@ func (a *app) reload(by string) {
 func (a *app) tryReload() (changes []console.Change, problems []string) {
 	old := a.plan.Load()
 	path := old.file.Path()
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		return nil, inWords(path, err)
 	}
@@ -71,7 +71,7 @@ func (a *app) put(p *plan) error {
 		h.follow(p.file.Log)
 	}
 	a.hashed.Store(p.file.Log.IDs == "hashed")
-	a.webhook.aim(p.file.Alarms.Webhook)
+	a.webhook.aim(p.file.Alarms.Webhook.Reveal())
 	a.plan.Store(p)
 	a.service.Change(p.terms)
 	a.server.Open(desk)

@@ -314,7 +314,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	read, _ := os.ReadFile(path)
 	other := strings.Replace(string(read), "upstreams:", "contract: {values: {success: Done, token_invalid: Nobody}}\nupstreams:", 1)
 	other = strings.Replace(other, access.HashToken(demoToken), access.HashToken("other"), 1)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func serveCommand() *cobra.Command {
 // serve answers callers until ctx ends, and calls up as soon as it does.
 func serve(ctx context.Context, path string, out io.Writer, up func()) error {
 	boundHeap()
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		return err
 	}

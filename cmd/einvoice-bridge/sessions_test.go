@@ -22,7 +22,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 	for n := range 4 {
 		once(t, path, nic, func(simulator) (string, string) { return documentID("nic", n), "<code>204</code>" })
 	}
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 // once starts a bridge, has it cancel one document of each upstream, and stops it.
 func once(t *testing.T, path string, sims []simulator, document func(simulator) (id, says string)) {
 	t.Helper()
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

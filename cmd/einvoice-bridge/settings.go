@@ -11,6 +11,7 @@ import (
 	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/upstream"
 )
 
 // What follows hands the configuration file to the packages, each in its own words.
@@ -27,11 +28,11 @@ func flowTerms(f *config.File) *flow.Terms {
 // time for the authority to settle.
 func settleTime(f *config.File) time.Duration {
 	var longest time.Duration
-	for _, t := range f.Upstreams {
-		longest = max(longest, cmp.Or(t.Timeout.D(), 30*time.Second))
+	for _, u := range f.Upstreams {
+		longest = max(longest, upstream.Common(u.Settings).CallTimeout.D())
 	}
 	for _, t := range f.Taxpayers {
-		longest = max(longest, t.Settings.Timeout.D())
+		longest = max(longest, upstream.Common(t.Settings).CallTimeout.D())
 	}
 	return longest + 15*time.Second
 }
@@ -40,9 +41,12 @@ func accessConfig(f *config.File) access.Config {
 	cfg := access.Config{TokenLife: f.Token.TTL.D()}
 	for name, c := range f.Callers {
 		caller := access.CallerConfig{
-			Name: name, Tokens: c.Tokens, Taxpayers: c.Taxpayers.List, AllTaxpayers: c.Taxpayers.All,
+			Name: name, Taxpayers: c.Taxpayers.List, AllTaxpayers: c.Taxpayers.All,
 			Within: cmp.Or(c.ReplyWithin, f.ReplyWithin).D(), TroubleAs: access.TroubleAs(c.TroubleAs), Addresses: c.Addresses,
 			Certificates: c.Certificates, InFlight: c.InFlight, PerMinute: c.PerMinute, WSSE: access.WSSE(c.WSSE),
+		}
+		for _, t := range c.Tokens {
+			caller.Tokens = append(caller.Tokens, t.Reveal())
 		}
 		if g := c.Login; g != nil {
 			caller.Login = &access.LoginConfig{

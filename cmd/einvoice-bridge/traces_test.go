@@ -122,7 +122,7 @@ func tracing(t *testing.T, traces string, edit func(string) string) (sims []simu
 
 func startFile(t *testing.T, path string, log *slog.Logger) *app {
 	t.Helper()
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,7 @@ func (w *truth) write(text string) {
 // serve starts a bridge that works by the configuration, until stop or the test's end.
 func (w *truth) serve() {
 	w.Helper()
-	f, err := config.Load(w.path)
+	f, err := config.Load(w.path, fileKinds)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (a *alarms) Alarm(al bridge.Alarm) {
 // caller hears the truth when it asks again.
 func TestToldOtherwise(t *testing.T) {
 	sims, path := sandboxed(t, nil)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-// health tells how each configured upstream does, from the guards and sessions that its taxpayers' adapters share.
+// health tells how each configured upstream does, from the hosts, gates and sessions that its taxpayers' adapters share.
 type health struct {
 	*plan
 	journal *journal.Journal
@@ -30,9 +30,14 @@ func (h *health) all(ctx context.Context) (list []console.Upstream) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.file.Upstreams)) {
 		c, own := h.file.Upstreams[name], h.shared.For(name)
-		u := console.Upstream{Name: name, Kind: c.Kind, Environment: upstream.Environment(c.Environment, c.BaseURL), Taxpayers: taxpayers[name], Rate: rates[name]}
-		for _, g := range own.Guards() {
-			h.addGuard(ctx, &u, g)
+		u := console.Upstream{Name: name, Kind: c.Kind, Environment: upstream.Environment(c.Environment, upstream.Common(c.Settings).BaseURL), Taxpayers: taxpayers[name], Rate: rates[name]}
+		for _, host := range own.Hosts() {
+			addHost(&u, host)
+		}
+		for _, credential := range own.Credentials() {
+			if gate, shut, err := h.journal.Gate(ctx, credential); err == nil && shut {
+				u.Gates = append(u.Gates, gate)
+			}
 		}
 		for _, s := range own.Sessions() {
 			addSession(&u, s)
@@ -73,16 +78,13 @@ func (h *health) notes() map[string]string {
 	return map[string]string{"logins_held": strings.Join(all, ", ")}
 }
 
-func (h *health) addGuard(ctx context.Context, u *console.Upstream, g upstream.GuardInfo) {
-	u.Guards, u.Trips = u.Guards+1, u.Trips+g.Trips
-	switch g.Breaker {
+func addHost(u *console.Upstream, host upstream.HostInfo) {
+	u.Hosts, u.Trips = u.Hosts+1, u.Trips+host.Trips
+	switch host.Breaker {
 	case "open":
 		u.Open++
 	case "half-open":
 		u.HalfOpen++
-	}
-	if gate, shut, err := h.journal.Gate(ctx, g.Credential); err == nil && shut {
-		u.Gates = append(u.Gates, gate)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -18,14 +17,15 @@ import (
 	"einvoice-bridge/bridge/upstream/nic"
 )
 
-// builders make one taxpayer's adapter, by the upstream's kind.
-var builders = map[string]func(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error){
-	"nic":          buildNIC,
-	"myinvois":     buildMyInvois,
-	"cleartax-my":  buildClearTaxMalaysia,
-	"cleartax-in":  buildClearTaxIndia,
-	"invx":         buildInvX,
-	"mastersindia": buildMastersIndia,
+// kinds are the e-invoice APIs that an upstream can be, by name; fileKinds is what the file has to know of them.
+var kinds, fileKinds = byName(nic.Kind, myinvois.Kind, cleartax.MalaysiaKind, cleartax.IndiaKind, invx.Kind, mastersindia.Kind)
+
+func byName(all ...upstream.Kind) (map[string]upstream.Kind, config.Kinds) {
+	kinds, known := map[string]upstream.Kind{}, config.Kinds{}
+	for _, k := range all {
+		kinds[k.Name], known[k.Name] = k, config.Kind{New: k.Settings, Check: upstream.Check}
+	}
+	return kinds, known
 }
 
 // buildUpstreams makes every taxpayer's adapter. What an adapter refuses is a problem of the configuration, with the
@@ -37,7 +37,7 @@ func buildUpstreams(f *config.File, shared *upstream.Shared) (ups map[string]bri
 		at := func(text string) config.Problem {
 			return config.Problem{Line: f.Line("taxpayers." + taxpayer), Text: fmt.Sprintf("taxpayer %s (upstream %s): %s", taxpayer, t.Upstream, text)}
 		}
-		up, err := buildUpstream(t.Upstream, taxpayer, t.Settings, shared)
+		up, err := kinds[f.Upstreams[t.Upstream].Kind].New(t.Upstream, taxpayer, t.Settings, shared)
 		if err != nil {
 			problems = append(problems, at(err.Error()))
 			continue
@@ -50,68 +50,6 @@ func buildUpstreams(f *config.File, shared *upstream.Shared) (ups map[string]bri
 		ups[taxpayer] = up
 	}
 	return ups, warnings, problems
-}
-
-func buildUpstream(name, taxpayer string, c config.Upstream, shared *upstream.Shared) (bridge.Upstream, error) {
-	return builders[c.Kind](name, taxpayer, c, upstream.Settings{
-		Environment: c.Environment, BaseURL: c.BaseURL, Headers: c.Headers, Proxy: c.Proxy,
-		CA: []byte(c.CA), Certificate: []byte(c.ClientCertificate), Key: []byte(c.ClientKey.Reveal()),
-	}, shared.For(name))
-}
-
-func buildNIC(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return nic.New(nic.Config{
-		Name: name, Settings: s,
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), GSTIN: taxpayer,
-		Username: c.Username, Password: c.Password.Reveal(), PublicKey: []byte(c.PublicKey),
-		HeaderStyle: c.HeaderStyle, AuthVersion: c.AuthVersion, IRP: c.IRP, SupGSTIN: c.SupGSTIN,
-		RemarksTooLong: c.RemarksTooLong, AuthPath: c.AuthPath, CancelPath: c.CancelPath, GetPath: c.LookupPath,
-		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
-}
-
-func buildMyInvois(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return myinvois.New(myinvois.Config{
-		Name: name, Settings: s, IdentityURL: c.IdentityURL, ClientID: c.ClientID,
-		ClientSecret: c.ClientSecret.Reveal(), SpareSecret: c.SpareSecret.Reveal(), OnBehalfOf: c.OnBehalfOf,
-		IRNMap: c.IRNMap, FetchCancelDate: c.FetchCancelDate, CancelsPerMinute: c.CancelsPerMinute,
-		LoginsPerMinute: c.LoginsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
-		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
-}
-
-func buildClearTaxMalaysia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return cleartax.NewMalaysia(cleartax.MalaysiaConfig{
-		Name: name, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
-		TIN: cmp.Or(c.TIN, taxpayer), Branch: c.Branch, InvoiceType: c.InvoiceType, Account: c.Account,
-		CancelsPerMinute: c.CancelsPerMinute, LookupsPerMinute: c.LookupsPerMinute,
-		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
-}
-
-func buildClearTaxIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return cleartax.NewIndia(cleartax.IndiaConfig{
-		Name: name, Settings: s, Token: c.Token.Reveal(), TokenHeader: c.TokenHeader,
-		GSTIN: taxpayer, Branch: c.Branch, Route: c.Route, RemarksTooLong: c.RemarksTooLong,
-		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
-}
-
-func buildInvX(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return invx.New(invx.Config{
-		Name: name, GSTIN: taxpayer, Settings: s, AuthURL: c.AuthURL, OrgID: c.OrgID,
-		Username: c.Username, Password: c.Password.Reveal(), CallHeaders: c.CallHeaders, Query: c.Query, Parallel: c.Parallel,
-		RemarksTooLong: c.RemarksTooLong, CancelsPerMinute: c.CancelsPerMinute,
-		CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
-}
-
-func buildMastersIndia(name, taxpayer string, c config.Upstream, s upstream.Settings, shared *upstream.Shared) (bridge.Upstream, error) {
-	return mastersindia.New(mastersindia.Config{
-		Name: name, GSTIN: taxpayer, Settings: s, API: c.API, Username: c.Username, Password: c.Password.Reveal(),
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), APIKey: c.APIKey.Reveal(), RemarksTooLong: c.RemarksTooLong,
-		CancelsPerMinute: c.CancelsPerMinute, CallTimeout: c.Timeout.D(), LookupTimeout: c.LookupTimeout.D(),
-	}, shared)
 }
 
 // logOut ends the sessions that an API counts (InvX allows ten per user), so that restarts don't use them up.

@@ -19,7 +19,7 @@ import (
 func planned(t *testing.T, edit func(string) string) (*plan, []simulator) {
 	t.Helper()
 	sims, path := sandboxed(t, edit)
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestEnvironmentWarnings(t *testing.T) {
 		"of a name that is no mark": {"environment: trial, ", "https://api.example.com", ""},
 	} {
 		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  nic: {kind: nic, " + c.environment + "base_url: \"" + c.url + "\"}\n"
-		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, fileKinds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ taxpayers:
   A: {upstream: nic, base_url: "https://einv1api.gstsandbox.nic.in"}
   B: {upstream: nic, base_url: "https://api.einvoice1.gst.gov.in", environment: production}
 `
-	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestMisplacedAndInClear(t *testing.T) {
 		{"kind: mastersindia, environment: sandbox, base_url: 'http://gw.example'", "", "base_url is not https"},
 	} {
 		text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams:\n  x: {" + tt.keys + "}\nseal: " + config.NewSeal() + "\n"
-		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+		f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, fileKinds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestMisplacedAndInClear(t *testing.T) {
 // A caller that doesn't say how long it waits gets the file's reply_within.
 func TestReplyWithinOfEachCaller(t *testing.T) {
 	text := "reply_within: 20s\ncallers: {own: {tokens: [], taxpayers: all, reply_within: 7s}, none: {tokens: [], taxpayers: all}}\nupstreams: {}\n"
-	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false })
+	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,39 +40,40 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 	return all
 }
 
-// way is an upstream as it is reached: as written, or as a taxpayer's own settings make it.
+// way is an upstream as it is reached: as written, or as a taxpayer's own settings make it. addresses are where its calls
+// go, by key.
 type way struct {
 	path, who string
-	config.Upstream
+	*upstream.Settings
+	addresses map[string]string
 }
 
 // ways are all that a file has, each once; a taxpayer's only where an address or the environment is its own.
 func ways(f *config.File) (all []way) {
+	written := map[string]way{}
 	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
-		if u := f.Upstreams[name]; u.BaseURL != "" {
-			all = append(all, way{"upstreams." + name, "upstream " + name, u})
+		u := f.Upstreams[name]
+		w := way{"upstreams." + name, "upstream " + name, upstream.Common(u.Settings), kinds[u.Kind].Addresses(u.Settings)}
+		if written[name] = w; w.BaseURL != "" {
+			all = append(all, w)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
-		u, of := f.Taxpayers[name].Settings, f.Upstreams[f.Taxpayers[name].Upstream]
-		if u.BaseURL != of.BaseURL || u.Environment != of.Environment || u.IdentityURL != of.IdentityURL || u.AuthURL != of.AuthURL {
-			all = append(all, way{"taxpayers." + name, "taxpayer " + name, u})
+		t := f.Taxpayers[name]
+		of, w := written[t.Upstream], way{"taxpayers." + name, "taxpayer " + name, upstream.Common(t.Settings), kinds[f.Upstreams[t.Upstream].Kind].Addresses(t.Settings)}
+		if w.Environment != of.Environment || !maps.Equal(w.addresses, of.addresses) {
+			all = append(all, w)
 		}
 	}
 	return all
-}
-
-// addresses are where its calls go, by key.
-func (w way) addresses() map[string]string {
-	return map[string]string{"base_url": w.BaseURL, "identity_url": w.IdentityURL, "auth_url": w.AuthURL}
 }
 
 // misplaced finds upstreams whose environment is the opposite of what is known of a host: a real invoice would be
 // cancelled as a trial, or a trial's answer told of a real one.
 func misplaced(f *config.File) (all config.Problems) {
 	for _, w := range ways(f) {
-		for _, key := range slices.Sorted(maps.Keys(w.addresses())) {
-			if address := w.addresses()[key]; upstream.Contradicts(w.Environment, address) {
+		for _, key := range slices.Sorted(maps.Keys(w.addresses)) {
+			if address := w.addresses[key]; upstream.Contradicts(w.Environment, address) {
 				all = append(all, config.Problem{Line: f.Line(w.path + ".environment"), Text: fmt.Sprintf(
 					"%s has environment %s, but the host of its %s is known as %s: correct the one or the other",
 					w.who, w.Environment, key, upstream.KnownEnvironment(address))})
@@ -85,8 +86,8 @@ func misplaced(f *config.File) (all config.Problems) {
 // inClear finds addresses that are neither https nor on this machine.
 func inClear(f *config.File) (all config.Problems) {
 	for _, w := range ways(f) {
-		for _, key := range slices.Sorted(maps.Keys(w.addresses())) {
-			u, err := url.Parse(w.addresses()[key])
+		for _, key := range slices.Sorted(maps.Keys(w.addresses)) {
+			u, err := url.Parse(w.addresses[key])
 			if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
 				continue
 			}
@@ -103,24 +104,21 @@ func logsIn(u config.Upstream) bool { return !strings.HasPrefix(u.Kind, "clearta
 // environments finds upstreams that don't say in which environment they are, or say something odd. Each environment's
 // documents have records of their own, so it had better be right.
 func environments(f *config.File) (all config.Problems) {
-	look := func(path, who string, u config.Upstream) {
-		label, host := strings.ToLower(strings.TrimSpace(u.Environment)), upstream.Environment("", u.BaseURL)
+	for _, w := range ways(f) {
+		label, host := strings.ToLower(strings.TrimSpace(w.Environment)), upstream.Environment("", w.BaseURL)
 		text := ""
 		switch {
 		case label == "":
 			text = fmt.Sprintf("%s has no environment; by its host's name it is taken for %s. Say so, or what it is "+
-				"(environment: %s): each environment's documents have records of their own", who, host, host)
+				"(environment: %s): each environment's documents have records of their own", w.who, host, host)
 		case label == upstream.Production && host != label:
-			text = fmt.Sprintf("%s is labelled production, and its host's name says %s: what is tried there would stand in production's records", who, host)
+			text = fmt.Sprintf("%s is labelled production, and its host's name says %s: what is tried there would stand in production's records", w.who, host)
 		case slices.Contains([]string{"prod", "prd", "live"}, label):
-			text = fmt.Sprintf("%s is labelled %s, which is not production: its documents have records apart from production's", who, label)
+			text = fmt.Sprintf("%s is labelled %s, which is not production: its documents have records apart from production's", w.who, label)
 		default:
-			return
+			continue
 		}
-		all = append(all, config.Problem{Line: f.Line(path), Text: text})
-	}
-	for _, w := range ways(f) {
-		look(w.path+".environment", w.who, w.Upstream)
+		all = append(all, config.Problem{Line: f.Line(w.path + ".environment"), Text: text})
 	}
 	return all
 }
@@ -129,10 +127,10 @@ func environments(f *config.File) (all config.Problems) {
 func clientCertificates(f *config.File) map[string]string {
 	shown := map[string]string{}
 	for name, u := range f.Upstreams {
-		shown["upstreams."+name+".client_certificate"] = u.ClientCertificate
+		shown["upstreams."+name+".client_certificate"] = upstream.Common(u.Settings).ClientCertificate
 	}
 	for name, t := range f.Taxpayers {
-		if own := t.Settings.ClientCertificate; own != f.Upstreams[t.Upstream].ClientCertificate {
+		if own := upstream.Common(t.Settings).ClientCertificate; own != shown["upstreams."+t.Upstream+".client_certificate"] {
 			shown["taxpayers."+name+".client_certificate"] = own
 		}
 	}

@@ -195,7 +195,7 @@ func TestWebhookIsWired(t *testing.T) {
 	sims, path := sandboxed(t, func(text string) string {
 		return fmt.Sprintf("alarms: {webhook: %q}\n", srv.URL) + nicPassword(text, "a-wrong-password")
 	})
-	f, err := config.Load(path)
+	f, err := config.Load(path, fileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}

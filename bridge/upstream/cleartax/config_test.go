@@ -19,7 +19,7 @@ func TestMalaysianConfigurationErrorsNameTheSetting(t *testing.T) {
 		{"no token", func(c *config) { c.Token = "" }, "token is missing"},
 		{"a token with a line break", func(c *config) { c.Token = token + "\n" }, "token has blanks"},
 		{"a token header that is none", func(c *config) { c.TokenHeader = "x token" }, "token_header is not the name of a header"},
-		{"no base URL", func(c *config) { c.Settings.BaseURL = "" }, "base_url is missing"},
+		{"no base URL", func(c *config) { c.BaseURL = "" }, "base_url is missing"},
 		{"no TIN", func(c *config) { c.TIN = " " }, "tin is missing"},
 		{"a branch with a line break", func(c *config) { c.Branch = "a\nb" }, "branch has characters"},
 		{"an invoice type that isn't", func(c *config) { c.InvoiceType = "sales" }, `einvoice_type is "sales", must be SALES, PURCHASE or SALES_B2C`},
@@ -42,7 +42,7 @@ func TestIndianConfigurationErrorsNameTheSetting(t *testing.T) {
 		want   string
 	}{
 		{"no token", func(c *config) { c.Token = "" }, "token is missing"},
-		{"no GSTIN", func(c *config) { c.GSTIN = "C25845632020" }, `gstin "C25845632020" is not 15 letters and digits`},
+		{"no GSTIN", func(c *config) { c.Taxpayer = "C25845632020" }, `gstin "C25845632020" is not 15 letters and digits`},
 		{"a route that isn't", func(c *config) { c.Route = "v1" }, `route is "v1", must be govt or v2`},
 		{"neither refuse nor truncate", func(c *config) { c.RemarksTooLong = "cut" }, `remarks_too_long is "cut", must be refuse or truncate`},
 	} {
@@ -93,8 +93,8 @@ func TestWhatSharesCredentialRateAndSpace(t *testing.T) {
 		{"another taxpayer of the same account", func(c *config) { c.TIN, c.Account = "C99990000010", "C25845632020" }, false, true, true},
 		{"a new token", func(c *config) { c.Token = "another-token" }, false, false, true},
 		{"another branch", func(c *config) { c.Branch = "Ipoh" }, false, true, true},
-		{"production", func(c *config) { c.Settings.BaseURL = "https://api.example" }, false, false, false},
-		{"the sandbox by its label", func(c *config) { c.Settings.BaseURL, c.Settings.Environment = "https://api.example", "sandbox" }, false, false, true},
+		{"production", func(c *config) { c.BaseURL = "https://api.example" }, false, false, false},
+		{"the sandbox by its label", func(c *config) { c.BaseURL, c.Environment = "https://api.example", "sandbox" }, false, false, true},
 	} {
 		cfg := malaysiaConfig()
 		c.change(&cfg)
@@ -130,7 +130,7 @@ func TestWarnings(t *testing.T) {
 		{"http://127.0.0.1:9000", "", ""},
 	} {
 		cfg := malaysiaConfig()
-		cfg.Settings.BaseURL, cfg.Settings.Environment = c.base, c.environment
+		cfg.BaseURL, cfg.Environment = c.base, c.environment
 		got := strings.Join(malaysia(t, sharing(&vendor{}), cfg).Warnings(), "\n")
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s, %s: %q", c.base, c.environment, got)

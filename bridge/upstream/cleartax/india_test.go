@@ -13,6 +13,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/cleartax"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -171,9 +172,9 @@ func TestIndianErrorsThatQuoteTheToken(t *testing.T) {
 
 func TestIndianSpace(t *testing.T) {
 	for want, change := range map[string]func(*cleartax.IndiaConfig){
-		"irp":         func(c *cleartax.IndiaConfig) { c.Settings.BaseURL = "https://api.clear.in" },
+		"irp":         func(c *cleartax.IndiaConfig) { c.BaseURL = "https://api.clear.in" },
 		"irp/sandbox": func(*cleartax.IndiaConfig) {},
-		"irp/pilot":   func(c *cleartax.IndiaConfig) { c.Settings.Environment = "pilot" },
+		"irp/pilot":   func(c *cleartax.IndiaConfig) { c.Environment = "pilot" },
 	} {
 		cfg := indiaConfig("")
 		change(&cfg)
@@ -315,7 +316,7 @@ func TestIndianRemarks(t *testing.T) {
 	} {
 		v := &vendor{cancel: always(500, "")}
 		cfg := indiaConfig("govt")
-		cfg.RemarksTooLong = cleartax.Truncate
+		cfg.RemarksTooLong = irp.Truncate
 		can := cancellation(irn)
 		can.Remarks = c.remarks
 		in := india(t, sharing(v), cfg)

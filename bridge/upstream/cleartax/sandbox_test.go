@@ -43,8 +43,8 @@ func malaysiaAt(t *testing.T, s *sim.Malaysia, change func(*cleartax.MalaysiaCon
 	t.Cleanup(srv.Close)
 	t.Cleanup(s.Release)
 	cfg := cleartax.MalaysiaConfig{
-		Name: "my", Settings: upstream.Settings{BaseURL: srv.URL}, Token: sim.DemoToken, TIN: sim.DemoTIN,
-		CallTimeout: 250 * time.Millisecond,
+		Access: cleartax.Access{Settings: upstream.Settings{Name: "my", BaseURL: srv.URL, CallTimeout: bridge.Duration(250 * time.Millisecond)}, Token: sim.DemoToken},
+		TIN:    sim.DemoTIN,
 	}
 	if change != nil {
 		change(&cfg)
@@ -59,8 +59,8 @@ func againstIndia(t *testing.T, route string, change func(*cleartax.IndiaConfig)
 	t.Cleanup(srv.Close)
 	t.Cleanup(s.Release)
 	cfg := cleartax.IndiaConfig{
-		Name: "in", Settings: upstream.Settings{BaseURL: srv.URL}, Token: sim.DemoToken, GSTIN: sim.DemoGSTIN, Route: route,
-		CallTimeout: 250 * time.Millisecond,
+		Access: cleartax.Access{Settings: upstream.Settings{Name: "in", Taxpayer: sim.DemoGSTIN, BaseURL: srv.URL, CallTimeout: bridge.Duration(250 * time.Millisecond)}, Token: sim.DemoToken},
+		Route:  route,
 	}
 	if change != nil {
 		change(&cfg)
@@ -254,11 +254,11 @@ func TestIndianSandboxDocumentsEachGetTheirAnswer(t *testing.T) {
 		if d, _ := s.Document(sim.DemoIRN); d.Commits() != 1 || d.Reason != "2" || d.Remarks != "Wrong entry" {
 			t.Errorf("%d commits, %q %q", d.Commits(), d.Reason, d.Remarks)
 		}
-		_, without := againstIndia(t, route, func(c *cleartax.IndiaConfig) { c.GSTIN = sim.DemoGSTINWithoutNIC })
+		_, without := againstIndia(t, route, func(c *cleartax.IndiaConfig) { c.Taxpayer = sim.DemoGSTINWithoutNIC })
 		if o := without.Cancel(ctx, cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Misconfigured || o.Code != "201" || o.Alarm == "" {
 			t.Errorf("%s without credentials at the portal: %s %s", route, o.Class, o.Message)
 		}
-		_, other := againstIndia(t, route, func(c *cleartax.IndiaConfig) { c.GSTIN = "09AAAPG7885R002" })
+		_, other := againstIndia(t, route, func(c *cleartax.IndiaConfig) { c.Taxpayer = "09AAAPG7885R002" })
 		if o := other.Cancel(ctx, cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Misconfigured || o.Code != "502" {
 			t.Errorf("%s without access to the GSTIN: %s %s", route, o.Class, o.Message)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/cleartax"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -82,8 +83,8 @@ func TestWhatIsSentKeepsTheSchemas(t *testing.T) {
 		can.Document = irn
 		for _, route := range []string{cleartax.Govt, cleartax.V2} {
 			cfg := indiaConfig(route)
-			cfg.RemarksTooLong = cleartax.Truncate
-			cfg.GSTIN = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
+			cfg.RemarksTooLong = irp.Truncate
+			cfg.Taxpayer = "29AAFCD5862R00" + map[string]string{cleartax.Govt: "1", cleartax.V2: "2"}[route]
 			india(t, s, cfg).Cancel(ctx, can, upstreamtest.Free)
 		}
 		for i, name := range []string{"my-cancel-request.json", "in-govt-cancel-request.json", "in-v2-cancel-request.json"} {

@@ -79,13 +79,15 @@ func sharing(network http.RoundTripper) *upstream.Shared {
 
 func malaysiaConfig() cleartax.MalaysiaConfig {
 	return cleartax.MalaysiaConfig{
-		Name: "my", Settings: upstream.Settings{BaseURL: "https://api-sandbox.my.cleartax.com"}, Token: token, TIN: "C25845632020",
+		Access: cleartax.Access{Settings: upstream.Settings{Name: "my", BaseURL: "https://api-sandbox.my.cleartax.com"}, Token: token},
+		TIN:    "C25845632020",
 	}
 }
 
 func indiaConfig(route string) cleartax.IndiaConfig {
 	return cleartax.IndiaConfig{
-		Name: "in", Settings: upstream.Settings{BaseURL: "https://api-sandbox.clear.in"}, Token: token, GSTIN: "29AAFCD5862R000", Route: route,
+		Access: cleartax.Access{Settings: upstream.Settings{Name: "in", Taxpayer: "29AAFCD5862R000", BaseURL: "https://api-sandbox.clear.in"}, Token: token},
+		Route:  route,
 	}
 }
 

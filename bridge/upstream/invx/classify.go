@@ -10,6 +10,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // who says no in alarms: the words are often those of the tax authority.
@@ -17,7 +18,7 @@ const who = "InvX, or NIC behind it,"
 
 // meaning is what an error of InvX's own means for a cancel.
 type meaning struct {
-	class    upstream.IRPClass
+	class    irp.Class
 	alarm    string
 	hold     time.Duration // instead of the usual one
 	byState  bool          // the document's state decides what it means
@@ -38,16 +39,16 @@ const (
 // text, err-expired-token and err-invalid-token are answered by a new token (refusesToken) before they come here. A
 // document that isn't found may be one that isn't there yet: reads lag writes.
 var errorNames = map[string]meaning{
-	"err-expired-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
-	"err-invalid-token":                      {class: upstream.IRPConfig, alarm: alarmToken},
-	"err-invalid-org":                        {class: upstream.IRPConfig, alarm: alarmOrg},
-	"err-resource-not-found":                 {class: upstream.IRPBusiness, byState: true},
-	"err-issue-with-parameter":               {class: upstream.IRPPayload, alarm: alarmRequest},
-	"err-invalid-request-body":               {class: upstream.IRPUnlisted, alarm: alarmBody}, // says nothing of the document
-	"err-irp-returned-error":                 {class: upstream.IRPTemporary},                  // without the authority's own words
-	tokenLimit:                               {class: upstream.IRPConfig, alarm: alarmLimit, hold: tokenLimitHold},
-	"err-unable-to-decrypt-message-with-key": {class: upstream.IRPConfig, alarm: alarmKeys},
-	"err-aes-decryption-failed":              {class: upstream.IRPConfig, alarm: alarmKeys},
+	"err-expired-token":                      {class: irp.Config, alarm: alarmToken},
+	"err-invalid-token":                      {class: irp.Config, alarm: alarmToken},
+	"err-invalid-org":                        {class: irp.Config, alarm: alarmOrg},
+	"err-resource-not-found":                 {class: irp.Business, byState: true},
+	"err-issue-with-parameter":               {class: irp.Payload, alarm: alarmRequest},
+	"err-invalid-request-body":               {class: irp.Unlisted, alarm: alarmBody}, // says nothing of the document
+	"err-irp-returned-error":                 {class: irp.Temporary},                  // without the authority's own words
+	tokenLimit:                               {class: irp.Config, alarm: alarmLimit, hold: tokenLimitHold},
+	"err-unable-to-decrypt-message-with-key": {class: irp.Config, alarm: alarmKeys},
+	"err-aes-decryption-failed":              {class: irp.Config, alarm: alarmKeys},
 }
 
 // The names that more than the table depends on.
@@ -95,15 +96,15 @@ func (f fault) meaning(status int) meaning {
 	known, ok := errorNames[f.name]
 	switch {
 	case f.name == wrongState && f.state() == cancelled:
-		return meaning{class: upstream.IRPAlready}
+		return meaning{class: irp.Already}
 	case f.name == wrongState: // without a state that says why, the document has to
-		return meaning{class: upstream.IRPBusiness, byState: !final[f.state()]}
+		return meaning{class: irp.Business, byState: !final[f.state()]}
 	case ok:
 		return known
 	case f.kind == "Authorization" || status == http.StatusForbidden:
-		return meaning{class: upstream.IRPConfig, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
+		return meaning{class: irp.Config, alarm: "InvX refuses the call: " + f.String(), unlisted: true}
 	}
-	class, unlisted := upstream.IRPErrors{{Code: f.name, Text: f.text}}.Class()
+	class, unlisted := irp.Errors{{Code: f.name, Text: f.text}}.Class()
 	return meaning{class: class, unlisted: unlisted}
 }
 
@@ -130,7 +131,7 @@ func (b body) refusesToken(status int) refusal {
 		}
 	}
 	errs := append(b.Error.nic(), b.envelope...)
-	if class, _ := errs.Class(); status == http.StatusUnauthorized || class == upstream.IRPToken && errs.Has("105", "106") {
+	if class, _ := errs.Class(); status == http.StatusUnauthorized || class == irp.Token && errs.Has("105", "106") {
 		return invalid
 	}
 	return accepted
@@ -174,11 +175,7 @@ func (d document) done(reply upstream.Reply, irn string) bridge.Outcome {
 	case !strings.EqualFold(d.IRN, irn):
 		return doubt(reply, "InvX reports success for another IRN")
 	}
-	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = d.cancelDate(), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return reply.Cancelled(d.cancelDate(), upstream.IST)
 }
 
 // unreadable is for a body that is no JSON object: then only the status is left.
@@ -213,7 +210,7 @@ func doubt(reply upstream.Reply, message string) bridge.Outcome {
 // outcome weighs the errors of a reply, InvX's own and the tax authority's; none is a refusal without a reason.
 func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 	var all meaning
-	var classes []upstream.IRPClass
+	var classes []irp.Class
 	for _, f := range fs {
 		var m meaning
 		if len(f.nic) > 0 {
@@ -225,9 +222,49 @@ func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 		all.alarm, all.hold = cmp.Or(all.alarm, m.alarm), max(all.hold, m.hold)
 		all.byState, all.unlisted = all.byState || m.byState, all.unlisted || m.unlisted
 	}
-	o := fs.list().As(upstream.Weigh(classes...), reply, who)
+	o := fs.list().As(irp.Weigh(classes...), reply, who)
 	o.Alarm, o.RetryAfter = cmp.Or(all.alarm, o.Alarm), max(all.hold, o.RetryAfter)
 	o.ByState = all.byState && o.Class == bridge.Refused
 	o.Unclassified = all.unlisted || o.Unclassified
 	return o
+}
+
+// notCancellable is what the search said when what it found can't be cancelled or isn't one document. Nothing was sent
+// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word.
+func notCancellable(docs []document) *bridge.Outcome {
+	if len(docs) == 0 {
+		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN", ByState: true}
+	}
+	if len(docs) > 1 {
+		found := fmt.Sprintf("InvX lists %d documents under one IRN and seller", len(docs))
+		return &bridge.Outcome{
+			Class: bridge.Misconfigured, Message: found,
+			Alarm: found + ": clear that up with Vayana, or narrow the search with query",
+		}
+	}
+	state := string(docs[0].State)
+	o := bridge.Outcome{Class: bridge.Refused, Code: wrongState}
+	o.Message = wrongState + ": the document's state is " + state + " (" + stateName(state) + ")"
+	switch {
+	case !final[state] && state != cancelled: // a state that isn't shown, or isn't known, is for InvX to judge
+		return nil
+	case state == cancelled:
+		o.Class, o.Date = bridge.AlreadyCancelled, docs[0].cancelDate()
+	}
+	return &o
+}
+
+// reading is what the document's state proves.
+func (d document) reading() bridge.DocumentState {
+	state := string(d.State)
+	s := bridge.DocumentState{Text: state + ": " + stateName(state)}
+	switch {
+	case state == cancelled:
+		s.Status, s.Date = bridge.StatusCancelled, d.cancelDate()
+	case live[state]:
+		s.Status = bridge.StatusActive
+	case final[state]:
+		s.Status = bridge.StatusOther
+	}
+	return s
 }

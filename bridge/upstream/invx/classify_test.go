@@ -48,8 +48,8 @@ func TestDocumentedSamplesAreUnderstoodAsTheyStand(t *testing.T) {
 }
 
 func TestRequestIsTheDocumentedSample(t *testing.T) {
-	v := visit{Adapter: &Adapter{}}
-	q := v.patch("010217a4-4fa2-4bec-9271-9df07fff2700", bridge.Cancellation{Reason: bridge.OrderCancelled, Remarks: "test cancellation"})
+	a := &Adapter{}
+	q := a.patch("010217a4-4fa2-4bec-9271-9df07fff2700", bridge.Cancellation{Reason: bridge.OrderCancelled, Remarks: "test cancellation"})
 	var want, got any
 	if err := json.Unmarshal(sample(t, "cancel-request.json"), &want); err != nil {
 		t.Fatal(err)
@@ -63,12 +63,12 @@ func TestRequestIsTheDocumentedSample(t *testing.T) {
 }
 
 func TestCancelReasonsAreNumberedTextsAndRemarksNeverEmpty(t *testing.T) {
-	v := visit{Adapter: &Adapter{}}
+	a := &Adapter{}
 	for reason, comments := range map[bridge.Reason]string{
 		bridge.Duplicate: "Duplicate", bridge.DataEntry: "Data entry mistake", bridge.OrderCancelled: "Order cancelled", bridge.Others: "Others",
 	} {
 		var sent []cancelItem
-		if err := json.Unmarshal(v.patch("id", bridge.Cancellation{Reason: reason}).Body, &sent); err != nil {
+		if err := json.Unmarshal(a.patch("id", bridge.Cancellation{Reason: reason}).Body, &sent); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff([]cancelItem{{"id", comments, string(reason), "can"}}, sent); d != "" {

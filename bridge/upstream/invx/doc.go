@@ -2,7 +2,7 @@
 //
 // Start with [New] and [Adapter.Cancel]. What is particular to InvX:
 //
-//   - it knows a document by its own docId, so an IRN is first searched for (visit.go). The list that comes back is
+//   - it knows a document by its own docId, so an IRN is first searched for (call.go). The list that comes back is
 //     not trusted to be filtered: exactly one entry must have the IRN and the seller, or nothing is sent. That none has is
 //     no last word, since reads lag writes;
 //   - it cancels in bulk, and one bad item fails the whole bulk: always exactly one item is sent;

@@ -10,6 +10,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
@@ -25,7 +26,7 @@ type bench struct {
 // config reaches the simulator at base as its demonstration user.
 func config(base string) invx.Config {
 	return invx.Config{
-		Name: "invx", GSTIN: sim.DemoGSTIN, Settings: upstream.Settings{BaseURL: base}, AuthURL: base + "/theodore/apis/v1",
+		Settings: upstream.Settings{Name: "invx", Taxpayer: sim.DemoGSTIN, BaseURL: base}, AuthURL: base + "/theodore/apis/v1",
 		OrgID: sim.DemoOrgID, Username: sim.DemoHandle, Password: sim.DemoPassword,
 	}
 }
@@ -171,7 +172,7 @@ func TestCancel(t *testing.T) {
 		"ten tokens":                       {faults: []string{"auth:token_limit"}, class: bridge.Misconfigured, alarm: true, wait: 5 * time.Minute},
 		"wrong password":                   {change: func(c *invx.Config) { c.Password = "wrong" }, class: bridge.Misconfigured, alarm: true},
 		"wrong sign-on address":            {change: func(c *invx.Config) { c.AuthURL += "/nowhere" }, class: bridge.Misconfigured, alarm: true},
-		"wrong InvX address":               {change: func(c *invx.Config) { c.Settings.BaseURL += "/nowhere" }, class: bridge.Misconfigured, alarm: true},
+		"wrong InvX address":               {change: func(c *invx.Config) { c.BaseURL += "/nowhere" }, class: bridge.Misconfigured, alarm: true},
 		"login down":                       {faults: []string{"auth:html_503"}, class: bridge.NotApplied},
 		"login dropped":                    {faults: []string{"auth:drop_before_commit"}, class: bridge.NotApplied},
 		"login answers a page":             {faults: []string{"auth:http200_html"}, class: bridge.NotApplied},
@@ -217,7 +218,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-func quick(c *invx.Config) { c.CallTimeout = 100 * time.Millisecond }
+func quick(c *invx.Config) { c.CallTimeout = bridge.Duration(100 * time.Millisecond) }
 
 // noSecrets looks for the password and anything that looks like the simulator's tokens.
 func noSecrets(t *testing.T, text string, exchanges []bridge.Exchange) {
@@ -242,7 +243,7 @@ func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 }
 
 func TestReasonAndRemarksArrive(t *testing.T) {
-	b := newBench(t, func(c *invx.Config) { c.RemarksTooLong = invx.Truncate })
+	b := newBench(t, func(c *invx.Config) { c.RemarksTooLong = irp.Truncate })
 	c := cancellation(sim.DemoIRN)
 	c.Remarks = strings.Repeat("ä", 120)
 	b.Cancel(t.Context(), c, upstreamtest.Free)
@@ -283,7 +284,7 @@ func TestNothingIsSentAfterTheLeaseIsLost(t *testing.T) {
 }
 
 func TestUnreachableIsNotApplied(t *testing.T) {
-	b := newBench(t, func(c *invx.Config) { c.Settings.BaseURL = "http://127.0.0.1:1" })
+	b := newBench(t, func(c *invx.Config) { c.BaseURL = "http://127.0.0.1:1" })
 	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.NotApplied || o.Sent {
 		t.Errorf("%+v", o)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream/invx"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	sim "einvoice-bridge/fixtures/sandbox/invx"
 )
@@ -126,13 +127,13 @@ func TestProfile(t *testing.T) {
 	shared := newShared(nil)
 	one := adapter(t, shared, func(c *invx.Config) { c.CancelsPerMinute = 30 }).Profile()
 	two := adapter(t, shared, func(c *invx.Config) {
-		c.CancelsPerMinute, c.GSTIN, c.RemarksTooLong = 30, "29AAFCD5862R000", invx.Truncate
+		c.CancelsPerMinute, c.Taxpayer, c.RemarksTooLong = 30, "29AAFCD5862R000", irp.Truncate
 	}).Profile()
 	if one.Space != "irp" || one.Kind != "invx" || one.Zone.String() != "IST" || one.CallTimeout != 30*time.Second || one.LookupTimeout != 10*time.Second {
 		t.Errorf("%+v", one)
 	}
 	tried := adapter(t, shared, func(c *invx.Config) { c.AuthURL = "https://sandbox.services.vayananet.com/theodore/apis/v1" }).Profile()
-	named := adapter(t, shared, func(c *invx.Config) { c.Settings.Environment = "pilot" }).Profile()
+	named := adapter(t, shared, func(c *invx.Config) { c.Environment = "pilot" }).Profile()
 	if tried.Space != "irp/sandbox" || named.Space != "irp/pilot" {
 		t.Errorf("spaces %s and %s", tried.Space, named.Space)
 	}
@@ -152,7 +153,7 @@ func TestProbe(t *testing.T) {
 	}{
 		"all is well":    {},
 		"wrong password": {change: func(c *invx.Config) { c.Password = "wrong" }, want: "check auth_url, username and password"},
-		"wrong base_url": {change: func(c *invx.Config) { c.Settings.BaseURL += "/x" }, want: "check base_url"},
+		"wrong base_url": {change: func(c *invx.Config) { c.BaseURL += "/x" }, want: "check base_url"},
 		"wrong org_id":   {change: func(c *invx.Config) { c.OrgID = "other" }, want: "check org_id"},
 		"ten tokens":     {faults: []string{"auth:token_limit"}, want: "ten active tokens"},
 		"down":           {faults: []string{"auth:html_503"}, want: "HTTP 503"},
@@ -190,10 +191,10 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		"no org":       {func(c *invx.Config) { c.OrgID = "" }, "org_id is missing"},
 		"odd org":      {func(c *invx.Config) { c.OrgID = "a/../b" }, "org_id may not have slashes"},
 		"no sign-on":   {func(c *invx.Config) { c.AuthURL = "" }, "auth_url"},
-		"no address":   {func(c *invx.Config) { c.Settings.BaseURL = "" }, "base_url"},
+		"no address":   {func(c *invx.Config) { c.BaseURL = "" }, "base_url"},
 		"no password":  {func(c *invx.Config) { c.Password = "" }, "password is missing"},
-		"no taxpayer":  {func(c *invx.Config) { c.GSTIN = "" }, "gstin is missing"},
-		"odd header":   {func(c *invx.Config) { c.CallHeaders = map[string]string{"X": "a\r\nb"} }, "call_headers"},
+		"no taxpayer":  {func(c *invx.Config) { c.Taxpayer = "" }, "is not 15 letters and digits"},
+		"odd header":   {func(c *invx.Config) { c.CallHeaders = map[string]bridge.Secret{"X": "a\r\nb"} }, "call_headers"},
 		"odd too long": {func(c *invx.Config) { c.RemarksTooLong = "shrug" }, "remarks_too_long"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -84,7 +84,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 			return lease, nil, a.refused(ctx, *refused, trail)
 		}
 	}
-	body, _ := json.Marshal(loginRequest{a.cfg.Username, a.cfg.Password, "email", tokenMinutes}) // plain texts can't fail
+	body, _ := json.Marshal(loginRequest{a.cfg.Username, a.cfg.Password.Reveal(), "email", tokenMinutes}) // plain texts can't fail
 	lease, exchange, refused := a.sign(ctx, http.MethodPost, jsonHeader(), body, nil)
 	trail = append(trail, exchange)
 	if refused != nil {
@@ -97,7 +97,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (
 	upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
 	reply := a.theodore.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout.D(),
 	})
 	mask := a.mask
 	if last != nil {
@@ -120,13 +120,13 @@ func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body [
 
 func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
 	return a.theodore.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout,
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout.D(),
 	})
 }
 
 func (a *Adapter) refused(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
-	o.Message, o.Alarm, o.Exchanges = a.mask.Text(o.Message), a.mask.Text(o.Alarm), trail
-	return a.desk.Fail(ctx, o)
+	o.Exchanges = trail
+	return a.desk.Fail(ctx, a.mask.Outcome(o))
 }
 
 // replaceable tells whether a login may follow a refresh that failed: not while theodore can't be reached or asks to
@@ -135,15 +135,13 @@ func replaceable(o bridge.Outcome) bool {
 	return o.Code != tokenLimit && (o.Class == bridge.Misconfigured || o.HTTPStatus/100 == 2)
 }
 
-// lease measures the token's life on the authority's clock. Renewal begins 5 min before its end.
+// lease measures the token's life on the authority's clock.
 func lease(t *token, expiry time.Time, reply upstream.Reply) upstream.Lease[*token] {
 	life := expiry.Sub(reply.Date())
 	if expiry.IsZero() || life <= 0 { // a token that was just given out is not expired: its expiry can't be right
 		life = unknownLife
 	}
-	margin := min(5*time.Minute, life/4)
-	end := time.Now().Add(life)
-	return upstream.Lease[*token]{Token: t, Until: end.Add(-margin / 5), Renew: end.Add(-margin)}
+	return upstream.LeaseOf(t, life)
 }
 
 // readToken reads theodore's reply to a login or refresh; the outcome says why there is no token in it.
@@ -181,4 +179,19 @@ func millis(s upstream.Scalar) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(ms))
+}
+
+// Close gives the user's token back, since theodore refuses logins while ten are active, unless the next start will use
+// it. It is for an orderly shutdown, when nothing is in flight any more; of several adapters with one user the first logs
+// out for all.
+func (a *Adapter) Close(ctx context.Context) error {
+	t, held := a.visits.Session.End()
+	if !held {
+		return nil
+	}
+	if reply := a.logout(ctx, t); reply.Status/100 != 2 {
+		return fmt.Errorf("invx %s: logout at theodore failed (HTTP %d); the token counts as active until it expires",
+			a.cfg.Name, reply.Status)
+	}
+	return nil
 }

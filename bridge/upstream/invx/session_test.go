@@ -121,7 +121,7 @@ func TestUsersNeverSeeEachOthersToken(t *testing.T) {
 		shared := newShared(memory(server))
 		one := adapter(t, shared, nil)
 		two := adapter(t, shared, func(c *invx.Config) {
-			c.GSTIN, c.OrgID, c.Username, c.Password = "29AAFCD5862R000", "other", "other@example.com", "Other@2026"
+			c.Taxpayer, c.OrgID, c.Username, c.Password = "29AAFCD5862R000", "other", "other@example.com", "Other@2026"
 		})
 		var wg sync.WaitGroup
 		wg.Go(func() { one.together(t, 25, sim.DemoGSTIN, 0) })
@@ -136,7 +136,7 @@ func TestOneTokenServesAllOrganisationsOfAUser(t *testing.T) {
 		server.AddUser(demoUser())
 		shared := newShared(memory(server))
 		one := adapter(t, shared, nil)
-		two := adapter(t, shared, func(c *invx.Config) { c.GSTIN, c.OrgID = "29AAFCD5862R000", "second" })
+		two := adapter(t, shared, func(c *invx.Config) { c.Taxpayer, c.OrgID = "29AAFCD5862R000", "second" })
 		one.sim = server
 		one.together(t, 1, sim.DemoGSTIN, 0)
 		two.together(t, 1, "29AAFCD5862R000", 100)
@@ -205,7 +205,7 @@ func TestRefusedTokensDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := sim.New(sim.Options{AutoSeed: true})
 		server.AddUser(demoUser())
-		b := adapter(t, newShared(memory(server)), func(c *invx.Config) { c.CallHeaders = map[string]string{"X-Wrong": "{token}"} })
+		b := adapter(t, newShared(memory(server)), func(c *invx.Config) { c.CallHeaders = map[string]bridge.Secret{"X-Wrong": "{token}"} })
 		b.sim = server
 		for range 12 {
 			if o := b.Cancel(t.Context(), cancellation(irn(1)), upstreamtest.Free); o.Class != bridge.Misconfigured || o.Code != "" {

@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // signOnErrors are the words of an OAuth server (RFC 6749 §5.2) that no retry helps against.
@@ -41,7 +41,7 @@ func (b body) refusesToken(status int) bool {
 	}
 	errs := b.errors()
 	class, _ := errs.Class()
-	return refusedToken.MatchString(b.reason()) || class == upstream.IRPToken && errs.Has("105", "106")
+	return refusedToken.MatchString(b.reason()) || class == irp.Token && errs.Has("105", "106")
 }
 
 // classify says what the reply to a cancel means. The body comes before the status.
@@ -73,11 +73,7 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 	case !strings.EqualFold(i.IRN, irn):
 		return reply.Outcome(bridge.Unknown, "success for another IRN")
 	}
-	o := reply.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = upstream.IRPDate(string(i.CancelDate)), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = reply.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return reply.Cancelled(string(i.CancelDate), upstream.IST)
 }
 
 // refused is for a failure of the service itself. A text is passed on as it stands; the codes in it decide. A failure
@@ -105,7 +101,7 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 	case signOnErrors[string(b.Error)] && s < 500:
 		o = reply.Outcome(bridge.Misconfigured, complaint)
 		o.Alarm = "Masters India refuses the account: " + complaint
-	case class != upstream.IRPUnlisted && errs.Decides(s):
+	case class != irp.Unlisted && errs.Decides(s):
 		o = b.refused(reply)
 	case o.Class != bridge.None:
 		if complaint != "" {
@@ -124,4 +120,31 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 		o = b.refused(reply)
 	}
 	return o
+}
+
+// found is what the reply to a get proves.
+func (ans answer) found(irn string) (state bridge.DocumentState, err error) {
+	if ans.Results != nil && ans.Results.success() && ans.reply.Status/100 == 2 {
+		return ans.Results.state(irn), nil
+	}
+	o := classify(ans.reply, ans.body, irn)
+	said := o.Class == bridge.Refused || o.Class == bridge.AlreadyCancelled || o.Class == bridge.Unclear
+	if ans.Results != nil && ans.reason() != "" && said {
+		// 2148, 2154 and 2283 say that this portal has no record (any more), others that it won't show it: no proof.
+		state.Text = o.Message
+		return state, nil
+	}
+	if ans.Results == nil && !ans.gateway && !signOnErrors[string(ans.Error)] {
+		o.Class = bridge.NotApplied // a get that goes astray (the path is assumed for v1) is no reason to stop cancels
+	}
+	return state, upstream.Unanswered(o)
+}
+
+// state reads the reply to a get.
+func (r results) state(irn string) bridge.DocumentState {
+	i, ok := r.invoice()
+	if !ok || !strings.EqualFold(i.IRN, irn) {
+		return bridge.DocumentState{Text: "the reply is about another document, or none"}
+	}
+	return irp.State(string(i.Status))
 }

@@ -1,8 +1,9 @@
 // Package mastersindia carries cancellations to the REST APIs of Masters India, the provider whose SOAP service the
 // bridge stands in for: the same fields, the same texts.
 //
-// Start with [New] and [Adapter.Cancel]. There are two generations, told apart in dialect.go: legacy ("vanila"), whose
-// token travels in the body and on a get in the query, and v1, with a JWT in a header. What both have in common:
+// Start with [New] and [Adapter.Cancel]. There are two generations, told apart by their dialects (wire.go): legacy
+// ("vanila"), whose token travels in the body and on a get in the query, and v1, with a JWT in a header. What both have
+// in common:
 //
 //   - success and failure are written in the body (status and code), whatever the HTTP status; message is an object
 //     on success and a text on failure;

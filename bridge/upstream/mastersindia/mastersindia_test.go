@@ -11,6 +11,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/mastersindia"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 	"einvoice-bridge/fixtures/sandbox"
@@ -26,7 +27,7 @@ type bench struct {
 
 func config(base, api string) mastersindia.Config {
 	return mastersindia.Config{
-		Name: "mi", GSTIN: sim.DemoGSTIN, Settings: upstream.Settings{BaseURL: base}, API: api,
+		Settings: upstream.Settings{Name: "mi", Taxpayer: sim.DemoGSTIN, BaseURL: base}, API: api,
 		Username: sim.DemoUsername, Password: sim.DemoPassword, ClientID: sim.DemoClientID, ClientSecret: sim.DemoClientSecret,
 	}
 }
@@ -95,7 +96,7 @@ func both(t *testing.T, f func(t *testing.T, api string)) {
 
 const unheardOf = "00000000000000000000000000000000000000000000000000000000000000ff"
 
-func quick(c *mastersindia.Config) { c.CallTimeout = 100 * time.Millisecond }
+func quick(c *mastersindia.Config) { c.CallTimeout = bridge.Duration(100 * time.Millisecond) }
 
 // TestCancel walks every way in which a cancel can end, each against a simulator of its own, in both generations.
 func TestCancel(t *testing.T) {
@@ -177,7 +178,7 @@ func TestCancel(t *testing.T) {
 		"client refused":                     {faults: []string{"auth:invalid_client"}, only: mastersindia.Legacy, class: bridge.Misconfigured, message: "invalid_client", alarm: true},
 		"login refused with 206":             {faults: []string{"auth:login_206"}, only: mastersindia.V1, class: bridge.Misconfigured, message: "206", alarm: true},
 		"login refused with 400":             {faults: []string{"auth:login_400"}, only: mastersindia.V1, class: bridge.Misconfigured, message: "username: missing field", alarm: true},
-		"wrong address":                      {change: func(c *mastersindia.Config) { c.Settings.BaseURL += "/nowhere" }, class: bridge.Misconfigured, message: "404", alarm: true},
+		"wrong address":                      {change: func(c *mastersindia.Config) { c.BaseURL += "/nowhere" }, class: bridge.Misconfigured, message: "404", alarm: true},
 		"login down":                         {faults: []string{"auth:html_503"}, class: bridge.NotApplied},
 		"login dropped":                      {faults: []string{"auth:drop_before_commit"}, class: bridge.NotApplied},
 		"login answers a page":               {faults: []string{"auth:http200_html"}, class: bridge.NotApplied},
@@ -254,7 +255,7 @@ func TestCancelTellsTheAuthoritysDate(t *testing.T) {
 
 func TestReasonAndRemarksArrive(t *testing.T) {
 	both(t, func(t *testing.T, api string) {
-		b := newBench(t, api, func(c *mastersindia.Config) { c.RemarksTooLong = mastersindia.Truncate })
+		b := newBench(t, api, func(c *mastersindia.Config) { c.RemarksTooLong = irp.Truncate })
 		c := cancellation(sim.DemoIRN)
 		c.Remarks = strings.Repeat("ä", 120)
 		b.Cancel(t.Context(), c, upstreamtest.Free)
@@ -277,7 +278,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	moved := httptest.NewServer(http.RedirectHandler("https://elsewhere.example/", http.StatusMovedPermanently))
 	defer moved.Close()
 	both(t, func(t *testing.T, api string) {
-		b := newBench(t, api, func(c *mastersindia.Config) { c.Settings.BaseURL = moved.URL })
+		b := newBench(t, api, func(c *mastersindia.Config) { c.BaseURL = moved.URL })
 		if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.Misconfigured || !strings.Contains(o.Alarm, "301") {
 			t.Errorf("%+v", o)
 		}
@@ -285,7 +286,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 }
 
 func TestUnreachableIsNotApplied(t *testing.T) {
-	b := newBench(t, mastersindia.V1, func(c *mastersindia.Config) { c.Settings.BaseURL = "http://127.0.0.1:1" })
+	b := newBench(t, mastersindia.V1, func(c *mastersindia.Config) { c.BaseURL = "http://127.0.0.1:1" })
 	if o := b.Cancel(t.Context(), cancellation(sim.DemoIRN), upstreamtest.Free); o.Class != bridge.NotApplied || o.Sent {
 		t.Errorf("%+v", o)
 	}
@@ -408,7 +409,7 @@ func TestProfile(t *testing.T) {
 	one := config("https://mi.example", mastersindia.Legacy)
 	one.CancelsPerMinute = 30
 	two := one
-	two.GSTIN, two.RemarksTooLong = sim.DemoSecondGSTIN, mastersindia.Truncate
+	two.Taxpayer, two.RemarksTooLong = sim.DemoSecondGSTIN, irp.Truncate
 	shared := newShared(nil, &upstreamtest.Budget{})
 	a, err := mastersindia.New(one, shared)
 	if err != nil {
@@ -461,8 +462,8 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		"legacy is the default": {func(c *mastersindia.Config) { c.API, c.ClientID = "", "" }, "client_id is missing"},
 		"no such generation":    {func(c *mastersindia.Config) { c.API = "v2" }, `api is "v2"`},
 		"no password":           {func(c *mastersindia.Config) { c.Password = "" }, "password is missing"},
-		"no taxpayer":           {func(c *mastersindia.Config) { c.GSTIN = " " }, "gstin is missing"},
-		"no address":            {func(c *mastersindia.Config) { c.Settings.BaseURL = "" }, "base_url"},
+		"no taxpayer":           {func(c *mastersindia.Config) { c.Taxpayer = " " }, "is not 15 letters and digits"},
+		"no address":            {func(c *mastersindia.Config) { c.BaseURL = "" }, "base_url"},
 		"odd too long":          {func(c *mastersindia.Config) { c.RemarksTooLong = "shrug" }, "remarks_too_long"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -483,7 +484,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		"all is well":   {func(*mastersindia.Config) {}, ""},
 		"password":      {func(c *mastersindia.Config) { c.Password = "secret!" }, "password begins or ends with a special character"},
-		"raw gateway":   {func(c *mastersindia.Config) { c.Settings.BaseURL = "https://api.mastersindia.co" }, "use kind nic"},
+		"raw gateway":   {func(c *mastersindia.Config) { c.BaseURL = "https://api.mastersindia.co" }, "use kind nic"},
 		"special midst": {func(c *mastersindia.Config) { c.Password = "sec!ret" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

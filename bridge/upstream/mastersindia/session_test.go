@@ -53,7 +53,7 @@ func adapter(t *testing.T, server *sim.Server, shared *upstream.Shared, api stri
 func TestTheKeyInsteadOfALogin(t *testing.T) {
 	keyed := func(key string) func(*mastersindia.Config) {
 		return func(c *mastersindia.Config) {
-			c.Username, c.Password, c.ClientID, c.ClientSecret, c.APIKey = "", "", "", "", key
+			c.Username, c.Password, c.ClientID, c.ClientSecret, c.APIKey = "", "", "", "", bridge.Secret(key)
 		}
 	}
 	b := newBench(t, mastersindia.V1, keyed(sim.DemoAPIKey))
@@ -89,8 +89,8 @@ func TestTheKeyInsteadOfALogin(t *testing.T) {
 		api, want string
 		change    func(*mastersindia.Config)
 	}{
-		"legacy has none": {mastersindia.Legacy, "api_key needs api: v1", keyed("k")},
-		"both":            {mastersindia.V1, "api_key stands for a login: drop password", func(c *mastersindia.Config) { c.APIKey, c.Username = "k", "" }},
+		"legacy has none": {mastersindia.Legacy, "api_key can't stand beside api: legacy", keyed("k")},
+		"both":            {mastersindia.V1, "password can't stand beside api_key", func(c *mastersindia.Config) { c.APIKey, c.Username = "k", "" }},
 		"no header":       {mastersindia.V1, "api_key has blanks", keyed("a\nb")},
 		"neither":         {mastersindia.V1, "username is missing", keyed("")},
 	} {
@@ -201,7 +201,7 @@ func TestAccountsNeverSeeEachOthersToken(t *testing.T) {
 				GSTINs: []string{sim.DemoForeignGSTIN}})
 			one := adapter(t, server, shared, api, nil)
 			two := adapter(t, server, shared, api, func(c *mastersindia.Config) {
-				c.GSTIN, c.Username, c.Password = sim.DemoForeignGSTIN, "other", "other2026"
+				c.Taxpayer, c.Username, c.Password = sim.DemoForeignGSTIN, "other", "other2026"
 				c.ClientID, c.ClientSecret = "other-id", "other-secret"
 			})
 			var wg sync.WaitGroup
@@ -219,7 +219,7 @@ func TestTaxpayersOfOneAccountShareItsSessionButNotTheirGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, shared := inMemory(t, sim.Options{})
 		one := adapter(t, server, shared, mastersindia.V1, nil)
-		two := adapter(t, server, shared, mastersindia.V1, func(c *mastersindia.Config) { c.GSTIN = sim.DemoSecondGSTIN })
+		two := adapter(t, server, shared, mastersindia.V1, func(c *mastersindia.Config) { c.Taxpayer = sim.DemoSecondGSTIN })
 		one.together(t, 1, sim.DemoGSTIN, 0)
 		two.together(t, 1, sim.DemoSecondGSTIN, 100)
 		if n := one.count(sandbox.Auth); n != 1 {

@@ -1,13 +1,79 @@
 package mastersindia
 
 import (
-	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
+
+// dialect is what sets the two generations apart.
+type dialect struct {
+	loginPath string
+	login     func(Config) any // its body
+	// token reads a login's reply: the token, and how long it lives by the provider's clock.
+	token  func(b body, now time.Time) (value string, life time.Duration)
+	cancel func(token string, c bridge.Cancellation) upstream.Request
+	lookup func(token string, c bridge.Cancellation) upstream.Request
+}
+
+var dialects = map[string]dialect{
+	Legacy: {
+		loginPath: "/oauth/access_token",
+		login: func(c Config) any {
+			return legacyLogin{c.Username, c.Password.Reveal(), c.ClientID, c.ClientSecret.Reveal(), "password"}
+		},
+		token: legacyToken,
+		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+			return post(upstream.ForCancel, "/cancelEinvoice", legacyCancel{token, orderOf(c)})
+		},
+		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+			return get("/getEinvoiceData", url.Values{"access_token": {token}, "gstin": {c.Taxpayer}, "irn": {c.Document}})
+		},
+	},
+	V1: {
+		loginPath: "/api/v1/token-auth/",
+		login:     func(c Config) any { return v1Login{c.Username, c.Password.Reveal()} },
+		token:     v1Token,
+		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.
+			return jwt(token, post(upstream.ForCancel, "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
+		},
+		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+			return jwt(token, get("/api/v1/get-einvoice/", url.Values{"gstin": {c.Taxpayer}, "irn": {c.Document}}))
+		},
+	},
+}
+
+func post(purpose upstream.Purpose, path string, v any) upstream.Request {
+	body, _ := json.Marshal(v) // plain texts can't fail
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	return upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
+}
+
+func get(path string, query url.Values) upstream.Request {
+	header := http.Header{"Accept": {"application/json"}}
+	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+}
+
+// jwt puts the session's token on a call. A call without one carries the account's key.
+func jwt(token string, q upstream.Request) upstream.Request {
+	if token == "" {
+		return q
+	}
+	q.Header["Authorization"] = []string{"JWT " + token}
+	return q
+}
+
+func orderOf(c bridge.Cancellation) order {
+	return order{c.Taxpayer, c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), irp.MaxRemarks)}
+}
 
 type legacyLogin struct {
 	Username     string `json:"username"`
@@ -54,8 +120,8 @@ type body struct {
 
 	fields map[string]json.RawMessage // everything, for field errors; only where there are no results
 
-	gateway  bool               // it is the envelope of a gateway before the service
-	envelope upstream.IRPErrors // what that says
+	gateway  bool       // it is the envelope of a gateway before the service
+	envelope irp.Errors // what that says
 }
 
 // results are the service's own answer.
@@ -98,22 +164,20 @@ func read(reply upstream.Reply) body {
 	if json.Unmarshal(reply.Body, &b.fields) != nil {
 		return body{}
 	}
-	b.envelope, b.gateway = upstream.GSPErrors(reply.Body)
+	b.envelope, b.gateway = irp.GSPErrors(reply.Body)
 	return b
 }
-
-func isObject(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) }
 
 // isJSON tells whether a text is an object or a list, written into a string.
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
 // errors are the codes in whatever a failure says; an errorMessage may be a JSON list in a text (v1, seen in production,
 // 2026-11).
-func (b body) errors() upstream.IRPErrors {
+func (b body) errors() irp.Errors {
 	if b.gateway {
 		return b.envelope
 	}
-	return upstream.IRPErrorsInText(b.reason())
+	return irp.ErrorsInText(b.reason())
 }
 
 // reason is whatever a failure says.
@@ -142,7 +206,7 @@ func (r results) contradicts() bool {
 
 // invoice is the object in message; ok is false when there is none.
 func (r results) invoice() (i invoice, ok bool) {
-	return i, isObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
+	return i, upstream.IsObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
 }
 
 // text is the reason of a failure: errorMessage, else message when that is a text.

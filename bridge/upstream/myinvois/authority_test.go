@@ -104,8 +104,7 @@ func always(status int, body string, headers ...string) func(int, *http.Request)
 
 func config() myinvois.Config {
 	return myinvois.Config{
-		Name:         "my",
-		Settings:     upstream.Settings{BaseURL: "https://preprod-api.myinvois.hasil.gov.my"},
+		Settings:     upstream.Settings{Name: "my", BaseURL: "https://preprod-api.myinvois.hasil.gov.my"},
 		ClientID:     "7d3c1f52-client",
 		ClientSecret: "s3cr3t-one",
 	}

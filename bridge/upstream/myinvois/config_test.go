@@ -18,12 +18,12 @@ func TestConfigurationErrorsNameTheSetting(t *testing.T) {
 	}{
 		{"no client id", func(c *myinvois.Config) { c.ClientID = "" }, "client_id is missing"},
 		{"no secret", func(c *myinvois.Config) { c.ClientSecret = "" }, "client_secret is missing"},
-		{"a client id out of the manual", func(c *myinvois.Config) { c.ClientID = "…" }, "client_id has blanks or characters that no MyInvois credential has"},
+		{"a client id out of the manual", func(c *myinvois.Config) { c.ClientID = "…" }, "client_id has blanks or characters that can't be sent in a header"},
 		{"a secret with a line break", func(c *myinvois.Config) { c.ClientSecret = "s3cr3t-one\n" }, "client_secret has blanks"},
-		{"no base URL", func(c *myinvois.Config) { c.Settings.BaseURL = "" }, "base_url is missing"},
-		{"identity URL is none", func(c *myinvois.Config) { c.IdentityURL = "identity.example" }, "identity_url: base_url is not a URL"},
+		{"no base URL", func(c *myinvois.Config) { c.BaseURL = "" }, "base_url is missing"},
+		{"identity URL is none", func(c *myinvois.Config) { c.IdentityURL = "identity.example" }, "identity_url is no http(s) address"},
 		{"a taxpayer's name for its TIN", func(c *myinvois.Config) { c.OnBehalfOf = "Setia Jaya Sdn Bhd" }, "on_behalf_of is neither a TIN nor TIN:ROB"},
-		{"a map to no UUID", func(c *myinvois.Config) { c.IRNMap = map[string]string{"INV-1": "x"} }, `irn_map: "INV-1" leads to something that is no UUID`},
+		{"a map to no UUID", func(c *myinvois.Config) { c.IRNMap = map[string]string{"INV-1": "x"} }, "irn_map.INV-1 must have exactly 26 characters"},
 	} {
 		cfg := config()
 		c.change(&cfg)
@@ -58,11 +58,11 @@ func TestProfile(t *testing.T) {
 		credential, rate bool
 	}{
 		{"renamed", func(c *myinvois.Config) { c.Name = "other" }, true, true},
-		{"a trailing slash", func(c *myinvois.Config) { c.Settings.BaseURL += "/" }, true, true},
+		{"a trailing slash", func(c *myinvois.Config) { c.BaseURL += "/" }, true, true},
 		{"for another taxpayer", func(c *myinvois.Config) { c.OnBehalfOf = "C25845632020" }, false, true},
 		{"with a new secret", func(c *myinvois.Config) { c.ClientSecret = "s3cr3t-two" }, false, true},
 		{"of another client id", func(c *myinvois.Config) { c.ClientID = "another" }, false, false},
-		{"at another host", func(c *myinvois.Config) { c.Settings.BaseURL = "https://api.myinvois.hasil.gov.my" }, false, false},
+		{"at another host", func(c *myinvois.Config) { c.BaseURL = "https://api.myinvois.hasil.gov.my" }, false, false},
 	} {
 		credential, rate := same(c.change)
 		if credential != c.credential || rate != c.rate {
@@ -107,8 +107,8 @@ func TestWarnings(t *testing.T) {
 		change func(*myinvois.Config)
 		want   string // empty: none
 	}{
-		{"as it should be", func(c *myinvois.Config) { c.Settings.Environment = "sandbox" }, ""},
-		{"portal", func(c *myinvois.Config) { c.Settings.BaseURL = "https://preprod.myinvois.hasil.gov.my" }, "is the portal for people"},
+		{"as it should be", func(c *myinvois.Config) { c.Environment = "sandbox" }, ""},
+		{"portal", func(c *myinvois.Config) { c.BaseURL = "https://preprod.myinvois.hasil.gov.my" }, "is the portal for people"},
 		{"login elsewhere", func(c *myinvois.Config) { c.IdentityURL = "https://api.myinvois.hasil.gov.my" }, "different environments"},
 	} {
 		cfg := config()

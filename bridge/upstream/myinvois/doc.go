@@ -1,6 +1,6 @@
 // Package myinvois cancels e-invoices at MyInvois, the e-invoice system of Malaysia's Inland Revenue Board (LHDN).
 //
-// Start with [New]: one [Adapter] per taxpayer. Its Cancel reads top to bottom in cancel.go: a bearer token from the
+// Start with [New]: one [Adapter] per taxpayer. Its Cancel reads top to bottom in call.go: a bearer token from the
 // session, one PUT of the document's state, and what the reply means (classify.go). What is special to MyInvois:
 //
 //   - An intermediary logs in once per taxpayer it represents: the login's onbehalfof header names the taxpayer and

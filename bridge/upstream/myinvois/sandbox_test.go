@@ -26,8 +26,8 @@ func against(t *testing.T, change func(*myinvois.Config)) (*sim.Server, *myinvoi
 	t.Cleanup(srv.Close)
 	t.Cleanup(s.Release)
 	cfg := myinvois.Config{
-		Name: "sandbox", Settings: upstream.Settings{BaseURL: srv.URL},
-		ClientID: sim.DemoClientID, ClientSecret: sim.DemoClientSecret, CallTimeout: 250 * time.Millisecond,
+		Settings: upstream.Settings{Name: "sandbox", BaseURL: srv.URL, CallTimeout: bridge.Duration(250 * time.Millisecond)},
+		ClientID: sim.DemoClientID, ClientSecret: sim.DemoClientSecret,
 	}
 	if change != nil {
 		change(&cfg)

@@ -2,8 +2,6 @@ package myinvois
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -52,14 +50,16 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 	if err := a.account.Admit(ctx); err != nil {
 		return none, nil, err
 	}
-	if err := a.reach(ctx); err != nil {
-		return none, nil, a.fail(ctx, bridge.Outcome{Class: bridge.NotApplied, Message: "login: " + err.Error()})
+	if r, is := a.identity.Unreachable(ctx, a.loginRequest("")); is {
+		o := r.Verdict()
+		o.Message, o.Exchanges = "login: "+o.Message, []bridge.Exchange{r.Exchange(a.mask, nil, nil)}
+		return none, nil, a.fail(ctx, o)
 	}
 	var trail []bridge.Exchange
 	var failed bridge.Outcome
 	for _, secret := range a.secrets.order() {
-		if err := a.guard.Admit(ctx, a.logins); err != nil {
-			return none, nil, &upstream.Failure{Outcome: notSent(trail, err)}
+		if err := a.visits.Guard.Admit(ctx, a.logins); err != nil {
+			return none, nil, upstream.WithTrail(err, trail)
 		}
 		q := a.loginRequest(secret)
 		reply := a.identity.Do(ctx, q)
@@ -74,15 +74,8 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 			break
 		}
 	}
-	failed.Message, failed.Alarm, failed.Exchanges = a.mask.Text(failed.Message), a.mask.Text(failed.Alarm), trail
-	return none, nil, a.fail(ctx, failed)
-}
-
-// reach spares the login rate while the host can't be reached at all.
-func (a *Adapter) reach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.LoginTimeout)
-	defer cancel()
-	return a.identity.Reach(ctx)
+	failed.Exchanges = trail
+	return none, nil, a.fail(ctx, a.mask.Outcome(failed))
 }
 
 // loginRequest: the body is a form, never JSON, and onbehalfof belongs to this call only (MyInvois SDK, Login as
@@ -98,7 +91,7 @@ func (a *Adapter) loginRequest(secret string) upstream.Request {
 	}
 	return upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/connect/token", Header: header,
-		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout,
+		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout.D(),
 	}
 }
 
@@ -164,16 +157,8 @@ func (a *Adapter) checkTaxpayer(t token) {
 
 // taxpayerOf is the claim TaxTin of a JWT, unverified; empty when there is none.
 func taxpayerOf(t token) string {
-	part := strings.Split(string(t), ".")
-	if len(part) != 3 {
-		return ""
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part[1], "="))
-	if err != nil {
-		return ""
-	}
 	var claims object
-	if json.Unmarshal(raw, &claims) != nil {
+	if !upstream.Claims(string(t), &claims) {
 		return ""
 	}
 	return bridge.OneLine(claims.text("TaxTin"), 40)

@@ -33,7 +33,7 @@ func TestLoginIsAForm(t *testing.T) {
 			t.Fatalf("%s: %s", o.Class, o.Message)
 		}
 		login := m.requests[0]
-		want := url.Values{"client_id": {cfg.ClientID}, "client_secret": {cfg.ClientSecret}, "grant_type": {"client_credentials"}, "scope": {"InvoicingAPI"}}
+		want := url.Values{"client_id": {cfg.ClientID}, "client_secret": {cfg.ClientSecret.Reveal()}, "grant_type": {"client_credentials"}, "scope": {"InvoicingAPI"}}
 		got, err := url.ParseQuery(login.body)
 		if d := cmp.Diff(want, got); d != "" || err != nil {
 			t.Error(d, err)
@@ -223,7 +223,7 @@ func TestTaxpayersOfOneIntermediaryNeverShareAToken(t *testing.T) {
 			cfg := config()
 			cfg.OnBehalfOf = tin
 			cfg.CancelsPerMinute = 1000
-			cfg.Settings.Headers = map[string]string{"X-Want": "Bearer for-" + tin}
+			cfg.Headers = map[string]bridge.Secret{"X-Want": bridge.Secret("Bearer for-" + tin)}
 			a := adapter(t, s, cfg)
 			for range 10 {
 				wg.Go(func() {

@@ -2,6 +2,7 @@ package myinvois
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
@@ -106,9 +107,9 @@ func flatten(v any, above problem, depth int) []problem {
 	case map[string]any:
 		o := object(v)
 		p := problem{
-			code:   or(o.text("errorCode", "code"), above.code),
-			text:   or(o.text("message", "error"), above.text),
-			target: or(o.text("target", "propertyPath"), above.target),
+			code:   cmp.Or(o.text("errorCode", "code"), above.code),
+			text:   cmp.Or(o.text("message", "error"), above.text),
+			target: cmp.Or(o.text("target", "propertyPath"), above.target),
 		}
 		if depth < maxDepth {
 			all = append(flatten(o.get("details"), p, depth+1), flatten(o.get("innerError"), p, depth+1)...)

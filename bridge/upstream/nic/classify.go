@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 // verdict is what a reply says before it is known what was asked.
@@ -32,21 +32,14 @@ type answer struct {
 	data    []byte // as it came, when answered: a JSON string
 	plain   []byte // the same decrypted
 	doc     document
-	errors  upstream.IRPErrors
-	gateway bool // the errors are a gateway's, not in NIC's envelope
-	mask    upstream.Mask
+	errors  irp.Errors
+	gateway bool   // the errors are a gateway's, not in NIC's envelope
 	where   string // for the operator: where the document may be, when it isn't where it was looked for
-}
-
-// words hides in an outcome's texts what NIC may have quoted.
-func (a answer) words(o bridge.Outcome) bridge.Outcome {
-	o.Message, o.Alarm = a.mask.Text(o.Message), a.mask.Text(o.Alarm)
-	return o
 }
 
 // read decodes a reply to a call under a session. Bodies come before statuses.
 func read(r upstream.Reply, s *session) answer {
-	a := answer{Reply: r, mask: s.mask}
+	a := answer{Reply: r}
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
 		if r.Err == nil && r.Status == http.StatusUnauthorized {
@@ -62,7 +55,7 @@ func read(r upstream.Reply, s *session) answer {
 	class, _ := e.errors.Class()
 	theirs := !e.errors.Decides(r.Status) // a gateway's own words around its status
 	switch {
-	case class == upstream.IRPToken, theirs && r.Status == http.StatusUnauthorized:
+	case class == irp.Token, theirs && r.Status == http.StatusUnauthorized:
 		a.verdict = tokenRefused
 	case theirs:
 		a.verdict = unreadable
@@ -85,6 +78,17 @@ func (a *answer) open(data json.RawMessage, s *session) {
 	if err == nil && bytes.HasPrefix(plain, []byte("{")) && json.Unmarshal(plain, &a.doc) == nil {
 		a.verdict, a.data, a.plain = answered, data, plain
 	}
+}
+
+// admission tells whether the session got the call in.
+func (a answer) admission() upstream.Admission {
+	switch a.verdict {
+	case tokenRefused:
+		return upstream.TurnedAway
+	case sealed:
+		return upstream.Suspect
+	}
+	return upstream.LetIn
 }
 
 // plainBody is the reply for the record: with the decrypted data where it was encrypted.
@@ -123,11 +127,7 @@ func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 		o.Alarm = o.Message
 		return o
 	}
-	o := a.Outcome(bridge.Cancelled, "")
-	if o.Date, o.DateSource = upstream.IRPDate(a.doc.CancelDate), bridge.DateUpstream; o.Date == "" {
-		o.Date, o.DateSource = a.Date().In(upstream.IST).Format(time.DateTime), bridge.DateReply
-	}
-	return o
+	return a.Cancelled(a.doc.CancelDate, upstream.IST)
 }
 
 func (a answer) about(c bridge.Cancellation) bool {
@@ -150,7 +150,7 @@ func (a answer) refused() bridge.Outcome {
 
 // elsewhere tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
 func (a answer) elsewhere() bool {
-	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e upstream.IRPError) bool { return e.Code != "2148" })
+	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e irp.Error) bool { return e.Code != "2148" })
 }
 
 // letIn tells whether the call got past the gate, as far as can be said.
@@ -215,7 +215,7 @@ func (a answer) refusedAgain() bridge.Outcome {
 }
 
 // hint says what usually lies behind a code.
-func hint(errs upstream.IRPErrors) string {
+func hint(errs irp.Errors) string {
 	switch {
 	case errs.Has("1004", "1006", "1011", "1012"):
 		return " (a proxy may drop header names with underscores: try header_style: hyphen)"
@@ -229,4 +229,38 @@ func hint(errs upstream.IRPErrors) string {
 		return " (the request's body was lost on the way: a proxy?)"
 	}
 	return ""
+}
+
+// state reads the decrypted reply to a GET by IRN.
+func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
+	s := irp.State(a.doc.Status)
+	switch {
+	case !a.about(c):
+		return bridge.StatusUnknown, "NIC's reply is about another document"
+	case s.Status == bridge.StatusUnknown:
+		s.Text = "status " + s.Text
+	}
+	return s.Status, s.Text
+}
+
+// found is what the reply to a GET by IRN proves.
+func (a answer) found(c bridge.Cancellation) (state bridge.DocumentState, err error) {
+	switch a.verdict {
+	case answered:
+		state.Status, state.Text = a.state(c)
+		return state, nil
+	case sealed:
+		return state, &upstream.Failure{Outcome: a.Outcome(bridge.NotApplied, "the lookup's data can't be decrypted")}
+	}
+	switch o := a.outcome(c); o.Class {
+	case bridge.Refused, bridge.AlreadyCancelled, bridge.Unclear:
+		// 2148, 2154 and 2283 say that this system has no record (any more), others that it won't show it: no proof.
+		state.Text = o.Message
+		return state, nil
+	default:
+		if o.HTTPStatus == http.StatusNotFound {
+			o.Class = bridge.NotApplied // a wrong lookup_path is no reason to stop cancels
+		}
+		return state, &upstream.Failure{Outcome: o}
+	}
 }

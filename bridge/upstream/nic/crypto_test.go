@@ -6,18 +6,18 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	"einvoice-bridge/bridge/upstream"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
-	"math/big"
 	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"einvoice-bridge/bridge"
 )
 
 const vectorIRN = "a5c12dca80e743321740b001fd70953e8738d109865d28ba4013750f2046f229"
@@ -83,7 +83,7 @@ func TestSealVectors(t *testing.T) {
 			}
 		})
 	}
-	if got := string(marshal(cancelRequest{vectorIRN, "1", "Wrong entry"})); got != v["cancel/plain"] {
+	if got := string(upstream.JSON(cancelRequest{vectorIRN, "1", "Wrong entry"})); got != v["cancel/plain"] {
 		t.Errorf("our own JSON of it: %s", got)
 	}
 }
@@ -144,21 +144,11 @@ func pemOf(kind string, der []byte) []byte {
 
 func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey().PublicKey)) }
 
-func certificate(t *testing.T) []byte {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "NIC"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &nicKey().PublicKey, nicKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
 func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
 	key := &nicKey().PublicKey
 	cfg := Config{AuthVersion: Auth104, Username: "user-name-1"}
-	cfg.Password = strings.Repeat("p", 66-len(cfg.Username))
-	plain := credentials(cfg.Username, cfg.Password, strings.Repeat("A", 44), false)
+	cfg.Password = bridge.Secret(strings.Repeat("p", 66-len(cfg.Username)))
+	plain := credentials(cfg.Username, cfg.Password.Reveal(), strings.Repeat("A", 44), false)
 	if len(plain) != 183 {
 		t.Fatalf("the longest login has %d bytes", len(plain))
 	}
@@ -176,15 +166,15 @@ func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
 	if err := cfg.checkLength(key); err == nil || err.Error() != want {
 		t.Errorf("184 bytes: %v", err)
 	}
-	cfg.Password = strings.Repeat(`"`, 30) // each becomes two
+	cfg.Password = bridge.Secret(strings.Repeat(`"`, 30)) // each becomes two
 	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "are too long, by 5 bytes") {
 		t.Errorf("quotes: %v", err)
 	}
-	cfg.Password = strings.Repeat("<", 55) // each stays one
+	cfg.Password = bridge.Secret(strings.Repeat("<", 55)) // each stays one
 	if err := cfg.checkLength(key); err != nil {
 		t.Errorf("angle brackets: %v", err)
 	}
-	cfg.AuthVersion, cfg.Password = Auth103, strings.Repeat("p", 246)
+	cfg.AuthVersion, cfg.Password = Auth103, bridge.Secret(strings.Repeat("p", 246))
 	if err := cfg.checkLength(key); err == nil || !strings.Contains(err.Error(), "password is too long, by 1 bytes") {
 		t.Errorf("legacy: %v", err)
 	}

@@ -11,5 +11,7 @@
 //     200; what happened is in Status and ErrorDetails (wire.go, classify.go);
 //   - what NIC holds for an IRN is asked with a GET, for two or three days after its generation.
 //
+// NIC's public key comes in files of all kinds; package publickey makes it out.
+//
 // Nothing is kept on disk. Tokens, keys and passwords never reach an error, an exchange or a log.
 package nic

@@ -45,7 +45,7 @@ type fakeNIC struct {
 
 // errorReply is what NIC says no with.
 func errorReply(code, text string) string {
-	return string(marshal(map[string]any{"Status": 0, "Data": nil, "ErrorDetails": []map[string]string{{"ErrorCode": code, "ErrorMessage": text}}}))
+	return string(upstream.JSON(map[string]any{"Status": 0, "Data": nil, "ErrorDetails": []map[string]string{{"ErrorCode": code, "ErrorMessage": text}}}))
 }
 
 func (f *fakeNIC) roundTrip(r *http.Request) (*http.Response, error) {
@@ -174,10 +174,10 @@ func (f *fakeNIC) used() (tokens []string) {
 
 func testConfig(t testing.TB) Config {
 	return Config{
-		Name: "nic", Settings: upstream.Settings{BaseURL: "https://nic.example"},
+		Settings: upstream.Settings{Name: "nic", Taxpayer: "29AAFCD5862R000", BaseURL: "https://nic.example"},
 		ClientID: "client-id-1", ClientSecret: "client-secret-1",
-		GSTIN: "29AAFCD5862R000", Username: "user-name-1", Password: "Pa$$word-1",
-		PublicKey: publicPEM(t),
+		Username: "user-name-1", Password: "Pa$$word-1",
+		PublicKey: string(publicPEM(t)),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 	"einvoice-bridge/bridge/upstream/upstreamtest"
 )
 
@@ -42,7 +43,7 @@ func TestWhatIsSent(t *testing.T) {
 			name: "hyphens, other system, e-commerce operator, gateway",
 			change: func(c *Config) {
 				c.HeaderStyle, c.IRP, c.SupGSTIN = Hyphen, "NIC2", "09aaapg7885r002"
-				c.Settings.Headers = map[string]string{"aspid": "42"}
+				c.Headers = map[string]bridge.Secret{"aspid": "42"}
 			},
 			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.OrderCancelled},
 			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"3","CnlRem":"Order cancelled"}`,
@@ -56,7 +57,7 @@ func TestWhatIsSent(t *testing.T) {
 			name: "a static header for the client (ClearTax as GSP: X-CT-Auth-Token)",
 			change: func(c *Config) {
 				c.ClientID, c.ClientSecret = "", ""
-				c.Settings.Headers = map[string]string{"X-CT-Auth-Token": "gateway-token-1"}
+				c.Headers = map[string]bridge.Secret{"X-CT-Auth-Token": "gateway-token-1"}
 			},
 			c:      vectorCancel,
 			plain:  `{"Irn":"` + vectorIRN + `","CnlRsn":"1","CnlRem":"Wrong entry"}`,
@@ -64,7 +65,7 @@ func TestWhatIsSent(t *testing.T) {
 			not:    []string{"client_id", "client_secret"},
 		},
 		{
-			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = Truncate },
+			name: "too long, cut to 100 UTF-16 units", change: func(c *Config) { c.RemarksTooLong = irp.Truncate },
 			c:     bridge.Cancellation{Document: vectorIRN, Reason: bridge.Others, Remarks: strings.Repeat("x", 99) + "😀<&>"},
 			plain: `{"Irn":"` + vectorIRN + `","CnlRsn":"4","CnlRem":"` + strings.Repeat("x", 99) + `"}`,
 		},
@@ -359,7 +360,7 @@ func TestTheOtherSystem(t *testing.T) {
 			}
 			a, _ := f.adapter(func(c *Config) {
 				if c.IRP = tt.irp; tt.host != "" {
-					c.Settings.BaseURL = tt.host
+					c.BaseURL = tt.host
 				}
 			})
 			o := a.Cancel(t.Context(), vectorCancel, upstreamtest.Free)
@@ -597,7 +598,7 @@ func BenchmarkCancel(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				held, _, _ := kept.Get(b.Context())
-				plain := marshal(cancelRequest{vectorIRN, "1", upstream.Cut("Wrong entry", maxRemarks)})
+				plain := upstream.JSON(cancelRequest{vectorIRN, "1", upstream.Cut("Wrong entry", irp.MaxRemarks)})
 				sealedBody(held.Token, plain)
 				a := read(upstream.Reply{Status: 200, Written: true, Body: body}, held.Token)
 				if o := a.outcome(vectorCancel); o.Class != bridge.Cancelled {

@@ -87,8 +87,8 @@ func TestOpenSSLReadsWhatIsSent(t *testing.T) {
 	srv := httptest.NewServer(n)
 	defer srv.Close()
 	a, err := nic.New(nic.Config{
-		Name: "nic", Settings: upstream.Settings{BaseURL: srv.URL}, ClientID: "client-id", ClientSecret: "client-secret",
-		GSTIN: "29AAFCD5862R000", Username: "user", Password: `p"ä&<>\w`, PublicKey: public,
+		Settings: upstream.Settings{Name: "nic", Taxpayer: "29AAFCD5862R000", BaseURL: srv.URL}, ClientID: "client-id", ClientSecret: "client-secret",
+		Username: "user", Password: `p"ä&<>\w`, PublicKey: string(public),
 	}, upstream.NewShared(&upstreamtest.Budget{}, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)

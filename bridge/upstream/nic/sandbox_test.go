@@ -46,11 +46,14 @@ func start(t *testing.T, o sim.Options, change func(*nic.Config)) (*sim.Server, 
 
 func connect(t *testing.T, base string, s *sim.Server, change func(*nic.Config)) *nic.Adapter {
 	t.Helper()
+	const patience = bridge.Duration(20 * time.Second)
 	cfg := nic.Config{
-		Name: "nic", Settings: upstream.Settings{BaseURL: base},
-		ClientID: sim.DemoClientID, ClientSecret: sim.DemoClientSecret, GSTIN: sim.DemoGSTIN,
-		Username: sim.DemoUser, Password: sim.DemoPassword, PublicKey: []byte(s.PublicKeyPEM()),
-		CallTimeout: 20 * time.Second, LoginTimeout: 20 * time.Second, LookupTimeout: 20 * time.Second,
+		Settings: upstream.Settings{
+			Name: "nic", Taxpayer: sim.DemoGSTIN, BaseURL: base,
+			CallTimeout: patience, LoginTimeout: patience, LookupTimeout: patience,
+		},
+		ClientID: sim.DemoClientID, ClientSecret: sim.DemoClientSecret,
+		Username: sim.DemoUser, Password: sim.DemoPassword, PublicKey: s.PublicKeyPEM(),
 	}
 	if change != nil {
 		change(&cfg)
@@ -95,7 +98,7 @@ func TestDocumentsOfTheSandbox(t *testing.T) {
 		{sim.DemoIRN, func(c *nic.Config) { c.HeaderStyle = nic.Hyphen }, bridge.Cancelled, ""},
 		{sim.DemoIRN, func(c *nic.Config) { c.Password = "wrong" }, bridge.Misconfigured, "1019: "},
 		{sim.DemoIRN, func(c *nic.Config) { c.ClientSecret = "wrong" }, bridge.Misconfigured, "1010: "},
-		{sim.DemoIRN, func(c *nic.Config) { c.GSTIN = sim.DemoForeignGSTIN }, bridge.Misconfigured, "1015: "},
+		{sim.DemoIRN, func(c *nic.Config) { c.Taxpayer = sim.DemoForeignGSTIN }, bridge.Misconfigured, "1015: "},
 		{sim.DemoIRN, func(c *nic.Config) { c.CancelPath = "/api/Cancel" }, bridge.Misconfigured, "HTTP 404"},
 	}
 	for _, tt := range tests {
@@ -133,9 +136,9 @@ func one(op, name, value string, times int) []sandbox.Fault {
 type check = func(*testing.T, *sim.Server, bridge.Outcome)
 
 // impatient is for calls that are meant to run into their timeout.
-func impatient(c *nic.Config) { c.CallTimeout = 300 * time.Millisecond }
+func impatient(c *nic.Config) { c.CallTimeout = bridge.Duration(300 * time.Millisecond) }
 
-func impatientLogin(c *nic.Config) { c.LoginTimeout = 300 * time.Millisecond }
+func impatientLogin(c *nic.Config) { c.LoginTimeout = bridge.Duration(300 * time.Millisecond) }
 
 func sends(n, logins int) check {
 	return func(t *testing.T, _ *sim.Server, o bridge.Outcome) {

@@ -14,6 +14,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 const (
@@ -63,10 +64,15 @@ func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (u
 
 // auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
 func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
-	if o, ok := a.reach(ctx); !ok {
-		return lease, nil, a.guard.Fail(ctx, o)
+	q := upstream.Request{
+		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Timeout: a.cfg.LoginTimeout.D(),
 	}
-	if err := a.guard.Admit(ctx, a.logins); err != nil {
+	if r, is := a.visits.Client.Unreachable(ctx, q); is {
+		o := r.Verdict()
+		o.Exchanges = []bridge.Exchange{r.Exchange(a.mask, nil, nil)}
+		return lease, nil, a.visits.Guard.Fail(ctx, o)
+	}
+	if err := a.visits.Guard.Admit(ctx, a.logins); err != nil {
 		return lease, nil, err
 	}
 	appKey := make([]byte, 32)
@@ -75,9 +81,8 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 	if err != nil {
 		return lease, nil, fmt.Errorf("encrypt login: %w", err)
 	}
-	r := a.client.Do(ctx, upstream.Request{
-		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Body: body, Timeout: a.cfg.LoginTimeout,
-	})
+	q.Body = body
+	r := a.visits.Client.Do(ctx, q)
 	mask := a.mask.With(base64.StdEncoding.EncodeToString(appKey))
 	trail = []bridge.Exchange{r.Exchange(mask, plain, r.Body)}
 	data, o := readAuth(r)
@@ -89,40 +94,26 @@ func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease
 		o = r.Outcome(bridge.NotApplied, "NIC accepted the login, but its reply can't be used: "+err.Error())
 		o.Alarm = o.Message
 	}
-	o.Message, o.Alarm, o.Exchanges = mask.Text(o.Message), mask.Text(o.Alarm), trail
+	o = mask.Outcome(o)
+	o.Exchanges = trail
 	if o.Class == bridge.NotApplied && why != upstream.Renewal { // while a renewal fails the old token is still good
 		a.pause(ctx, &o)
 	}
-	return lease, nil, a.guard.Fail(ctx, o)
-}
-
-// reach spares the login budget while the host can't be reached at all.
-func (a *Adapter) reach(ctx context.Context) (bridge.Outcome, bool) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.LoginTimeout)
-	defer cancel()
-	start := time.Now()
-	err := a.client.Reach(ctx)
-	if err == nil {
-		return bridge.Outcome{}, true
-	}
-	return bridge.Outcome{Class: bridge.NotApplied, Message: err.Error(), Exchanges: []bridge.Exchange{{
-		Purpose: "login", Method: http.MethodPost, URL: a.client.BaseURL() + a.cfg.AuthPath,
-		Err: err.Error(), Start: start, Took: time.Since(start),
-	}}}, false
+	return lease, nil, a.visits.Guard.Fail(ctx, o)
 }
 
 // pause holds everybody back for a while after NIC's trouble with a login.
 func (a *Adapter) pause(ctx context.Context, o *bridge.Outcome) {
 	n := int(a.troubles.Add(1))
 	o.RetryAfter = max(o.RetryAfter, pauses[min(n, len(pauses))-1])
-	a.guard.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(o.RetryAfter), Text: o.Message})
+	a.visits.Guard.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(o.RetryAfter), Text: o.Message})
 }
 
 // authBody is the login's body, and the same in clear for the (masked) record.
 func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err error) {
-	plain = credentials(a.cfg.Username, a.cfg.Password, base64.StdEncoding.EncodeToString(appKey), force)
+	plain = credentials(a.cfg.Username, a.cfg.Password.Reveal(), base64.StdEncoding.EncodeToString(appKey), force)
 	if a.cfg.AuthVersion == Auth103 {
-		password, err := encryptRSA(a.key, []byte(a.cfg.Password))
+		password, err := encryptRSA(a.key, []byte(a.cfg.Password.Reveal()))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -130,14 +121,14 @@ func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		return plain, marshal(legacyRequest{authRequest{a.cfg.Username, password, wrapped, force}}), nil
+		return plain, upstream.JSON(legacyRequest{authRequest{a.cfg.Username, password, wrapped, force}}), nil
 	}
 	// What is encrypted is the base64 text of the JSON, not the JSON.
 	sealed, err := encryptRSA(a.key, []byte(base64.StdEncoding.EncodeToString(plain)))
 	if err != nil {
 		return nil, nil, err
 	}
-	return plain, marshal(sealedRequest{sealed}), nil
+	return plain, upstream.JSON(sealedRequest{sealed}), nil
 }
 
 func (a *Adapter) newSession(data authReply, appKey []byte, mask upstream.Mask) (*session, error) {
@@ -221,8 +212,8 @@ func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
 	switch {
 	case len(e.errors) == 0:
 		o.Message = "NIC refused the login without a reason"
-	case class == upstream.IRPWait, class == upstream.IRPTemporary, class == upstream.IRPAmbiguous:
-	case class == upstream.IRPUnlisted && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
+	case class == irp.Wait, class == irp.Temporary, class == irp.Ambiguous:
+	case class == irp.Unlisted && (r.Status == http.StatusTooManyRequests || r.Status >= 500):
 	default:
 		o.Class = bridge.Misconfigured
 		if !e.errors.Has("GEN5005") { // that has an alarm of its own

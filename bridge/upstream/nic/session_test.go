@@ -12,6 +12,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
 )
 
 func TestFiftyCallsOnAnExpiredTokenLogInOnce(t *testing.T) {
@@ -327,20 +328,20 @@ func TestSessionsBelongToCredentials(t *testing.T) {
 		return b
 	}
 	for name, change := range map[string]func(*Config){
-		"gstin":    func(c *Config) { c.GSTIN = "09AAAPG7885R002" },
+		"gstin":    func(c *Config) { c.Taxpayer = "09AAAPG7885R002" },
 		"user":     func(c *Config) { c.Username = "user-name-2" },
 		"password": func(c *Config) { c.Password = "Pa$$word-2" },
 		"secret":   func(c *Config) { c.ClientSecret = "client-secret-2" },
 		"client":   func(c *Config) { c.ClientID = "client-id-2" },
-		"base URL": func(c *Config) { c.Settings.BaseURL = "https://nic2.example" },
-		"headers":  func(c *Config) { c.Settings.Headers = map[string]string{"aspid": "1"} },
+		"base URL": func(c *Config) { c.BaseURL = "https://nic2.example" },
+		"headers":  func(c *Config) { c.Headers = map[string]bridge.Secret{"aspid": "1"} },
 	} {
 		if b := shared(change); b.profile.Credential == a.profile.Credential {
 			t.Errorf("another %s has the same credential digest", name)
 		}
 	}
 	same := shared(func(c *Config) {
-		c.Name, c.GSTIN, c.Settings.BaseURL, c.RemarksTooLong = "other name", " 29aafcd5862r000 ", "https://nic.example/", Truncate
+		c.Name, c.Taxpayer, c.BaseURL, c.RemarksTooLong = "other name", " 29aafcd5862r000 ", "https://nic.example/", irp.Truncate
 	})
 	if same.profile.Credential != a.profile.Credential {
 		t.Error("the same access under another name has another credential digest")

@@ -2,12 +2,15 @@ package nic
 
 import (
 	"bytes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/bridge/upstream/irp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
-
-	"einvoice-bridge/bridge/upstream"
 )
 
 // The requests. Field order and spelling are NIC's.
@@ -45,26 +48,15 @@ type (
 	}
 )
 
-// marshal writes compact JSON with <, > and & as they are: each byte counts in the login.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err) // structs of strings and booleans
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
 func credentials(user, password, appKey string, force bool) []byte {
-	return marshal(authRequest{user, password, appKey, force})
+	return upstream.JSON(authRequest{user, password, appKey, force})
 }
 
 // envelope is every reply of NIC before decryption.
 type envelope struct {
 	status  string          // "1", "0", or whatever else stood there; empty when missing
 	data    json.RawMessage // nil when missing or null
-	errors  upstream.IRPErrors
+	errors  irp.Errors
 	gateway bool // it is the envelope of a gateway before NIC
 }
 
@@ -95,11 +87,11 @@ func decode(body []byte) (envelope, error) {
 	if wire.Status.times > 1 || wire.Data.times > 1 || wire.ErrorDetails.times > 1 {
 		return envelope{}, errNotNIC
 	}
-	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: upstream.IRPErrorsIn(wire.ErrorDetails.raw)}
+	e := envelope{status: statusText(wire.Status.raw), data: wire.Data.raw, errors: irp.ErrorsIn(wire.ErrorDetails.raw)}
 	if e.status == "1" || e.status == "0" || e.status == "" && len(e.errors) > 0 {
 		return e, nil
 	}
-	if errs, ok := upstream.GSPErrors(body); ok && e.status == "" {
+	if errs, ok := irp.GSPErrors(body); ok && e.status == "" {
 		return envelope{status: "0", errors: errs, gateway: true}, nil
 	}
 	return envelope{}, errNotNIC
@@ -107,18 +99,79 @@ func decode(body []byte) (envelope, error) {
 
 // statusText makes 1, 1.0, "1" and " 1 " the same.
 func statusText(raw json.RawMessage) string {
-	s := text(raw)
+	s := irp.Text(raw)
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		return strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return s
 }
 
-// text is a JSON value as text: strings unquoted, everything else as it stands.
-func text(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		s = string(raw)
+// sealedBody is {"Data":"…"}. Base64 needs no escaping.
+func sealedBody(s *session, plain []byte) []byte {
+	data := seal(s.block, plain)
+	var b bytes.Buffer
+	b.Grow(base64.StdEncoding.EncodedLen(len(data)) + 11)
+	b.WriteString(`{"Data":"`)
+	b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), data))
+	b.WriteString(`"}`)
+	return b.Bytes()
+}
+
+// NIC prescribes AES-256 in ECB mode with PKCS#7 padding. The standard library has no ECB, for good reasons; here it
+// is the protocol.
+
+// seal pads plain and encrypts it.
+func seal(b cipher.Block, plain []byte) []byte {
+	n := b.BlockSize() - len(plain)%b.BlockSize()
+	out := make([]byte, 0, len(plain)+n)
+	out = append(out, plain...)
+	out = append(out, bytes.Repeat([]byte{byte(n)}, n)...)
+	for at := 0; at < len(out); at += b.BlockSize() {
+		b.Encrypt(out[at:], out[at:])
 	}
-	return strings.TrimSpace(s)
+	return out
+}
+
+var errSealed = errors.New("data can't be decrypted")
+
+// unseal decrypts and unpads. It says nothing about which step failed.
+func unseal(b cipher.Block, sealed []byte) ([]byte, error) {
+	size := b.BlockSize()
+	if len(sealed) == 0 || len(sealed)%size != 0 {
+		return nil, errSealed
+	}
+	out := make([]byte, len(sealed))
+	for at := 0; at < len(out); at += size {
+		b.Decrypt(out[at:], sealed[at:])
+	}
+	n := int(out[len(out)-1])
+	if n == 0 || n > size {
+		return nil, errSealed
+	}
+	for _, pad := range out[len(out)-n:] {
+		if int(pad) != n {
+			return nil, errSealed
+		}
+	}
+	return out[:len(out)-n], nil
+}
+
+// unseal64 is unseal for base64 text.
+func unseal64(b cipher.Block, text []byte) ([]byte, error) {
+	sealed := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(sealed, text)
+	if err != nil {
+		return nil, errSealed
+	}
+	return unseal(b, sealed[:n])
+}
+
+// encryptRSA is RSA with PKCS#1 v1.5 padding, as base64.
+func encryptRSA(key *rsa.PublicKey, plain []byte) (string, error) {
+	//lint:ignore SA1019 NIC prescribes PKCS #1 v1.5.
+	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, key, plain)
+	if err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(sealed), nil
 }

@@ -64,7 +64,7 @@ func TestSamplesOfThePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	sample.CnlRsn = strings.TrimSpace(sample.CnlRsn)
-	if got := marshal(sample); string(got) != vectors(t)["cancel/plain"] {
+	if got := upstream.JSON(sample); string(got) != vectors(t)["cancel/plain"] {
 		t.Errorf("cancel request %s", got)
 	}
 	success := fmt.Sprintf(`{"status":"1","data":%q,"ErrorDetails":null,"InfoDtls":"<alert message >"}`, base64.StdEncoding.EncodeToString(seal(s.block, fixture(t, "cancel-success.json"))))

@@ -1,0 +1,97 @@
+package irp
+
+// codes are NIC's published error lists ("VITAL" for authentication and the gate, "INV" for invoices) with the
+// class that each has on a cancel. Codes whose class hangs on their text (5002, 9999) are sorted in Error.class. Those
+// of generating an invoice (2150, 2278, 2295) are no answer to a cancel.
+var codes = map[string]struct {
+	class Class
+	text  string
+}{
+	"1004": {Config, "Header GSTIN is required"},
+	"1005": {Token, "Invalid Token"},
+	"1006": {Config, "User Name is required"}, // the header is missing: no token error
+	"1007": {Config, "Authentication failed. Pls. inform the helpdesk"},
+	"1008": {Config, "Invalid login credentials"},
+	"1010": {Config, "Invalid Client-ID/Client-Secret"},
+	"1011": {Config, "Client Id is required"},
+	"1012": {Config, "Client Secret is required"},
+	"1013": {Config, "Decryption of password failed"},
+	"1014": {Config, "Inactive User"},
+	"1015": {Config, "Invalid GSTIN for this user"},
+	"1016": {Config, "Decryption of App Key failed"},
+	"1017": {Config, "Incorrect user id/User does not exists"},
+	"1018": {Config, "Client Id is not mapped to this user"},
+	"1019": {Config, "Incorrect Password"},
+	"1020": {Token, "Decryption failed"}, // on a cancel the session key is stale; on authentication it is K
+
+	"3000":     {Config, "Invalid login credentials"},
+	"3001":     {Business, "Requested data is not available"},
+	"3002":     {Config, "Invalid login credentials"},
+	"3005":     {Business, "Requested data is not found"},
+	"3009":     {Payload, "Pls provide the required parameter or payload"},
+	"3011":     {Business, "Data not Found"},
+	"3014":     {Config, "Gstin Not Allowed"},
+	"3015":     {Config, "Sorry, your GSTIN is deregistered in GST Common Portal"},
+	"3020":     {Temporary, "Internal Server Error pls try after sometime"},
+	"3028":     {Business, "GSTIN is invalid"},
+	"3029":     {Business, "GSTIN is inactive or cancelled"},
+	"3030":     {Config, "Invalid Gstin"},
+	"3031":     {Config, "Invalid User Name"},
+	"3033":     {Config, "Your account has been Freezed as GSTIN is inactive"},
+	"3034":     {Config, "Your account has been cancelled as GSTIN is inactive"},
+	"3035":     {Config, "Your account has been suspended as GSTIN is inactive"},
+	"3036":     {Config, "Your account has been inactive"},
+	"3043":     {Temporary, "Something went wrong, please try again after sometime"},
+	"3045":     {Config, "Sorry you are not registered, Please use the registration option."},
+	"3046":     {Config, "Sorry you are not enabled for e-Invoicing System on Production."},
+	"3053":     {Config, "Unauthorised access"},
+	"3059":     {Config, "Client-Id for this PAN is not generated check your IP-Whitelisting status."},
+	"3060":     {Config, "Please wait for officer approval"},
+	"3061":     {Config, "Your Request has been rejected, please register again"},
+	"3064":     {Config, "Sorry, This GSTIN is deregistered"},
+	"3065":     {Config, "You are not allowed to use this feature."},
+	"3067":     {Config, "Client secret unsuccessfull,pls check the existing client secret."},
+	"3068":     {Config, "There is no Api user."},
+	"3069":     {Config, "Sorry,you have not directly integrated with E-invoice API."},
+	"3070":     {Config, "Sorry,you have not registered."},
+	"3072":     {Config, "Sorry,Your GSTIN not enabled by the Direct Integrator."},
+	"3074":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3075":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3076":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3077":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3078":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3079":     {Business, "GSTIN - {0} is cancelled or inactive"},
+	"3080":     {Config, "Sorry, e-Invoicing cannot be enabled."},
+	"3098":     {Config, "Invalid IRP code"},
+	"SYS_5001": {Temporary, "Application error, issue with application while processing the request"},
+
+	"2139": {Temporary, "Error while creating invoice"},
+	"2140": {Temporary, "Error while validating invoice"},
+	"2141": {Temporary, "Error while cancelling invoice"},
+	"2142": {Payload, "Incomplete request parameters"},
+	"2143": {Business, "Invoice does not belongs to the user GSTIN"},
+	"2145": {Payload, "IRN is not valid"},
+	"2146": {Temporary, "Unable to create IRN, Pls. try after some time"},
+	"2147": {Temporary, "Unable to sign invoice, Pls. try after some time"},
+	"2148": {Business, "Requested IRN data is not available"},
+	"2150": {Unlisted, "Duplicate IRN"},
+	"2154": {Business, "IRN details are not found"},
+	"2226": {Business, "You are not authorised to get IRN data"},
+	"2230": {Business, "This IRN cannot be cancelled because e-way bill has been generated , you can cancel e-way bill and then try cancelling IRN"},
+	"2255": {Config, "Requested Payload is empty"}, // the body was lost on the way
+	"2257": {Business, "Invalid Credentials for respective IRN"},
+	"2270": {Business, "The allowed cancellation time limit is crossed, you cannot cancel the IRN"},
+	"2278": {Unlisted, "IRN is already generated and is cancelled for this Document number. The duplicate IRN cannot be generated for the same number."},
+	"2283": {Business, "IRN details cannot be provided as it is generated more than {0} days prior"},
+	"2295": {Unlisted, "IRN is already generated and registered with GSTN Lookup Portal by other IRP"},
+	"2302": {Already, "Status of the IRN is not active"},
+	"5001": {Temporary, "Application Error, Please Contact the help desk"},
+	"5002": {Temporary, "Application error"},
+	"5003": {Config, "Data cannot be null or empty"}, // the body was lost on the way
+
+	// The e-way-bill side, which some gateways let through.
+	"4000": {Already, "Status of the IRN is not active"},
+	"4002": {Business, "EwayBill is already generated for this IRN"},
+	"4003": {Business, "Requested IRN data is not available"},
+	"4004": {Temporary, "Error while retrieving IRN details"},
+}

@@ -1,0 +1,88 @@
+package mastersindia
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+type visit = upstream.Visit[*token, answer]
+
+// answer is a reply as it was read.
+type answer struct {
+	reply upstream.Reply
+	body
+}
+
+// Cancel implements bridge.Upstream.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+		ans, err := a.call(ctx, v, func(token string) upstream.Request {
+			q := a.dialect.cancel(token, c)
+			q.Fence, q.Timeout = fence, a.profile.CallTimeout
+			return q
+		})
+		if err != nil {
+			return upstream.NotSent(err)
+		}
+		return classify(ans.reply, ans.body, c.Document)
+	})
+}
+
+// Lookup implements bridge.Upstream. The provider names no cancel date.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.visits.Lookup(ctx, func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
+		ans, err := a.call(ctx, v, func(token string) upstream.Request {
+			q := a.dialect.lookup(token, c)
+			q.Timeout = a.profile.LookupTimeout
+			return q
+		})
+		if err != nil {
+			return bridge.DocumentState{}, err
+		}
+		return ans.found(c.Document)
+	})
+}
+
+// Probe implements bridge.Upstream. It only logs in: every call for a document is one at the tax authority, too. With a
+// key there is no login, and only a call for a document could try it.
+func (a *Adapter) Probe(ctx context.Context) error {
+	if a.cfg.APIKey != "" {
+		return a.visits.Client.Reach(ctx)
+	}
+	_, _, err := a.visits.Session.Get(ctx)
+	return err
+}
+
+// call makes a call under the session's token, or with the account's key (the vendor's v1 pages, "Authentication": header
+// Authorization or api_key). One with the key that is turned away is not made again: no login would make it another key.
+func (a *Adapter) call(ctx context.Context, v *visit, build func(token string) upstream.Request) (answer, error) {
+	if a.cfg.APIKey == "" {
+		return v.Call(ctx, func(t *token) (upstream.Request, error) { return build(t.value), nil })
+	}
+	q := build("")
+	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
+	ans, _, err := v.Send(ctx, &token{mask: a.mask}, q)
+	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
+	if err != nil || ans.reply.Err != nil || ans.Results != nil || ans.gateway || !turnedAway {
+		return ans, err
+	}
+	o := ans.turnedAway()
+	o.Alarm = "Masters India refuses the api_key (" + o.Message + "): check it, base_url, and whether the account may cancel"
+	return ans, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
+}
+
+// twice is the end after a fresh token was turned away, too.
+func (ans answer) twice() bridge.Outcome {
+	o := ans.turnedAway()
+	o.Alarm = "Masters India refuses a token that it has just issued: check api, and whether the account may cancel"
+	return o
+}
+
+func (ans answer) turnedAway() bridge.Outcome {
+	return ans.reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", ans.reply.Status, ans.reason())))
+}

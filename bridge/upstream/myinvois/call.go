@@ -1,0 +1,178 @@
+package myinvois
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/upstream"
+)
+
+type visit = upstream.Visit[token, upstream.Reply]
+
+// Cancel implements bridge.Upstream. What it reports is what MyInvois said about this one request; what that means for
+// the document is not decided here.
+func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	if !isUUID(c.Document) {
+		code, message := refusal("irn", "must be 26 letters and digits, or stand in irn_map")
+		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
+	}
+	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+		if err := a.account.Admit(ctx); err != nil {
+			return upstream.NotSent(err)
+		}
+		o := a.send(ctx, v, c, fence)
+		a.heed(ctx, o)
+		if o.Class == bridge.Cancelled && a.cfg.FetchCancelDate {
+			return a.date(ctx, c, o)
+		}
+		return o
+	})
+}
+
+// send makes the one call that cancels.
+func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: reason(c)})
+	if err != nil {
+		return upstream.NotSent(err) // can't be: two strings
+	}
+	reply, err := v.Call(ctx, bearer(upstream.Request{
+		Purpose: upstream.ForCancel, Fence: fence,
+		Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
+		Route:  "/api/v1.0/documents/state/{uuid}/state",
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Timeout: a.profile.CallTimeout,
+	}))
+	if err != nil {
+		return upstream.NotSent(err)
+	}
+	o := classify(reply, c.Document)
+	switch o.Class {
+	case bridge.Cancelled:
+		// The reply has no date: the authority's clock as the reply shows it.
+		o.Date, o.DateSource = reply.Date().In(upstream.MYT).Format(time.DateTime), bridge.DateReply
+	case bridge.Refused:
+		o.Alarm = a.hourly.first(o.Alarm)
+	}
+	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
+		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
+	return o
+}
+
+// hourly lets the alarm of a refusal through once an hour: what it asks an operator to look at is the taxpayer's
+// permission, the same for each of his documents.
+type hourly struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (h *hourly) first(alarm string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if last, ok := h.last[alarm]; ok && time.Since(last) < time.Hour {
+		return ""
+	}
+	if h.last == nil {
+		h.last = map[string]time.Time{}
+	}
+	h.last[alarm] = time.Now()
+	return alarm
+}
+
+// Lookup implements bridge.Upstream. LHDN discourages it for polling: the Service asks only when in doubt.
+func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
+	return a.visits.Guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) {
+		return a.details(ctx, c.Document)
+	})
+}
+
+// Probe implements bridge.Upstream: it logs in and asks for a document that can't exist, so that a wrong base_url or a
+// token of another environment shows.
+func (a *Adapter) Probe(ctx context.Context) error {
+	_, err := a.details(ctx, strings.Repeat("0", 26))
+	return err
+}
+
+// details asks for the document (MyInvois SDK, Get Document Details). The error is a *upstream.Failure.
+func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentState, error) {
+	if err := a.account.Admit(ctx); err != nil {
+		return bridge.DocumentState{}, err
+	}
+	if err := a.visits.Guard.Admit(ctx, a.lookups); err != nil {
+		return bridge.DocumentState{}, err
+	}
+	v := a.visits.Start()
+	reply, err := v.Call(ctx, bearer(upstream.Request{
+		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
+		Route:  "/api/v1.0/documents/{uuid}/details",
+		Header: http.Header{}, Timeout: a.profile.LookupTimeout,
+	}))
+	if err != nil {
+		o := v.End(upstream.NotSent(err))
+		return bridge.DocumentState{Exchanges: o.Exchanges}, &upstream.Failure{Outcome: o}
+	}
+	state, failure := readDetails(reply, uuid, a.onBehalfOf != "")
+	failure = v.End(failure)
+	state.Exchanges = failure.Exchanges
+	switch {
+	case failure.Class == bridge.None:
+		return state, nil
+	case reply.Status == http.StatusUnauthorized, reply.Status == http.StatusTooManyRequests:
+		return state, a.fail(ctx, failure)
+	}
+	// A document that may not be read is no reason to stop cancelling: the gate stays open.
+	return state, &upstream.Failure{Outcome: failure}
+}
+
+// bearer puts the session's token on a call.
+func bearer(q upstream.Request) func(token) (upstream.Request, error) {
+	q.Header["Accept"], q.Header["Accept-Language"] = []string{"application/json"}, []string{"en"}
+	return func(t token) (upstream.Request, error) {
+		q.Header["Authorization"] = []string{"Bearer " + string(t)}
+		return q, nil
+	}
+}
+
+// again books a call that is made again.
+func (a *Adapter) again(ctx context.Context, q upstream.Request) error {
+	if q.Purpose == upstream.ForCancel {
+		return a.visits.Guard.Admit(ctx, a.profile.Cancels)
+	}
+	return a.visits.Guard.Admit(ctx, a.lookups)
+}
+
+// date asks for the authority's own cancel date; without an answer the time of the reply stays.
+func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outcome) bridge.Outcome {
+	state, err := a.details(ctx, c.Document)
+	o.Exchanges = append(o.Exchanges, state.Exchanges...)
+	if err == nil && state.Date != "" {
+		o.Date, o.DateSource = state.Date, bridge.DateUpstream
+	}
+	return o
+}
+
+// reason is the label with the remarks, in one line, cut at MyInvois' limit. It is never empty.
+func reason(c bridge.Cancellation) string {
+	text := c.Reason.Label()
+	if c.Remarks != "" {
+		text += ": " + c.Remarks
+	}
+	return strings.TrimSpace(bridge.OneLine(text, maxReason))
+}
+
+// heed makes a 429 count for every taxpayer of the client id.
+func (a *Adapter) heed(ctx context.Context, o bridge.Outcome) {
+	if o.HTTPStatus == http.StatusTooManyRequests {
+		_ = a.account.Fail(ctx, o) // shuts the account's gate; the error is o itself
+	}
+}
+
+// fail is the error of a login that failed with this outcome. The gate is shut when the outcome says so.
+func (a *Adapter) fail(ctx context.Context, o bridge.Outcome) error {
+	a.heed(ctx, o)
+	return a.visits.Guard.Fail(ctx, o)
+}

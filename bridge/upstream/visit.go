@@ -1,0 +1,162 @@
+package upstream
+
+import (
+	"context"
+
+	"einvoice-bridge/bridge"
+)
+
+// Admission is what a reply says about the token that the call came with.
+type Admission uint8
+
+// The admissions. Only Rejected is proof that nothing was carried out.
+const (
+	LetIn      Admission = iota
+	TurnedAway           // stopped at the gate because of the token
+	Suspect              // the reply can't be read with what the session has: whether the call was carried out is open
+)
+
+// Turned is the admission of a call of which the adapter knows that, and no more.
+func Turned(away bool) Admission {
+	if away {
+		return TurnedAway
+	}
+	return LetIn
+}
+
+// Visits are how an adapter calls an API that demands a session. T is the session's token, A what a reply says.
+type Visits[T, A any] struct {
+	Client  *Client
+	Guard   *Guard
+	Session *Session[T]
+	Mask    Mask         // what to hide when no token is known
+	MaskOf  func(T) Mask // what to hide with a token, itself included
+	Read    func(T, Reply) (A, Admission)
+
+	// The others may be nil.
+
+	// Do makes a call in the Client's place. An error says that it was not made.
+	Do func(context.Context, Request) (Reply, error)
+	// Plain is a reply's body for the record, where it was encrypted.
+	Plain func(A) []byte
+	// Again is asked before a call is made again.
+	Again func(context.Context, Request) error
+	// Twice is the outcome when a fresh token was turned away, too. Without it the adapter finds one in the answer.
+	Twice func(A) bridge.Outcome
+}
+
+// Visit is one Cancel, Lookup or Probe: its calls in order, what was said in them, and whether the one new login that it
+// may cost is spent.
+type Visit[T, A any] struct {
+	*Visits[T, A]
+	mask     Mask
+	trail    []bridge.Exchange
+	sent     bool // a byte of a cancel may have left this machine
+	replayed bool
+}
+
+// Start begins a visit.
+func (w *Visits[T, A]) Start() *Visit[T, A] { return &Visit[T, A]{Visits: w, mask: w.Mask} }
+
+// Cancel is a visit that cancels, through the Guard.
+func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *Visit[T, A]) bridge.Outcome) bridge.Outcome {
+	return w.Guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
+		v := w.Start()
+		return v.End(visit(ctx, v))
+	})
+}
+
+// Lookup is a visit that looks a document up, through the Guard.
+func (w *Visits[T, A]) Lookup(ctx context.Context, visit func(context.Context, *Visit[T, A]) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
+	return w.Guard.Lookup(ctx, func(ctx context.Context) (bridge.DocumentState, error) { return w.Ask(ctx, visit) })
+}
+
+// Ask is Lookup whatever the breaker says, for probes. An error shuts the gate where its outcome says so; what was said
+// stays in the state.
+func (w *Visits[T, A]) Ask(ctx context.Context, visit func(context.Context, *Visit[T, A]) (bridge.DocumentState, error)) (bridge.DocumentState, error) {
+	v := w.Start()
+	state, err := visit(ctx, v)
+	if err != nil {
+		o := v.End(NotSent(err))
+		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, o)
+	}
+	state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
+	return state, nil
+}
+
+// End completes an outcome with all that was said, and takes secrets out of its texts.
+func (v *Visit[T, A]) End(o bridge.Outcome) bridge.Outcome {
+	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
+	return v.mask.Outcome(o)
+}
+
+// Call makes a call under the session's token, and once more under a new one when it was stopped at the gate, once in a
+// visit. A suspect session is given up, too, but then only a lookup is made again: a cancel may have been carried out. An
+// error is a *Failure, or build's: there was no session to call with, or a fresh one was turned away. Whatever it says, the
+// call had no effect.
+func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (Request, error)) (answer A, err error) {
+	for {
+		held, q, answer, admission, err := v.once(ctx, build)
+		if err != nil {
+			return answer, err
+		}
+		switch admission {
+		case TurnedAway:
+			v.Session.Drop(held)
+		case Suspect:
+			v.Session.Forget(held)
+		}
+		switch again := admission == TurnedAway || admission == Suspect && q.Purpose == ForLookup; {
+		case !again, v.replayed && (admission == Suspect || v.Twice == nil):
+			return answer, nil
+		case v.replayed:
+			return answer, &Failure{BeforeCancel(v.Twice(answer))}
+		}
+		v.replayed = true
+		if v.Again != nil {
+			if err := v.Again(ctx, q); err != nil {
+				return answer, err
+			}
+		}
+	}
+}
+
+// Once makes a call under the session's token and leaves the session alone, whatever the reply says of it.
+func (v *Visit[T, A]) Once(ctx context.Context, build func(T) (Request, error)) (A, error) {
+	_, _, answer, _, err := v.once(ctx, build)
+	return answer, err
+}
+
+func (v *Visit[T, A]) once(ctx context.Context, build func(T) (Request, error)) (held Held[T], q Request, answer A, admission Admission, err error) {
+	held, logins, err := v.Session.Get(ctx)
+	v.trail = append(v.trail, logins...)
+	if err == nil {
+		q, err = build(held.Token)
+	}
+	if err == nil {
+		answer, admission, err = v.Send(ctx, held.Token, q)
+	}
+	return held, q, answer, admission, err
+}
+
+// Send makes a call under a token that need not be the session's, and keeps what was said.
+func (v *Visit[T, A]) Send(ctx context.Context, token T, q Request) (answer A, admission Admission, err error) {
+	v.mask = v.MaskOf(token)
+	var reply Reply
+	if v.Do == nil {
+		reply = v.Client.Do(ctx, q)
+	} else if reply, err = v.Do(ctx, q); err != nil {
+		return answer, LetIn, err
+	}
+	answer, admission = v.Read(token, reply)
+	said, asked := reply.Body, q.Body
+	if v.Plain != nil {
+		said = v.Plain(answer)
+	}
+	if q.Plain != nil {
+		asked = q.Plain
+	}
+	v.trail = append(v.trail, reply.Exchange(v.mask, asked, said))
+	v.sent = v.sent || q.Purpose == ForCancel && reply.Written
+	return answer, admission, nil
+}
