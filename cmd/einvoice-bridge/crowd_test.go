@@ -248,7 +248,7 @@ var fatFlag = flag.Duration("fat", 4*time.Second, "how long TestFatEnvelopesFill
 // A caller without a limit who sends nothing but large envelopes that are refused fills no disk.
 func TestFatEnvelopesFillNoDisk(t *testing.T) {
 	c := newCrowded(t, func(text string) string { return text })
-	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<soapenv:Header/>", "<soapenv:Header><!--"+strings.Repeat("fat ", 15_000)+"--></soapenv:Header>", 1)
+	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
 	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
 	var refused, busy atomic.Int64
 	flood := func(length time.Duration) (grown int) {
