@@ -292,79 +292,73 @@ func (c *crowded) journalBytes() (n int) {
 
 var hangingFlag = flag.Int("hanging", 250, "calls of TestHangingCallsStopNobody that hang; 2,100 is the full size")
 
+const otherToken = "another caller's token"
+
 // Whatever hangs (one caller's calls to an authority, calls for the provider, log-ins from many addresses): another caller's
 // cancellations are carried out meanwhile as if nothing were.
 func TestHangingCallsStopNobody(t *testing.T) {
+	for what, call := range map[string]func(s simulator, n int) string{
+		"calls of one caller to an authority": func(s simulator, n int) string {
+			return soapRequest(envelope(s.taxpayer, documentID(s.name, 1_000_000+n)), "eInvoiceCancel")
+		},
+		"calls for the provider": func(s simulator, _ int) string {
+			return soapRequest(strings.ReplaceAll(envelope(s.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
+		},
+		"log-ins": func(_ simulator, n int) string { return soapRequest(fmt.Sprintf(guess, n), "access_new_token") },
+	} {
+		t.Run(what, func(t *testing.T) { hang(t, call) })
+	}
+}
+
+// hang makes calls that hang, and meanwhile good ones.
+func hang(t *testing.T, call func(s simulator, n int) string) {
 	over := make(chan struct{})
-	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-over:
-		case <-r.Context().Done():
-		}
-	}))
+	provider := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 	t.Cleanup(provider.Close)
 	t.Cleanup(func() { close(over) })
-	const theirs = "another caller's token"
 	c := newCrowded(t, func(text string) string {
 		if *hangingFlag < 2000 {
 			text = "limits: {in_flight: 300}\n" + text
 		}
-		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\nforward: {url: %q}\n", "sha256:"+access.HashToken(theirs), provider.URL)
+		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\nforward: {url: %q}\n", "sha256:"+access.HashToken(otherToken), provider.URL)
 	})
 	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
 	if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(hanging.log.Release)
-	quiet := c.during(healthy, theirs, func() { time.Sleep(3 * time.Second) })
-	t.Logf("quiet: %d calls, p50 %v, p99 %v", len(quiet), percentile(quiet, 50), percentile(quiet, 99))
-	for what, call := range map[string]func(n int) string{
-		"calls of one caller to an authority": func(n int) string {
-			return cancelRequest(envelope(hanging.taxpayer, documentID(hanging.name, 1_000_000+n)), "eInvoiceCancel")
-		},
-		"calls for the provider": func(int) string {
-			return cancelRequest(strings.ReplaceAll(envelope(hanging.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
-		},
-		"log-ins": func(n int) string {
-			return cancelRequest(fmt.Sprintf(guess, n), "access_new_token")
-		},
-	} {
-		c.busy.Store(0)
-		var turnedAway atomic.Int64
-		var conns []net.Conn
-		took := c.during(healthy, theirs, func() {
-			for n := range *hangingFlag {
-				conn := c.send(n, call(n))
-				if conn == nil {
-					return
-				}
-				time.Sleep(time.Millisecond) // they are to take places; the processor that they take is this one
-				conns = append(conns, conn)
-				go func() {
-					if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
-						if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy") {
-							turnedAway.Add(1)
-						}
-					}
-				}()
+	quiet := c.during(healthy, otherToken, func() { time.Sleep(2 * time.Second) })
+	var turnedAway atomic.Int64
+	took := c.during(healthy, otherToken, func() {
+		for n := range *hangingFlag {
+			conn := c.send(n, call(hanging, n))
+			if conn == nil {
+				return
 			}
-			time.Sleep(3 * time.Second)
-		})
-		t.Logf("%d %s that hang, %d of them turned away: %d good calls, p50 %v, p99 %v, %d turned away", *hangingFlag, what, turnedAway.Load(), len(took), percentile(took, 50), percentile(took, 99), c.busy.Load())
-		if c.busy.Load() > 0 || turnedAway.Load() == 0 {
-			t.Errorf("%s: %d good calls were turned away, and %d that hang", what, c.busy.Load(), turnedAway.Load())
+			t.Cleanup(func() { conn.Close() })
+			go func() {
+				if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+					if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy") {
+						turnedAway.Add(1)
+					}
+				}
+			}()
+			time.Sleep(time.Millisecond) // they are to take places; the processor that they take is this one
 		}
-		if p := percentile(took, 99); p > 2*percentile(quiet, 99)+500*time.Millisecond { // the machine is others' as well
-			t.Errorf("%s: p99 of good calls is %v", what, p)
-		}
-		for _, conn := range conns {
-			conn.Close()
-		}
+		time.Sleep(2 * time.Second)
+	})
+	t.Logf("%d calls, %d of them turned away; good calls: %d quiet, p50 %v, p99 %v; %d meanwhile, p50 %v, p99 %v, %d turned away", *hangingFlag, turnedAway.Load(),
+		len(quiet), percentile(quiet, 50), percentile(quiet, 99), len(took), percentile(took, 50), percentile(took, 99), c.busy.Load())
+	if c.busy.Load() > 0 || turnedAway.Load() == 0 {
+		t.Errorf("%d good calls were turned away, and %d that hang", c.busy.Load(), turnedAway.Load())
+	}
+	if p := percentile(took, 99); p > 2*percentile(quiet, 99)+500*time.Millisecond { // the machine is others' as well
+		t.Errorf("p99 of good calls is %v", p)
 	}
 }
 
 const guess = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><access_new_token xmlns="urn:server"><username>user%d</username><password>guess</password><client_id>erp</client_id><client_secret>guess</client_secret><grant_type>password</grant_type></access_new_token></e:Body></e:Envelope>`
 
-func cancelRequest(body, operation string) string {
+func soapRequest(body, operation string) string {
 	return fmt.Sprintf("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nSOAPAction: \"urn:server#%s\"\r\nContent-Length: %d\r\n\r\n%s", operation, len(body), body)
 }
