@@ -4,6 +4,7 @@
 # Hurt: the receiver that reads an xsd:string as it stands: "Rückgabe" becomes "UsO8Y2tnYWJl", and is stored so.
 # A clerk's accent or rupee sign decides it, so the first hundred calls are right. Texts of digits come as xsd:int or
 # xsd:float. Only by hand (SOAP::Data->type(string => ...)) does a text stay one.
+# The bridge: reads base64Binary as the text in it, for every parameter, and names the leniency in its log.
 # Source: the manual of SOAP::Serializer, under autotype. SOAP::Lite has to be there already, as the distribution's package.
 set -eu
 if ! perl -MSOAP::Lite -e 1 2>/dev/null; then

@@ -57,6 +57,7 @@ var onPurpose = []difference{
 	{[]string{"refuse/charset-unknown-bytes"}, "a character set that we don't know, over other characters than ASCII"},
 	{[]string{"refuse/charset-utf-7"}, "a character set that hides other characters in ASCII"},
 	{[]string{"refuse/charset-hz"}, "a character set that hides other characters in ASCII"},
+	{[]string{"refuse/base64-control"}, "a control character behind base64, which no XML could carry"},
 	// Not SOAP.
 	{[]string{"nonsense namespace"}, "a root element in none of SOAP's namespaces is no envelope"},
 	{[]string{"refuse/undeclared-soap-prefix"}, "a root element in none of SOAP's namespaces is no envelope"},
@@ -87,6 +88,8 @@ var otherwise = []difference{
 	{[]string{"namespace=blanks"}, "the namespace is answered without the blanks around it"},
 	{[]string{"accept/namespace-blanks"}, "the namespace is answered without the blanks around it"},
 	{[]string{"namespace=soap's", "envelope="}, "SOAP's namespace is answered in its own spelling"},
+	{[]string{"accept/base64-text"}, "the original hands the bytes behind base64 on as they are"},
+	{[]string{"accept/base64-none"}, "what says that it is base64 and isn't stays as it is"},
 	{[]string{"accept/rpc-encoded"}, "xsd:int over 1e6a is a number to PHP and an IRN to us"},
 	{[]string{"accept/undeclared-attributes"}, "xsi:nil without a declaration means nothing"},
 }

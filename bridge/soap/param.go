@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -73,8 +74,45 @@ func (r *reading) readValue() (v value, fault *Fault) {
 	v.name = r.scan.name.local
 	v.nil, v.fault = r.isNil()
 	v.href, v.refers = r.href()
-	v.text, v.content, v.simple, fault = r.leaf()
+	binary := r.isBinary()
+	if v.text, v.content, v.simple, fault = r.leaf(); fault == nil && binary {
+		v.text, fault = r.fromBinary(v.text, v.content)
+	}
 	return v, fault
+}
+
+// isBinary tells whether a value says that it is base64, by the type's name in any namespace, as the original reads it.
+// SOAP::Lite writes every text so that has a letter beyond ASCII.
+func (r *reading) isBinary() bool {
+	for _, a := range r.scan.attrs {
+		if a.local == "type" && schemaInstance(a.space) {
+			name := a.value[strings.LastIndexByte(a.value, ':')+1:]
+			return name == "base64Binary" || name == "base64"
+		}
+	}
+	return false
+}
+
+// fromBinary is the text behind base64; what is none stays as it is. It may hold what no XML can carry, and then nothing
+// behind this package would keep it either.
+func (r *reading) fromBinary(text string, content span) (string, *Fault) {
+	raw, err := base64.StdEncoding.DecodeString(strings.Map(func(c rune) rune {
+		if strings.ContainsRune(xmlSpace, c) {
+			return -1
+		}
+		return c
+	}, text))
+	if err != nil {
+		return text, nil
+	}
+	if !utf8.Valid(raw) {
+		raw = decodeWindows1252(raw)
+	}
+	if checkChars(raw, false) != nil {
+		return "", badArguments("A base64Binary value holds a character that XML can't carry, at byte %d", content.start)
+	}
+	r.note("a base64Binary value was read as the text in it")
+	return trimXML(string(raw)), nil
 }
 
 // take gives a parameter what a child holds.
@@ -272,7 +310,10 @@ func (r *reading) readReference(ref *reference) (fault *Fault) {
 		return fault
 	}
 	_, further := r.href()
-	ref.text, ref.content, ref.simple, fault = r.leaf()
+	binary := r.isBinary()
+	if ref.text, ref.content, ref.simple, fault = r.leaf(); fault == nil && binary {
+		ref.text, fault = r.fromBinary(ref.text, ref.content)
+	}
 	ref.simple = ref.simple && !further && !(ref.nil && ref.text != "")
 	return fault
 }

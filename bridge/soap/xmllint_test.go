@@ -68,7 +68,7 @@ func TestSameReadingAsLibxml2(t *testing.T) {
 	for name, req := range corpus(t) {
 		switch {
 		case strings.HasPrefix(name, "multi-ref"), strings.HasPrefix(name, "bare-"), name == "nil-draft", name == "action-dispatch-qualified", name == "letter-case", name == "token-call-aliases",
-			name == "by-place-reference", name == "reason-zeros", strings.HasPrefix(name, "remarks-c1"):
+			name == "by-place-reference", name == "reason-zeros", strings.HasPrefix(name, "remarks-c1"), strings.HasPrefix(name, "base64-"):
 			continue // what these read is not the text of the one element of that name
 		}
 		var terms []string
