@@ -71,5 +71,48 @@ type Alarm struct {
 	Text               string
 }
 
+// PoolKind is who places of the SOAP side are shared out among: a closed set, fit for a metric label.
+type PoolKind string
+
+// The pools.
+const (
+	PoolArriving PoolKind = "arriving" // being read, and nobody knows yet whose it is
+	PoolCaller   PoolKind = "caller"   // a caller's cancellations
+	PoolUpstream PoolKind = "upstream" // cancellations that go to one upstream
+	PoolLogin    PoolKind = "login"    // access_new_token
+	PoolRelay    PoolKind = "relay"    // calls for the provider
+	PoolRecall   PoolKind = "recall"   // turned away, and the record is being asked
+)
+
+// Pool is what one of them holds.
+type Pool struct {
+	Kind PoolKind
+	Name string // of the caller or the upstream
+	Held int
+	Most int    // that it may hold while nobody else comes or goes
+	Full uint64 // how often it was full
+}
+
+// Crowd is who is connected to the SOAP side.
+type Crowd struct {
+	Callers    int // connections on which a caller was let in
+	Strangers  int // all others
+	Unfinished int64
+	PutOut     map[PutOut]uint64
+}
+
+// PutOut is why a connection was put out: a closed set, fit for a metric label.
+type PutOut string
+
+// The reasons.
+const (
+	PutOutUnfinished PutOut = "unfinished"  // unfinished requests held too much
+	PutOutStranger   PutOut = "strangers"   // too many on which nobody was let in
+	PutOutConnection PutOut = "connections" // too many in all
+)
+
+// PutOuts are all of them.
+var PutOuts = []PutOut{PutOutUnfinished, PutOutStranger, PutOutConnection}
+
 // Load is how much the Service has in hand: documents in flight, and of these those that wait their turn.
 type Load struct{ InFlight, Waiting int }

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -200,6 +202,9 @@ func tokenDigest(s string) (string, error) {
 	}
 	return strings.ToLower(digest), nil
 }
+
+// Callers are the names of all who may call.
+func (a *Access) Callers() []string { return slices.Sorted(maps.Keys(a.callers)) }
 
 // NewToken makes an access token: 40 lower-case hexadecimal digits, 160 bits of randomness.
 func NewToken() string {

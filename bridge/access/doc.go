@@ -16,5 +16,6 @@
 //
 // Guessing: tokens have 160 bits, so a wrong one is refused and nothing more. Wrong passwords slow down whoever sends
 // them: a name at an address, the address, and a name at all addresses where it was never let in; the owner of the name is
-// not held up by them where he has been let in before. At most two are computed at a time, since each takes some 20 MB.
+// not held up by them where he has been let in before. Few are computed at a time, since each takes some 20 MB,
+// and a wrong one is followed by a rest: guessers get no more than a share of the processors.
 package access

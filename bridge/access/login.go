@@ -173,16 +173,19 @@ func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 		a.slow.failed(here) // or the line above would be a way to guess for free
 		return nil, &SlowDownError{wait}
 	}
+	var rest time.Duration
 	select {
 	case a.passwords.slots <- struct{}{}:
-		defer func() { <-a.passwords.slots }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("check login: %w", ctx.Err())
 	}
+	defer func() { time.AfterFunc(rest, func() { <-a.passwords.slots }) }()
 	if wait := a.slow.wait(guilty...); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}
+	began := time.Now()
 	if err := try.check(known, a.passwords.match); err != nil {
+		rest = time.Since(began) * restAfterWrong
 		a.slow.failed(guilty...)
 		return nil, err
 	}

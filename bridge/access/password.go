@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -83,8 +84,12 @@ type passwords struct {
 	dummy *hash
 }
 
-// parallel is how many comparisons may run at a time: each fills hash.memory.
-const parallel = 2
+// parallel is how many comparisons may run at a time: each fills hash.memory, and keeps a processor busy.
+var parallel = max(1, min(2, runtime.NumCPU()/2))
+
+// restAfterWrong is how long, in lengths of its own, a wrong comparison keeps the next one waiting: strangers who guess
+// get no more than a share of the processors, whatever their number.
+const restAfterWrong = 2
 
 func newPasswords(costliest *hash, before *passwords) *passwords {
 	if before != nil {

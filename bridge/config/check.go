@@ -33,7 +33,7 @@ func defaults() *File {
 		Grace:               bridge.Duration(40 * time.Second),
 		Console:             Console{Listen: "127.0.0.1:9090"},
 		Log:                 Log{Format: "text", Level: "info", IDs: "clear"},
-		Limits:              Limits{Body: 64 << 10, InFlight: 1024},
+		Limits:              Limits{Body: 64 << 10, InFlight: 3072},
 		Traces:              Traces{Sample: 1},
 		Token:               Token{TTL: bridge.Duration(14400 * time.Second)},
 		Forward:             Forward{Timeout: bridge.Duration(60 * time.Second)},

@@ -21,6 +21,7 @@ type Service struct {
 	flights flights
 	turns   turns
 	quiet   quiet
+	ink     ink
 	strays  map[int64]time.Time // when an operator was called, by entry; the background's own
 
 	ctx   context.Context // of all work; ends when the process gives up waiting for it
@@ -40,6 +41,7 @@ const diskTime = 5 * time.Second
 func New(j bridge.Journal, b bridge.Budget, o bridge.Observer, t *Terms) *Service {
 	s := &Service{journal: j, observe: o, clock: steady(time.Now), jitter: rand.N[time.Duration], work: tally{closing: make(chan struct{}), done: make(chan struct{})}, strays: map[int64]time.Time{}}
 	s.Change(t)
+	s.ink.by = map[string]*well{}
 	s.flights.by, s.flights.next = map[bridge.Key]*flight{}, make(chan *flight)
 	s.turns = turns{budget: b, by: map[string]*line{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -57,12 +59,13 @@ func (s *Service) Cancel(t *Terms, r bridge.Request) bridge.Answer {
 	if !s.work.begin() {
 		return s.turnAway(t, r)
 	}
+	r.SOAPIn = s.ink.envelope(r.Caller, r.SOAPIn)
 	m, local := s.read(t, r)
 	if local != nil {
-		return s.tellOne(m, newAsk(r, bridge.FromCheck), *local)
+		return s.refuse(m, r, *local)
 	}
 	if local = s.resolve(&m, r); local != nil {
-		return s.tellOne(m, newAsk(r, bridge.FromCheck), *local)
+		return s.refuse(m, r, *local)
 	}
 	return s.await(m, newAsk(r, bridge.FromUpstream))
 }
@@ -80,6 +83,7 @@ func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
 // Recall answers from the record alone, when no new work is taken: nobody is asked for a document's other names. ok is
 // false when the answer is not on record.
 func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool) {
+	r.SOAPIn = s.ink.envelope(r.Caller, r.SOAPIn)
 	m, local := s.read(t, r)
 	if local != nil {
 		return bridge.Answer{}, false

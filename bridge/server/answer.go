@@ -22,7 +22,7 @@ import (
 type inbound struct {
 	ref           string // request id
 	path          string
-	listener      int // that it came to
+	wire          *wire
 	from          netip.Addr
 	received      time.Time
 	header        soap.Header
@@ -31,6 +31,7 @@ type inbound struct {
 	hops          string               // of bridges that it was relayed by
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
+	place         *place          // that it has; nil: it is turned away
 	trace         context.Context // carries the call's span; nil: no traces
 }
 
@@ -64,14 +65,18 @@ const (
 
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
-	if n := s.inFlight.Add(1); n > int64(s.opt.InFlight) {
-		s.inFlight.Add(-1)
+	p, ok := s.places.enter(s.opt.InFlight, arriving)
+	if !ok {
 		return s.turnAway(in)
 	}
-	defer s.inFlight.Add(-1)
+	defer p.leave()
+	in.place = p
 	req, fault := s.decode(in)
 	switch {
 	case fault != nil && fault.UnknownOperation() && s.relay != nil:
+		if !p.become(relaying) {
+			return s.busy(in, voice{c: s.opt.Contract, version: fault.Version, ref: in.ref}, turnedAwayFor)
+		}
 		return s.forward(in, fault.Version)
 	case fault != nil:
 		return s.fault(in, fault)
@@ -82,16 +87,20 @@ func (s *Desk) answer(in inbound) reply {
 	if req.Operation != s.opt.Contract.Token.Name {
 		return s.cancel(in, req, (*Desk).carryOut)
 	}
+	kind, how := loggingIn, (*Desk).login
 	if s.relay != nil && s.relay.Tokens {
-		return s.forwardLogin(in, req)
+		kind, how = relaying, (*Desk).forwardLogin
 	}
-	return s.login(in, req)
+	if !p.become(kind) {
+		return s.busy(in, newVoice(s.opt.Contract, in.ref, req), turnedAwayFor)
+	}
+	return how(s, in, req)
 }
 
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
 // that is too much for a cancellation is one of them.
 func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
-	decoder := s.decoders[min(in.listener, len(s.decoders)-1)] // a reload can't change the listeners
+	decoder := s.decoders[min(in.wire.listener, len(s.decoders)-1)] // a reload can't change the listeners
 	req, err := decoder.Decode(in.header, in.body)
 	if err == nil {
 		return req, nil
@@ -115,6 +124,7 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 	if err != nil {
 		return s.deny(in, v, s.invalid(in, req), err)
 	}
+	in.wire.belongs(caller.Name)
 	v.troubleAsReply = caller.TroubleAs == access.TroubleAsReply
 	s.noteTLS(in, caller.Name)
 	s.noteLeniencies(in, caller.Name, req)
@@ -223,6 +233,7 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 	switch {
 	case err == nil:
 		s.opt.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
+		in.wire.belongs(issued.Caller)
 		s.noteTLS(in, issued.Caller)
 		s.noteLeniencies(in, issued.Caller, req)
 		return v.token(soap.TokenReply{AccessToken: issued.Token, ExpiresIn: int(issued.Life.Seconds()), TokenType: "bearer"})

@@ -17,7 +17,9 @@
 //     wrong token that was not there.
 //   - A cancellation goes to the Canceller only for a known caller and a taxpayer that he may act for.
 //   - A call that is turned away as busy hears what is on record for it, if anything is. For that it must be read, so
-//     beyond in_flight a fourth of it on top is looked at, see turned.go; a flood is answered unread.
+//     beyond in_flight half of it on top is looked at, see turned.go; a flood is answered unread.
+//   - Nobody takes all: places are shared out by caller, by upstream and for what nobody has logged in for, see places.go;
+//     connections are bounded by number and by what unfinished requests hold, see crowd.go. Who is put out is told so.
 //   - A client certificate is what the connection itself showed and the listener's client CA vouches for. No header
 //     stands for one, whoever sends it.
 //   - The WSDL tells the configured public address, never what a Host header says.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -34,8 +35,17 @@ type Forward struct {
 type relay struct {
 	Forward
 	client *http.Client
-	hop    string // names this process to itself, should the provider's address lead back here
+	bytes  atomic.Int64 // of requests that are being relayed
+	hop    string       // names this process to itself, should the provider's address lead back here
 }
+
+// relayedMost is how many bytes requests that are being relayed may hold.
+const relayedMost = 64 << 20
+
+// enter makes room for a request; leave must follow.
+func (r *relay) enter(in inbound) bool { return r.bytes.Add(int64(len(in.body))) <= relayedMost }
+
+func (r *relay) leave(in inbound) { r.bytes.Add(-int64(len(in.body))) }
 
 // wide is a decoder that reads as far as the operation's name in requests of any size that may be relayed.
 func (r *relay) wide(d *soap.Decoder) *soap.Decoder {
@@ -76,6 +86,10 @@ var errNotSent = errors.New("not sent")
 // forward relays a call whose operation is not ours. The answer, a fault included, goes back unchanged.
 func (s *Desk) forward(in inbound, v soap.Version) reply {
 	in.is("forward") // the operation's name is the caller's and could be anything
+	defer s.relay.leave(in)
+	if !s.relay.enter(in) {
+		return s.busy(in, voice{c: s.opt.Contract, version: v, ref: in.ref}, turnedAwayFor)
+	}
 	r, err := s.relay.send(in)
 	if err != nil {
 		return s.unreachable(in, v, err)

@@ -53,6 +53,7 @@ func (s *Server) newApp(o Options) *fiber.App {
 		return fasthttp.RequestConfig{MaxRequestBodySize: s.desk.Load().bodyLimit()}
 	}
 	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
+		wireOf(rc.Conn()).arrived()
 		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
 			handler(rc)
 			return
@@ -108,12 +109,9 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 		c.Locals(refKey{}, ref)
 	}
 	h := func(name string) string { return strings.Clone(c.Get(name)) }
-	listener := 0
-	if w := wireOf(c.Context().Conn()); w != nil {
-		listener = w.listener
-	}
+	w := wireOf(c.Context().Conn())
 	return inbound{
-		ref: ref, path: strings.Clone(c.Path()), listener: listener,
+		ref: ref, path: strings.Clone(c.Path()), wire: w,
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
 		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
@@ -171,13 +169,14 @@ func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	}
 	in := s.inbound(c)
 	f := s.httpFault(status)
-	if w := wireOf(c.Context().Conn()); w != nil {
-		w.lingers.Store(true) // most of these are told while the caller is still sending
-		if w.heads.bare {
-			f.Text += ": a line of its header ends in LF alone; HTTP wants CR LF"
-		}
-	}
+	in.wire.lingers.Store(true) // most of these are told while the caller is still sending
 	f.Version = soap.GuessVersion(in.header.ContentType)
+	if in.wire.out.Load() && status == http.StatusRequestTimeout {
+		return s.send(c, s.busy(in, voice{c: s.opt.Contract, version: f.Version, ref: in.ref}, turnedAwayFor, slog.String("why", "too much was unfinished")))
+	}
+	if in.wire.heads.bare {
+		f.Text += ": a line of its header ends in LF alone; HTTP wants CR LF"
+	}
 	if status == http.StatusInternalServerError && !errors.Is(err, fiber.ErrInternalServerError) {
 		s.opt.Log.LogAttrs(c.Context(), slog.LevelError, "request failed", slog.String("ref", in.ref), slog.String("err", err.Error()))
 	}

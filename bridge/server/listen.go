@@ -69,10 +69,10 @@ func (l Listener) scheme() string {
 }
 
 // bind listens. Connections know which of the listeners they came to.
-func (l Listener) bind(log *slog.Logger, number int, lingering *atomic.Int64) (net.Listener, error) {
+func (l Listener) bind(log *slog.Logger, number int, in *crowd, lingering *atomic.Int64) (net.Listener, error) {
 	if l.TLS == nil {
 		ln, err := net.Listen("tcp", l.Address)
-		return listener{Listener: ln, number: number, lingering: lingering}, err
+		return listener{Listener: ln, number: number, crowd: in, lingering: lingering}, err
 	}
 	files, err := l.TLS.load(log)
 	if err != nil {
@@ -85,7 +85,7 @@ func (l Listener) bind(log *slog.Logger, number int, lingering *atomic.Int64) (n
 	if err != nil {
 		return nil, err
 	}
-	return listener{ln, &tls.Config{GetConfigForClient: files.current}, log, number, lingering}, nil
+	return listener{ln, &tls.Config{GetConfigForClient: files.current}, log, number, in, lingering}, nil
 }
 
 // Check reads the files of a listener as Listen would. The warnings are about what works and had better be changed.
@@ -122,6 +122,7 @@ type listener struct {
 	cfg       *tls.Config // nil: plain HTTP
 	log       *slog.Logger
 	number    int
+	crowd     *crowd
 	lingering *atomic.Int64
 }
 
@@ -134,10 +135,12 @@ func (l listener) Accept() (net.Conn, error) {
 	if l.cfg == nil {
 		c := &plainConn{Conn: conn}
 		c.listener, c.others = l.number, l.lingering
+		l.crowd.enters(&c.wire, conn)
 		return c, nil
 	}
 	c := &tlsConn{Conn: tls.Server(conn, l.cfg), log: l.log}
 	c.listener, c.others = l.number, l.lingering
+	l.crowd.enters(&c.wire, conn)
 	return c, nil
 }
 
@@ -152,6 +155,9 @@ func (c *tlsConn) Read(p []byte) (int, error) { return c.read(c.Conn, p) }
 
 // Close implements net.Conn.
 func (c *tlsConn) Close() error { return c.close(c.Conn) }
+
+// SetReadDeadline implements net.Conn.
+func (c *tlsConn) SetReadDeadline(t time.Time) error { return c.readUntil(t) }
 
 // Handshake is what the engine calls before it reads.
 func (c *tlsConn) Handshake() error {

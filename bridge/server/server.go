@@ -45,9 +45,16 @@ type Options struct {
 	SavedWSDL []byte
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
-	// InFlight bounds the calls that are being answered at a time; 0 stands for 2,000. A fourth of that on top is for
-	// calls that are turned away: all that is done for them is to ask the record.
+	// InFlight bounds the calls that are being answered at a time; 0 stands for 3,072. No caller, no upstream and nothing
+	// that nobody has logged in for takes all of them, see places.go. Half of that on top is for calls that are turned
+	// away: all that is done for them is to ask the record.
 	InFlight int
+	// Upstreams are the names of those that Upstream may say.
+	Upstreams []string
+	// Upstream names the upstream that a taxpayer's cancellations go to; nil: there is but one.
+	Upstream func(taxpayer string) string
+	// Crowd bounds connections; like the listeners it is New's for good.
+	Crowd Crowd
 	// TrustedProxies are CIDRs or addresses whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// Read, Write and Idle time of connections; 0 stands for 10 s, 15 s and 60 s. Writing starts when the answer is there.
@@ -64,13 +71,14 @@ type Server struct {
 	app   *fiber.App
 	desk  atomic.Pointer[Desk] // open now
 	bound []net.Listener
+	crowd *crowd
 	traffic
 }
 
 // traffic is what all desks of a server count together.
 type traffic struct {
-	inFlight atomic.Int64
-	recalls  atomic.Int64 // turned away, and the record is being asked
+	places   places
+	recalls  places // turned away, and the record is being asked
 	draining atomic.Bool
 	lastTLS  tlsUses
 	lenient  leniencies
@@ -100,7 +108,8 @@ func New(o Options) (*Server, error) {
 	o.ReadTimeout = orElse(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = orElse(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = orElse(o.IdleTimeout, 60*time.Second)
-	s := &Server{opt: o, traffic: traffic{lastTLS: tlsUses{last: map[tlsUse]time.Time{}}, lenient: leniencies{told: map[leniency]bool{}}}}
+	s := &Server{opt: o, traffic: traffic{places: newPlaces(), recalls: newPlaces(), lastTLS: tlsUses{last: map[tlsUse]time.Time{}}, lenient: leniencies{told: map[leniency]bool{}}}}
+	s.crowd = newCrowd(o.Crowd, s.desk.Load)
 	d, err := s.Prepare(o)
 	if err != nil {
 		return nil, err
@@ -122,7 +131,10 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 	if o.Refused == nil {
 		o.Refused = func(Refusal) {}
 	}
-	o.InFlight = orElse(o.InFlight, 2000)
+	o.InFlight = orElse(o.InFlight, 3*1024)
+	if o.Upstream == nil {
+		o.Upstream = func(string) string { return "" }
+	}
 	d := &Desk{opt: o, publicURL: strings.TrimRight(o.PublicURL, "/"), traffic: &s.traffic}
 	if d.publicURL == "" {
 		d.publicURL = s.address()
@@ -143,7 +155,10 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 }
 
 // Open opens a desk: calls that come from now on are answered there, those in flight where they began.
-func (s *Server) Open(d *Desk) { s.desk.Store(d) }
+func (s *Server) Open(d *Desk) {
+	d.showPools()
+	s.desk.Store(d)
+}
 
 // PublicURL is where callers reach the bridge: the configured one, or the first listener's address.
 func (s *Server) PublicURL() string { return s.desk.Load().publicURL }
@@ -168,7 +183,7 @@ func orElse[T comparable](v, otherwise T) T {
 func (s *Server) Listen() error {
 	log := s.desk.Load().opt.Log
 	for i, l := range s.opt.Listeners {
-		ln, err := l.bind(log, i, &s.lingering)
+		ln, err := l.bind(log, i, s.crowd, &s.lingering)
 		if err != nil {
 			s.closeListeners()
 			return fmt.Errorf("listen on %s: %w", l.Address, err)
@@ -226,10 +241,19 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeListeners() // the engine closes only those that it accepts from already
 	if err := s.app.Server().ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("shut down with %d calls in flight: %w", s.inFlight.Load(), err)
+		return fmt.Errorf("shut down with %d calls in flight: %w", s.Calls(), err)
 	}
 	return nil
 }
 
 // Calls is how many calls are being answered now.
-func (s *Server) Calls() int { return int(s.inFlight.Load()) }
+func (s *Server) Calls() int { return s.places.count() }
+
+// Crowd tells who is connected, and what for.
+func (s *Server) Crowd() bridge.Crowd { return s.crowd.report() }
+
+// Pools tells who holds the places.
+func (s *Server) Pools() []bridge.Pool {
+	most := s.desk.Load().opt.InFlight
+	return append(s.places.report(most), s.recalls.report(recallsMost(most))...)
+}

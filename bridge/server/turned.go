@@ -21,14 +21,48 @@ type asked struct {
 	bridge.Request
 }
 
-// carryOut carries a cancellation out, unless its caller has too many already.
+// The pools that have no name.
+var (
+	arriving  = pool{kind: bridge.PoolArriving}
+	loggingIn = pool{kind: bridge.PoolLogin}
+	relaying  = pool{kind: bridge.PoolRelay}
+)
+
+func callerPool(name string) pool   { return pool{bridge.PoolCaller, name} }
+func upstreamPool(name string) pool { return pool{bridge.PoolUpstream, name} }
+func recallPool(caller string) pool { return pool{bridge.PoolRecall, caller} }
+
+// showPools shows all pools of the desk.
+func (s *Desk) showPools() {
+	s.places.know(arriving, loggingIn, relaying)
+	s.recalls.know(recallPool(""))
+	for _, name := range s.opt.Access.Callers() {
+		s.places.know(callerPool(name))
+	}
+	for _, name := range s.opt.Upstreams {
+		s.places.know(upstreamPool(name))
+	}
+}
+
+// turnedAwayFor is when a call that found no place may come again.
+const turnedAwayFor = 2 * time.Second
+
+// recallsMost is how many calls that are turned away may ask the record at a time; of one caller half as many.
+func recallsMost(inFlight int) int { return max(1, inFlight/2) }
+
+// carryOut carries a cancellation out, unless its caller has too many already, or its upstream.
 func (s *Desk) carryOut(a asked) reply {
-	wait, ok := a.caller.Enter()
+	wait, ok := turnedAwayFor, a.in.place.become(callerPool(a.caller.Name), upstreamPool(s.opt.Upstream(a.Taxpayer)))
+	if ok {
+		wait, ok = a.caller.Enter()
+	}
 	if !ok {
-		if !s.enterRecall() {
+		a.in.place.leave()
+		p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(a.caller.Name))
+		if !ok {
 			return s.busy(a.in, *a.v, wait, slog.String("caller", a.caller.Name))
 		}
-		defer s.leaveRecall()
+		defer p.leave()
 		return s.recall(a, wait)
 	}
 	defer a.caller.Leave()
@@ -38,18 +72,18 @@ func (s *Desk) carryOut(a asked) reply {
 // turnAway answers a call that there is no room for. To tell a repeat it must be read and its caller identified, which
 // takes memory and a look into the journal: only so many at a time are looked at, so that a flood costs no more.
 func (s *Desk) turnAway(in inbound) reply {
-	const wait = 2 * time.Second
 	v := voice{c: s.opt.Contract, version: soap.GuessVersion(in.header.ContentType), ref: in.ref}
-	if !s.enterRecall() {
-		return s.busy(in, v, wait)
+	p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(""))
+	if !ok {
+		return s.busy(in, v, turnedAwayFor)
 	}
-	defer s.leaveRecall()
+	defer p.leave()
 	req, fault := s.decode(in)
 	if fault != nil || req.Operation != s.opt.Contract.Cancel.Name {
-		return s.busy(in, v, wait)
+		return s.busy(in, v, turnedAwayFor)
 	}
 	in.is(req.Operation)
-	return s.cancel(in, req, func(s *Desk, a asked) reply { return s.recall(a, wait) })
+	return s.cancel(in, req, func(s *Desk, a asked) reply { return s.recall(a, turnedAwayFor) })
 }
 
 // recall answers from the record; what is not there is not begun.
@@ -62,13 +96,3 @@ func (s *Desk) recall(a asked, wait time.Duration) reply {
 	}
 	return s.busy(a.in, *a.v, wait, slog.String("caller", a.caller.Name))
 }
-
-func (s *Desk) enterRecall() bool {
-	if s.recalls.Add(1) > int64(max(1, s.opt.InFlight/4)) {
-		s.recalls.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (s *Desk) leaveRecall() { s.recalls.Add(-1) }

@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"io"
+	"math"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -11,10 +13,12 @@ import (
 // wire is what must be done to a connection below the engine, which can't.
 type wire struct {
 	listener int  // that accepted it
-	heads    head // of its first request
+	heads    head // of the request that is being read
 	pending  []byte
-	lingers  atomic.Bool
-	others   *atomic.Int64 // connections that linger now
+	visit
+	out     atomic.Bool // put out: nothing more is read
+	lingers atomic.Bool
+	others  *atomic.Int64 // connections that linger now
 }
 
 // How long, how many bytes, and how many connections at a time may be listened to after their answer.
@@ -32,7 +36,10 @@ var poison = []byte("\x00:\x00\r\n\r\n")
 func (w *wire) read(conn net.Conn, p []byte) (int, error) {
 	if len(w.pending) == 0 && !w.heads.bare {
 		n, err := conn.Read(p)
-		if !w.heads.feed(p[:n]) {
+		if n > 0 {
+			w.watch(p[:n])
+		}
+		if !w.heads.bare {
 			return n, err
 		}
 		w.pending = poison
@@ -45,9 +52,36 @@ func (w *wire) read(conn net.Conn, p []byte) (int, error) {
 	return n, nil
 }
 
+// watch counts what a request takes up, once it has begun and again when its head tells how long its body is: the engine
+// makes room for all of it before any of it has come.
+func (w *wire) watch(p []byte) {
+	if !w.heads.begun {
+		w.takes(headCost)
+	}
+	if w.heads.feed(p) && w.heads.body > 0 {
+		w.takes(min(w.heads.body, w.in.largest()))
+	}
+}
+
+// arrived is called when a request is complete.
+func (w *wire) arrived() {
+	w.complete()
+	w.heads = head{later: true}
+}
+
+// readUntil is SetReadDeadline for a connection that may have been put out.
+func (w *wire) readUntil(t time.Time) error {
+	err := w.socket.SetReadDeadline(t)
+	if w.out.Load() {
+		return w.socket.SetReadDeadline(longAgo)
+	}
+	return err
+}
+
 // close is conn.Close, but a caller that was answered while he was still sending is listened to until he has read the
 // answer: closing at once resets the connection, and the answer is lost with it.
 func (w *wire) close(conn net.Conn) error {
+	w.leaves()
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !w.lingers.Swap(false) || !ok {
 		return conn.Close()
@@ -66,31 +100,60 @@ func (w *wire) close(conn net.Conn) error {
 	return nil
 }
 
-// head watches the bytes of a request's head go by.
+// head watches the lines of a request's head go by.
 type head struct {
-	tail []byte // its last bytes, three at most
-	over bool
-	bare bool // a line ended in LF alone
+	line [64]byte // that has not ended, its blanks left out; of one that is longer only the name matters
+	n    int
+	last byte
+	body int64 // that it announces
+	// later is a request that is not the connection's first. It may begin in the middle, in what the engine has read
+	// already, so that line ends say nothing.
+	later bool
+	begun bool
+	over  bool
+	bare  bool // a line ended in LF alone
 }
 
-// feed reports whether these bytes hold the first line end that is none.
+// unsaid is the length of a body that its head does not tell in so many words.
+const unsaid = math.MaxInt64
+
+// feed reports whether these bytes hold the head's end.
 func (h *head) feed(p []byte) bool {
-	if h.over || len(p) == 0 {
+	if h.over {
 		return false
 	}
-	seen := append(h.tail, p...)
-	if end := bytes.Index(seen, []byte("\r\n\r\n")); end >= 0 {
-		h.over = true
-		seen = seen[:end]
-	}
-	for i := len(h.tail); i < len(seen); i++ {
-		if seen[i] == '\n' && (i == 0 || seen[i-1] != '\r') {
-			h.over, h.bare = true, true
-			return true
+	for _, b := range p {
+		switch {
+		case b == '\n':
+			h.bare = h.last != '\r' && !h.later
+			if h.over = h.bare || h.n == 0 && h.begun; h.over {
+				return true
+			}
+			h.endLine()
+		case b != '\r' && b != ' ' && b != '\t' && h.n < len(h.line):
+			h.begun = true
+			h.line[h.n] = b
+			h.n++
 		}
+		h.last = b
 	}
-	h.tail = bytes.Clone(seen[max(0, len(seen)-3):])
 	return false
+}
+
+// endLine takes from a line how long the body is.
+func (h *head) endLine() {
+	name, value, _ := bytes.Cut(h.line[:h.n], []byte(":"))
+	h.n = 0
+	switch {
+	case bytes.EqualFold(name, uniqueHeaders[transferEncoding]):
+		h.body = unsaid
+	case bytes.EqualFold(name, uniqueHeaders[contentLength]):
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if err != nil || n < 0 {
+			n = unsaid
+		}
+		h.body = max(h.body, n)
+	}
 }
 
 // plainConn is a connection without TLS.
@@ -104,6 +167,9 @@ func (c *plainConn) Read(p []byte) (int, error) { return c.read(c.Conn, p) }
 
 // Close implements net.Conn.
 func (c *plainConn) Close() error { return c.close(c.Conn) }
+
+// SetReadDeadline implements net.Conn.
+func (c *plainConn) SetReadDeadline(t time.Time) error { return c.readUntil(t) }
 
 // wireOf is a connection's, as the engine hands it back.
 func wireOf(conn net.Conn) *wire {

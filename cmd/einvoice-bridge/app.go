@@ -102,6 +102,7 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.server, err = server.New(p.options); err != nil {
 		return err
 	}
+	a.metrics.Register(console.Pools(a.server.Pools), console.Crowd(a.server.Crowd))
 	if err = a.server.Listen(); err != nil {
 		return err
 	}
@@ -177,6 +178,7 @@ func (a *app) start() error {
 	}
 	a.upkeep.Go(a.keepUp)
 	a.upkeep.Go(func() { a.watchJournal(watchEvery) })
+	a.upkeep.Go(func() { giveBack(a.working) })
 	a.upkeep.Go(func() { a.obey(a.hangups) })
 	f := a.plan.Load().file
 	a.log.Info("einvoice-bridge serves", "version", buildVersion(), "wsdl", a.wsdlURL(), "console", a.consoleURL(),

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 )
 
 // floor is never touched, so it takes no memory, but the collector counts it as alive. With it a heap may grow by 9 MiB
@@ -27,4 +30,28 @@ func tidy() {
 	runtime.GC() // what pools hold survives the first
 	debug.FreeOSMemory()
 	runtime.KeepAlive(floor)
+}
+
+// How much that nothing lives in may stay with the process, and how often that is looked at. Beside the floor the runtime
+// itself would keep what a flood of requests has once taken.
+const (
+	spare     = 24 << 20
+	spareLook = 5 * time.Second
+)
+
+// giveBack returns memory to the system that was needed once, until ctx ends.
+func giveBack(ctx context.Context) {
+	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
+	tick := time.NewTicker(spareLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if metrics.Read(free); free[0].Value.Uint64() > spare {
+			debug.FreeOSMemory()
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -63,6 +64,13 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 		t.close(0)
 	}
 	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
+	p.options.Upstreams = slices.Collect(maps.Keys(f.Upstreams))
+	p.options.Upstream = func(taxpayer string) string {
+		if up, ok := p.ups[taxpayer]; ok {
+			return up.Profile().Name
+		}
+		return ""
+	}
 	if _, err = server.New(p.options); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("wsdl"), Text: err.Error()})
 	}

@@ -1,0 +1,116 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/server"
+)
+
+const placesInTest = 60
+
+// Whatever it is whose calls hang (one caller's, an authority's, the provider's, log-ins): it comes to no more than its
+// share of the places, everybody else is served at once, and who is turned away still hears what is on record.
+func TestNobodyTakesAllPlaces(t *testing.T) {
+	theirs := func(token string) string {
+		return strings.Replace(envelope, "b29cee2156282be62f51b24fe8b3f07f01c9bff1", token, 1)
+	}
+	post := func(body string) string { return request("/api.einvoice.php", body) }
+	for name, tc := range map[string]struct {
+		pool  bridge.Pool // that fills
+		calls []string    // that hang, in turns
+	}{
+		"a caller":     {bridge.Pool{Kind: bridge.PoolCaller, Name: "hog", Held: placesInTest / 3}, []string{post(theirs("hog"))}},
+		"an authority": {bridge.Pool{Kind: bridge.PoolUpstream, Name: "hangs", Held: placesInTest / 2}, []string{post(theirs("hog")), post(theirs("other")), post(theirs("third"))}},
+		"the provider": {bridge.Pool{Kind: bridge.PoolRelay, Held: placesInTest / 5}, []string{strings.Replace(post(generate), "#eInvoiceCancel", "#eInvoiceGenerate", 1)}},
+		"log-ins":      {bridge.Pool{Kind: bridge.PoolLogin, Held: placesInTest / 15}, []string{post(login("s3cret", "s3cret"))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := make(chan struct{})
+			provider := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-out }))
+			t.Cleanup(provider.Close)
+			r := start(t, func(s *setup) {
+				s.InFlight, s.Forward = placesInTest, &server.Forward{URL: provider.URL}
+				s.Upstream = func(taxpayer string) string { return map[string]string{gstin: "hangs"}[taxpayer] }
+				for _, name := range []string{"hog", "other", "third"} {
+					s.Config.Callers = append(s.Config.Callers, access.CallerConfig{
+						Name: name, Tokens: []string{"sha256:" + access.HashToken(name)}, AllTaxpayers: true,
+					})
+				}
+			})
+			r.answer = func(q bridge.Request) bridge.Answer {
+				if q.Taxpayer == gstin {
+					<-out
+				}
+				return bridge.Answer{Class: bridge.Cancelled, IRN: q.IRN}
+			}
+			r.recall = func(q bridge.Request) (bridge.Answer, bool) {
+				return bridge.Answer{Class: bridge.Cancelled, IRN: q.IRN}, q.IRN == "on record"
+			}
+			r.journal.mu.Lock() // log-ins hang where their token is written down
+			var all sync.WaitGroup
+			t.Cleanup(func() { close(out); r.journal.mu.Unlock(); all.Wait() })
+
+			answered := make(chan response, 4*placesInTest)
+			for n := range 2 * placesInTest {
+				all.Go(func() { answered <- r.raw(tc.calls[n%len(tc.calls)]) })
+				r.awaitPlaced(t, n+1, tc.pool.Kind, tc.pool.Name, answered)
+			}
+			held, full := r.poolOf(tc.pool)
+			if held != tc.pool.Held || full == 0 || len(answered) != 2*placesInTest-held {
+				t.Errorf("%d calls hang and %d were turned away, %d counted; want %d that hang", held, len(answered), full, tc.pool.Held)
+			}
+			(<-answered).expect(t, "one too many", 500, busy)
+			for range 10 {
+				r.post(strings.NewReplacer(token, "all", gstin, "29AAFCD5862R000").Replace(envelope)).expect(t, "somebody else", 200, "Success 200 ")
+			}
+			if tc.pool.Name != "" {
+				r.post(strings.Replace(theirs("hog"), irn, "on record", 1)).expect(t, "a repeat", 200, "Success 200 ")
+			}
+		})
+	}
+}
+
+// awaitPlaced waits until each of n calls has its place or its answer.
+func (r *rig) awaitPlaced(t *testing.T, n int, kind bridge.PoolKind, name string, answered chan response) {
+	t.Helper()
+	for range 5000 {
+		if held, _ := r.poolOf(bridge.Pool{Kind: kind, Name: name}); held+len(answered) >= n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("call %d has neither a place nor an answer", n)
+}
+
+// poolOf is what a pool holds now, and how often it was full.
+func (r *rig) poolOf(p bridge.Pool) (held int, full uint64) {
+	for _, q := range r.srv.Pools() {
+		if q.Kind == p.Kind && q.Name == p.Name {
+			return q.Held, q.Full
+		}
+	}
+	return 0, 0
+}
+
+// What a pool may hold is what it comes to when nobody else comes.
+func TestPoolsTellWhatTheyMayHold(t *testing.T) {
+	r := start(t, func(s *setup) { s.InFlight, s.Upstreams = placesInTest, []string{"nic"} })
+	want := map[bridge.Pool]bool{
+		{Kind: bridge.PoolArriving, Most: placesInTest / 2}: true, {Kind: bridge.PoolCaller, Name: "sap", Most: placesInTest / 3}: true,
+		{Kind: bridge.PoolUpstream, Name: "nic", Most: placesInTest / 2}: true, {Kind: bridge.PoolLogin, Most: placesInTest / 15}: true,
+		{Kind: bridge.PoolRelay, Most: placesInTest / 5}: true, {Kind: bridge.PoolRecall, Most: placesInTest / 4}: true,
+	}
+	for _, p := range r.srv.Pools() {
+		delete(want, p)
+	}
+	if len(want) > 0 {
+		t.Errorf("%+v are not among %+v", want, r.srv.Pools())
+	}
+}

@@ -1,0 +1,364 @@
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox"
+)
+
+var strangersFlag = flag.Int("strangers", 1500, "connections of TestStrangersTakeNothing; 12,000 is the full size")
+
+// crowded is the program as a process of its own, in front of simulators that know every document.
+type crowded struct {
+	*testing.T
+	*process
+	sims         []simulator
+	dir          string
+	url, console string
+	client       *http.Client
+	issued       atomic.Int64
+	busy         atomic.Int64 // good calls that were turned away
+}
+
+func newCrowded(t *testing.T, edit func(string) string) *crowded {
+	t.Helper()
+	dir := t.TempDir()
+	sims, err := simulators(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeAll)
+	ports := freePorts(t, 2)
+	text := demoConfig(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]))
+	path := filepath.Join(dir, "bridge.yaml")
+	if err := os.WriteFile(path, []byte(edit(text)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raiseFiles(t)
+	c := &crowded{T: t, sims: sims, dir: dir, url: "http://" + ports[0] + "/einvoice", console: "http://" + ports[1], client: &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64},
+	}}
+	c.process = spawn(t, "serve", "-c", path)
+	c.await(c.console + "/readyz")
+	return c
+}
+
+// raiseFiles lets this process and those that it starts open files enough.
+func raiseFiles(t *testing.T) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resident is the process's memory in bytes.
+func (c *crowded) resident() int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil {
+		c.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	n, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		c.Fatal(err)
+	}
+	return n << 10
+}
+
+// good makes good calls with a few callers, each a new cancellation, until stop is closed, and returns how long each took.
+func (c *crowded) good(s simulator, token string, stop <-chan struct{}) []time.Duration {
+	var mu sync.Mutex
+	var took []time.Duration
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(rand.IntN(10)) * time.Millisecond):
+				}
+				body := strings.Replace(envelope(s.taxpayer, documentID(s.name, int(c.issued.Add(1)))), demoToken, token, 1)
+				began := time.Now()
+				if answer := c.post(body); strings.Contains(answer, "The bridge is busy") {
+					c.busy.Add(1)
+				} else if !strings.Contains(answer, "<code>200</code>") {
+					c.Errorf("a good call: %s", answer)
+				}
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return took
+}
+
+func (c *crowded) post(body string) string {
+	resp, err := c.client.Post(c.url, soapType, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// during makes good calls while f runs.
+func (c *crowded) during(s simulator, token string, f func()) (took []time.Duration) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() { defer close(ended); took = c.good(s, token, stop) }()
+	f()
+	close(stop)
+	<-ended
+	return took
+}
+
+func percentile(of []time.Duration, p int) time.Duration {
+	slices.Sort(of)
+	return of[min(len(of)-1, len(of)*p/100)].Round(100 * time.Microsecond)
+}
+
+// stranger sends most of a request of 63 KB.
+func (c *crowded) stranger(n int) net.Conn {
+	return c.send(n, "POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nContent-Length: 64512\r\n\r\n"+strings.Repeat(" ", 63<<10-1))
+}
+
+// send opens a connection and sends what it is given, half of the time from one of many addresses.
+func (c *crowded) send(n int, request string) net.Conn {
+	d := net.Dialer{}
+	if n%2 == 0 {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+n/2%20), 1)}
+	}
+	conn, err := d.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(c.url, "http://"), "/einvoice"))
+	if err != nil {
+		c.Error(err)
+		return nil
+	}
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	_, _ = io.WriteString(conn, request) // who is put out may not come to send all of it
+	return conn
+}
+
+// Strangers who begin requests and never end them take neither the memory nor anybody's time, and get an answer.
+func TestStrangersTakeNothing(t *testing.T) {
+	c := newCrowded(t, func(text string) string { return text })
+	s := c.sims[0]
+	quiet := c.during(s, demoToken, func() { time.Sleep(3 * time.Second) })
+	before := c.resident()
+	var peak int
+	var told, cut atomic.Int64
+	var all sync.WaitGroup
+	conns := make(chan net.Conn, *strangersFlag)
+	attacked := c.during(s, demoToken, func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			var opening sync.WaitGroup
+			for w := range 8 {
+				opening.Go(func() {
+					for n := w; n < *strangersFlag; n += 8 {
+						conn := c.stranger(n)
+						if conn == nil {
+							return
+						}
+						conns <- conn
+						all.Go(func() {
+							if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+								cut.Add(1)
+							} else if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy; nothing was sent for this call. Retry later.") && resp.Header.Get("Retry-After") != "" {
+								told.Add(1)
+							} else if resp.StatusCode != http.StatusRequestTimeout {
+								t.Errorf("a stranger was told %d %s", resp.StatusCode, text)
+							}
+						})
+						time.Sleep(4 * time.Millisecond) // they are to take memory; the processor that they take is this one
+					}
+				})
+			}
+			opening.Wait()
+			time.Sleep(2 * time.Second)
+		}()
+		for over := false; !over; {
+			select {
+			case <-ended:
+				over = true
+			case <-time.After(20 * time.Millisecond):
+				peak = max(peak, c.resident())
+			}
+		}
+	})
+	close(conns)
+	for conn := range conns {
+		conn.Close()
+	}
+	all.Wait()
+	after := c.resident()
+	c.during(s, demoToken, func() {
+		for end := time.Now().Add(30 * time.Second); after-before > 32<<20 && time.Now().Before(end); after = c.resident() {
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	t.Logf("%d strangers: memory %d MB before, %d MB at most, %d MB afterwards; %d were told that the bridge is busy, %d cut off", *strangersFlag, before>>20, peak>>20, after>>20, told.Load(), cut.Load())
+	t.Logf("good calls: %d quiet, p50 %v, p99 %v; %d beside strangers, p50 %v, p99 %v; %d turned away", len(quiet), percentile(quiet, 50), percentile(quiet, 99), len(attacked), percentile(attacked, 50), percentile(attacked, 99), c.busy.Load())
+	if peak-before > 64<<20 {
+		t.Errorf("strangers took %d MB", (peak-before)>>20)
+	}
+	if after-before > 32<<20 {
+		t.Errorf("%d MB were not given back", (after-before)>>20)
+	}
+	if c.busy.Load() > 0 || told.Load() == 0 {
+		t.Errorf("%d good calls were turned away; %d strangers were told so", c.busy.Load(), told.Load())
+	}
+}
+
+var fatFlag = flag.Duration("fat", 4*time.Second, "how long TestFatEnvelopesFillNoDisk writes after its caller has used up what he may write at once; 60s is the full size")
+
+// A caller without a limit who sends nothing but large envelopes that are refused fills no disk.
+func TestFatEnvelopesFillNoDisk(t *testing.T) {
+	c := newCrowded(t, func(text string) string { return text })
+	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
+	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
+	var refused, busy atomic.Int64
+	flood := func(length time.Duration) (grown int) {
+		began, before := time.Now(), c.journalBytes()
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				for time.Since(began) < length {
+					switch answer := c.post(fat); {
+					case strings.Contains(answer, "<code>204</code>"):
+						refused.Add(1)
+					case strings.Contains(answer, "The bridge is busy; nothing was sent for this call."):
+						busy.Add(1)
+					default:
+						t.Errorf("answered %s", answer)
+					}
+				}
+			})
+		}
+		all.Wait()
+		return c.journalBytes() - before
+	}
+	first := flood(4 * time.Second)
+	later := flood(*fatFlag)
+	t.Logf("the journal grew by %d KB within 4 s, then by %d KB within %v; %d calls were refused, %d turned away", first>>10, later>>10, *fatFlag, refused.Load(), busy.Load())
+	if first > 64<<20 || later > int(fatFlag.Seconds()*1024*1024) {
+		t.Errorf("the journal grew by %d KB, then by %d KB within %v", first>>10, later>>10, *fatFlag)
+	}
+}
+
+// journalBytes is the size of the journal's files.
+func (c *crowded) journalBytes() (n int) {
+	files, _ := filepath.Glob(filepath.Join(c.dir, "bridge.db*"))
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			n += int(info.Size())
+		}
+	}
+	return n
+}
+
+var hangingFlag = flag.Int("hanging", 250, "calls of TestHangingCallsStopNobody that hang; 2,100 is the full size")
+
+const otherToken = "another caller's token"
+
+// Whatever hangs (one caller's calls to an authority, calls for the provider, log-ins from many addresses): another caller's
+// cancellations are carried out meanwhile as if nothing were.
+func TestHangingCallsStopNobody(t *testing.T) {
+	for what, call := range map[string]func(s simulator, n int) string{
+		"calls of one caller to an authority": func(s simulator, n int) string {
+			return soapRequest(envelope(s.taxpayer, documentID(s.name, 1_000_000+n)), "eInvoiceCancel")
+		},
+		"calls for the provider": func(s simulator, _ int) string {
+			return soapRequest(strings.ReplaceAll(envelope(s.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
+		},
+		"log-ins": func(_ simulator, n int) string { return soapRequest(fmt.Sprintf(guess, n), "access_new_token") },
+	} {
+		t.Run(what, func(t *testing.T) { hang(t, call) })
+	}
+}
+
+// hang makes calls that hang, and meanwhile good ones.
+func hang(t *testing.T, call func(s simulator, n int) string) {
+	over := make(chan struct{})
+	provider := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	t.Cleanup(provider.Close)
+	t.Cleanup(func() { close(over) })
+	c := newCrowded(t, func(text string) string {
+		if *hangingFlag < 2000 {
+			text = "limits: {in_flight: 300}\n" + text
+		}
+		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\nforward: {url: %q}\n", "sha256:"+access.HashToken(otherToken), provider.URL)
+	})
+	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
+	if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hanging.log.Release)
+	quiet := c.during(healthy, otherToken, func() { time.Sleep(2 * time.Second) })
+	var turnedAway atomic.Int64
+	took := c.during(healthy, otherToken, func() {
+		for n := range *hangingFlag {
+			conn := c.send(n, call(hanging, n))
+			if conn == nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+			go func() {
+				if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+					if text, _ := io.ReadAll(resp.Body); strings.Contains(string(text), "The bridge is busy") {
+						turnedAway.Add(1)
+					}
+				}
+			}()
+			time.Sleep(time.Millisecond) // they are to take places; the processor that they take is this one
+		}
+		time.Sleep(2 * time.Second)
+	})
+	t.Logf("%d calls, %d of them turned away; good calls: %d quiet, p50 %v, p99 %v; %d meanwhile, p50 %v, p99 %v, %d turned away", *hangingFlag, turnedAway.Load(),
+		len(quiet), percentile(quiet, 50), percentile(quiet, 99), len(took), percentile(took, 50), percentile(took, 99), c.busy.Load())
+	if c.busy.Load() > 0 || turnedAway.Load() == 0 {
+		t.Errorf("%d good calls were turned away, and %d that hang", c.busy.Load(), turnedAway.Load())
+	}
+	if p := percentile(took, 99); p > 2*percentile(quiet, 99)+500*time.Millisecond { // the machine is others' as well
+		t.Errorf("p99 of good calls is %v", p)
+	}
+}
+
+const guess = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><access_new_token xmlns="urn:server"><username>user%d</username><password>guess</password><client_id>erp</client_id><client_secret>guess</client_secret><grant_type>password</grant_type></access_new_token></e:Body></e:Envelope>`
+
+func soapRequest(body, operation string) string {
+	return fmt.Sprintf("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nSOAPAction: \"urn:server#%s\"\r\nContent-Length: %d\r\n\r\n%s", operation, len(body), body)
+}
