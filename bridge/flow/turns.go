@@ -52,10 +52,10 @@ func (ts *turns) free(ctx context.Context, p *bridge.Profile) (at time.Time, ok 
 	if ts.line(p).size() > 0 {
 		return time.Time{}, false, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, diskTime) // a gate may be shut while another one is read
+	defer cancel()
 	wait, err := ts.gates(ctx, p)
 	if err == nil && wait == 0 && p.Cancels.Limit > 0 {
-		ctx, cancel := context.WithTimeout(ctx, diskTime)
-		defer cancel()
 		at, wait, err = ts.budget.Take(ctx, p.Cancels, bridge.Last)
 	}
 	return at, err == nil && wait == 0, err
