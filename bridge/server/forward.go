@@ -120,6 +120,10 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 	case got.Fault != nil || got.Token.AccessToken == "":
 		return r
 	}
+	if req.Moved { // the provider reads parameters by their place, and may have let in somebody else than we would read
+		s.opt.Log.Warn("the provider issued a token to a login whose parameters don't stand in the documented order; it is not known here", "ref", in.ref, "from", in.from)
+		return r
+	}
 	caller, ok := s.opt.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
 	if !ok {
 		s.opt.Log.Warn("the provider issued a token to a login that is no caller's; it is not known here", "ref", in.ref, "from", in.from)

@@ -232,12 +232,14 @@ func TestProviderTokensThatAreNot(t *testing.T) {
 		body   string
 		status int
 	}{
-		"refused":        {providerToken("", 0), login("a", "b"), 200},
-		"fault":          {say(500, "text/xml", strings.NewReplacer("urn:eInvoiceGenerate", "soapenv:Fault", "<a>é &amp; more</a>", "<faultcode>soapenv:Server</faultcode><faultstring>no</faultstring>").Replace(generate)), login("a", "b"), 500},
-		"nonsense":       {say(200, "text/html", "<html>"), login("a", "b"), 200},
-		"nobody's login": {providerToken("cafe", 3600), strings.Replace(login("a", "b"), "sapuser", "stranger", 1), 200},
-		"other client":   {providerToken("cafe", 3600), strings.Replace(login("a", "b"), ">erp<", ">crm<", 1), 200},
-		"dead already":   {providerToken("cafe", 0), login("a", "b"), 500},
+		"refused":          {providerToken("", 0), login("a", "b"), 200},
+		"fault":            {say(500, "text/xml", strings.NewReplacer("urn:eInvoiceGenerate", "soapenv:Fault", "<a>é &amp; more</a>", "<faultcode>soapenv:Server</faultcode><faultstring>no</faultstring>").Replace(generate)), login("a", "b"), 500},
+		"nonsense":         {say(200, "text/html", "<html>"), login("a", "b"), 200},
+		"nobody's login":   {providerToken("cafe", 3600), strings.Replace(login("a", "b"), "sapuser", "stranger", 1), 200},
+		"in another order": {providerToken("cafe", 3600), strings.Replace(strings.Replace(login("a", "b"), "<username>sapuser</username>", "", 1), "</client_secret>", "</client_secret><username>sapuser</username>", 1), 200},
+		"among others":     {providerToken("cafe", 3600), strings.Replace(login("a", "b"), "<username>", "<user>x</user><username>", 1), 200},
+		"other client":     {providerToken("cafe", 3600), strings.Replace(login("a", "b"), ">erp<", ">crm<", 1), 200},
+		"dead already":     {providerToken("cafe", 0), login("a", "b"), 500},
 	} {
 		p := newProvider(t, tc.answer)
 		r := start(t, relaying(p, true))

@@ -86,7 +86,7 @@ func (r *reading) complete(f *Fault) *Fault {
 func (r *reading) request() *Request {
 	return &Request{
 		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
-		Addressing: r.addressing, UsernameToken: r.token, Notes: r.scan.notes, Unplaced: r.unplaced,
+		Addressing: r.addressing, UsernameToken: r.token, Notes: r.scan.notes, Unplaced: r.unplaced, Moved: r.moved || len(r.unplaced) > 0,
 		doc: r.scan.doc, hide: r.scan.hidden.sorted(),
 	}
 }

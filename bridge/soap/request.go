@@ -25,6 +25,9 @@ type Request struct {
 	// Unplaced names the children that are no parameter, by name or by place: where a parameter is missing, one of them
 	// was meant for it. They are the caller's text.
 	Unplaced []string
+	// Moved: parameters stand elsewhere than documented, or among others, so that whoever reads them by their place, as the
+	// original does, reads something else.
+	Moved bool
 
 	doc  []byte // the transcoded envelope; may share memory with the body given to Decode
 	hide []span
