@@ -232,10 +232,10 @@ func TestStrangersTakeNothing(t *testing.T) {
 	})
 	t.Logf("%d strangers: memory %d MB before, %d MB at most, %d MB afterwards; %d were told that the bridge is busy, %d cut off", *strangersFlag, before>>20, peak>>20, after>>20, told.Load(), cut.Load())
 	t.Logf("good calls: %d quiet, p50 %v, p99 %v; %d beside strangers, p50 %v, p99 %v; %d turned away", len(quiet), percentile(quiet, 50), percentile(quiet, 99), len(attacked), percentile(attacked, 50), percentile(attacked, 99), c.busy.Load())
-	if peak-before > 64<<20 {
+	if peak-before > 64<<20 && !raced() { // of whose memory the detector has most
 		t.Errorf("strangers took %d MB", (peak-before)>>20)
 	}
-	if after-before > 32<<20 {
+	if after-before > 32<<20 && !raced() {
 		t.Errorf("%d MB were not given back", (after-before)>>20)
 	}
 	if c.busy.Load() > 0 || told.Load() == 0 {
@@ -251,12 +251,12 @@ func TestFatEnvelopesFillNoDisk(t *testing.T) {
 	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
 	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
 	var refused, busy atomic.Int64
-	flood := func(length time.Duration) (grown int) {
+	flood := func(enough func(since time.Duration) bool) (grown int) {
 		began, before := time.Now(), c.journalBytes()
 		var all sync.WaitGroup
 		for range 16 {
 			all.Go(func() {
-				for time.Since(began) < length {
+				for !enough(time.Since(began)) {
 					switch answer := c.post(fat); {
 					case strings.Contains(answer, "<code>204</code>"):
 						refused.Add(1)
@@ -271,9 +271,9 @@ func TestFatEnvelopesFillNoDisk(t *testing.T) {
 		all.Wait()
 		return c.journalBytes() - before
 	}
-	first := flood(4 * time.Second)
-	later := flood(*fatFlag)
-	t.Logf("the journal grew by %d KB within 4 s, then by %d KB within %v; %d calls were refused, %d turned away", first>>10, later>>10, *fatFlag, refused.Load(), busy.Load())
+	first := flood(func(since time.Duration) bool { return busy.Load() > 0 || since > time.Minute })
+	later := flood(func(since time.Duration) bool { return since > *fatFlag })
+	t.Logf("the journal grew by %d KB at first, then by %d KB within %v; %d calls were refused, %d turned away", first>>10, later>>10, *fatFlag, refused.Load(), busy.Load())
 	if first > 64<<20 || later > int(fatFlag.Seconds()*1024*1024) {
 		t.Errorf("the journal grew by %d KB, then by %d KB within %v", first>>10, later>>10, *fatFlag)
 	}

@@ -57,6 +57,7 @@ func TestJournalDeletedWhileServing(t *testing.T) {
 
 // A second serve is refused that reaches the file through a link to its folder, or through another mount.
 func TestSecondServeByAnotherName(t *testing.T) {
+	t.Parallel()
 	_, path, _, ready := served(t)
 	p := spawn(t, "serve", "-c", path)
 	p.await(ready)
@@ -125,6 +126,7 @@ type icebox struct {
 // The file system under the journal is frozen: every call is answered in time and with the truth, the process lives, and
 // says that it is not ready. Thawed, it goes on.
 func TestFrozenDisk(t *testing.T) {
+	t.Parallel()
 	b := newIcebox(t)
 	p := spawn(t, "serve", "-c", b.path)
 	p.await(b.ready)

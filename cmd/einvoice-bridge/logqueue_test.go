@@ -83,6 +83,7 @@ func (q *logQueue) missedSoFar() int64 {
 // A full pipe behind standard error: nobody waits for it, nor does SIGTERM; what is lost is counted, and said when the
 // reader is back.
 func TestNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
 	sims, path, url, ready := served(t)
 	verbose(t, path)
 	p, out := spawnPiped(t, path)
@@ -118,6 +119,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 
 // The end of the process waits for nobody who doesn't read.
 func TestStopsThoughNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
 	sims, path, url, ready := served(t)
 	verbose(t, path)
 	p, _ := spawnPiped(t, path)
@@ -132,6 +134,7 @@ func TestStopsThoughNobodyReadsTheLog(t *testing.T) {
 
 // Whoever reads standard error dies, and the bridge goes on.
 func TestReaderOfTheLogDies(t *testing.T) {
+	t.Parallel()
 	sims, path, url, ready := served(t)
 	verbose(t, path)
 	p, out := spawnPiped(t, path)

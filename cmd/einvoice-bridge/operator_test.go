@@ -275,6 +275,7 @@ func TestResolveAgainstARefusal(t *testing.T) {
 // A call that never left says why, and that it was not sent: in the log, in the record and to the operator, not to the
 // caller.
 func TestNotSentIsToldAsNotSent(t *testing.T) {
+	t.Parallel()
 	sims, path, url, ready := served(t)
 	s := sims[0]
 	if err := s.log.Arm(sandbox.Fault{Name: "http503_html", Operation: sandbox.Auth}); err != nil {

@@ -18,6 +18,7 @@ import (
 // A switchover that keeps connections: the old server is fenced read-only, another one writes. Every call before, during
 // and after it succeeds, and the bridge is not restarted.
 func TestSwitchoverKeepsConnections(t *testing.T) {
+	t.Parallel()
 	psql := need(t, "psql")
 	old, next := startPostgres(t), startPostgres(t)
 	for _, s := range []string{old.DSN("postgres"), next.DSN("postgres")} { // as if one followed the other
