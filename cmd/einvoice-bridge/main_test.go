@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue { // what runs side by side here mostly waits
-		_ = n.Value.Set("6")
+		_ = n.Value.Set("8")
 	}
 	os.Exit(m.Run())
 }
