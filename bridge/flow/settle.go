@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -120,6 +121,7 @@ func (s *Service) alarmStray(e bridge.Entry, kind bridge.AlarmKind, text string)
 	if last, ok := s.strays[e.ID]; ok && kind == bridge.AlarmStray && e.State == bridge.Accepted && time.Since(last) < strayWait {
 		return // it is claimed and given back every few seconds
 	}
+	maps.DeleteFunc(s.strays, func(_ int64, last time.Time) bool { return time.Since(last) >= strayWait })
 	s.strays[e.ID] = time.Now()
 	s.observe.Alarm(bridge.Alarm{Kind: kind, Taxpayer: e.Taxpayer, Key: e.Key, Upstream: e.Upstream, Ref: e.Ref, Text: text})
 }

@@ -23,10 +23,10 @@ var rules = map[string]rule{
 	"address":       {func(v, _ string) bool { return addressFault(v) == "" }, ""},
 	"proxy":         {func(v, _ string) bool { return addressFault(v) == "" }, ""},
 	"gstin":         {func(v, _ string) bool { return gstin.MatchString(strings.ToUpper(strings.TrimSpace(v))) }, "is not 15 letters and digits"},
-	"visible":       {func(v, _ string) bool { return isVisible(v) }, "has blanks or characters that can't be sent in a header"},
-	"printing":      {func(v, _ string) bool { return !hasControl(v) }, "has control characters and can't be sent in a header"},
+	"visible":       {func(v, _ string) bool { return IsVisible(v) }, "has blanks or characters that can't be sent in a header"},
+	"printing":      {func(v, _ string) bool { return !HasControl(v) }, "has control characters and can't be sent in a header"},
 	"header":        {func(v, _ string) bool { return v != "" && strings.Trim(v, tokenChars) == "" }, "is not the name of a header"},
-	"value":         {func(v, _ string) bool { return !hasControl(strings.ReplaceAll(v, "\t", "")) }, "can't be sent as a header"},
+	"value":         {func(v, _ string) bool { return !HasControl(strings.ReplaceAll(v, "\t", "")) }, "can't be sent as a header"},
 	"segment":       {func(v, _ string) bool { return isSegment(v) }, "may not have slashes, dots in a row or control characters"},
 	"path":          {isPath, "must start with a slash and be a path"}, // with its parameter as a placeholder
 	"oneof":         {},
@@ -158,16 +158,18 @@ func (s *Settings) GSTIN() error {
 	return fmt.Errorf("gstin %q is not 15 letters and digits", s.Taxpayer)
 }
 
-func hasControl(s string) bool {
+// HasControl tells whether a text has characters that no header carries.
+func HasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-func isVisible(s string) bool {
+// IsVisible tells whether a text is of visible ASCII alone, as tokens are.
+func IsVisible(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func isSegment(s string) bool {
-	return !strings.Contains(s, "..") && !strings.ContainsAny(s, `/\`) && !hasControl(s)
+	return !strings.Contains(s, "..") && !strings.ContainsAny(s, `/\`) && !HasControl(s)
 }
 
 func isPath(s, placeholder string) bool {

@@ -1,5 +1,5 @@
 // Package cleartax cancels e-invoices through ClearTax (Clear), in Malaysia and in India. These are two products of one
-// vendor with hosts, bodies and rules of their own, so there are two adapters: [Malaysia] and [India]. What they share
+// vendor with hosts, bodies and rules of their own, so there are two adapters: [Malaysia] and [India], each file with India first and Malaysia after. What they share
 // is the way in (session.go): a static token from the vendor's console. The bridge never asks for a new one, because
 // that would revoke the token that is in use.
 //

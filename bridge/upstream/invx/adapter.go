@@ -95,10 +95,6 @@ var defaultHeaders = map[string]bridge.Secret{
 	"X-FLYNN-N-ORG-ID":     "{org}",
 }
 
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
-
 // user is the digest of a user of theodore: its session and its logins.
 func (c Config) user() string {
 	return upstream.Digest("theodore", strings.TrimRight(c.AuthURL, "/"), c.Username, c.Password.Reveal(), c.Proxy)

@@ -149,7 +149,7 @@ func readToken(reply upstream.Reply) (tokenReply, *bridge.Outcome) {
 	b := read(reply)
 	var data tokenReply
 	if reply.Err == nil && reply.Status/100 == 2 && len(b.Error) == 0 && json.Unmarshal(b.Data, &data) == nil &&
-		data.Token != "" && printable(data.Token) {
+		data.Token != "" && !upstream.HasControl(data.Token) {
 		return data, nil
 	}
 	o := reply.Verdict()

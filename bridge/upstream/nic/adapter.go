@@ -131,10 +131,6 @@ func (c Config) withDefaults() Config {
 // irnPlace is where a lookup's path has the IRN.
 const irnPlace = "{irn}"
 
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
-
 // checkLength refuses credentials that do not fit into one RSA block. Authentication 1.04 encrypts the base64 text of
 // the whole JSON, which leaves little room: with a 2048-bit key the JSON may have 183 bytes.
 func (c Config) checkLength(key *rsa.PublicKey) error {

@@ -132,7 +132,7 @@ func (a *Adapter) authBody(appKey []byte, force bool) (plain, body []byte, err e
 }
 
 func (a *Adapter) newSession(data authReply, appKey []byte, mask upstream.Mask) (*session, error) {
-	if data.AuthToken == "" || !printable(data.AuthToken) {
+	if data.AuthToken == "" || upstream.HasControl(data.AuthToken) {
 		return nil, errors.New("no AuthToken in it")
 	}
 	wrapper, err := aes.NewCipher(appKey)
