@@ -52,7 +52,8 @@ func recallsMost(inFlight int) int { return max(1, inFlight/2) }
 
 // carryOut carries a cancellation out, unless its caller has too many already, or its upstream.
 func (s *Desk) carryOut(a asked) reply {
-	wait, ok := turnedAwayFor, a.in.place.become(callerPool(a.caller.Name), upstreamPool(s.opt.Upstream(a.Taxpayer)))
+	upstream, _ := s.opt.Upstream(a.Taxpayer)
+	wait, ok := turnedAwayFor, a.in.place.become(callerPool(a.caller.Name), upstreamPool(upstream))
 	if ok {
 		wait, ok = a.caller.Enter()
 	}

@@ -88,6 +88,9 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
 	}, func() float64 { return float64(a.journal.LogBytes()) }))
+	a.metrics.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "einvoice_rejected_unrecorded_total", Help: "Rejected calls that are not on the list of them: too many at once from one side, or the journal could not take them.",
+	}, func() float64 { return float64(a.journal.Unrecorded()) }))
 	a.webhook = newWebhook(f.Alarms.Webhook.Reveal(), a.log)
 	a.hashed.Store(f.Log.IDs == "hashed")
 	lines := callLog{a.log, &a.hashed}
@@ -116,6 +119,7 @@ func (a *app) equip(p *plan) {
 	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.log, p.terms.Tracer
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
+	p.options.Rejected = a.journal.Reject
 	var refusals []string
 	for _, r := range server.Refusals {
 		refusals = append(refusals, string(r))
