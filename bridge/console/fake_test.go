@@ -29,6 +29,7 @@ type memory struct {
 	stories []bridge.Story
 	tokens  []bridge.Token
 	counts  []bridge.Count
+	turned  []bridge.Rejected
 	stats   bridge.Stats
 	err     error
 
@@ -79,6 +80,15 @@ func (m *memory) Show(_ context.Context, what string) (all []bridge.Story, _ err
 		return nil, bridge.ErrNoEntry
 	}
 	return all, m.err
+}
+
+func (m *memory) Rejected(_ context.Context, f bridge.RejectedFilter) (all []bridge.Rejected, _ error) {
+	for _, r := range m.turned {
+		if (f.Ref == "" || r.Ref == f.Ref) && (f.Kind == "" || r.Kind == f.Kind) && (f.Caller == "" || r.Caller == f.Caller) && (f.From == "" || r.From == f.From) {
+			all = append(all, r)
+		}
+	}
+	return all[:min(len(all), cmp.Or(f.Limit, 100))], m.err
 }
 
 func (m *memory) Stats(context.Context) (bridge.Stats, error) { return m.stats, m.err }

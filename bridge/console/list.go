@@ -85,9 +85,9 @@ func (p *pages) firstOf(r *http.Request, f *bridge.Filter) (entries []bridge.Ent
 	return nil, nil
 }
 
-// find takes whatever stands on the note of who asks: a document id, the beginning of one, a reference.
+// find takes whatever stands on the note of who asks: a document id, the beginning of one, a reference as a Fault has it.
 func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
-	what := strings.TrimSpace(r.URL.Query().Get("q"))
+	what := bridge.Ref(r.URL.Query().Get("q"))
 	if what == "" {
 		http.Redirect(w, r, "/cancellations", http.StatusSeeOther)
 		return nil
@@ -101,6 +101,14 @@ func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
 		if !errors.Is(err, bridge.ErrNoEntry) {
 			return err
 		}
+	}
+	rejected, err := p.Records.Rejected(r.Context(), bridge.RejectedFilter{Ref: what, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(rejected) > 0 {
+		http.Redirect(w, r, "/rejected?ref="+url.QueryEscape(what), http.StatusSeeOther)
+		return nil
 	}
 	http.Redirect(w, r, "/cancellations?document="+url.QueryEscape(what), http.StatusSeeOther)
 	return nil

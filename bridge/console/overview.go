@@ -13,6 +13,9 @@ import (
 const (
 	fewShown   = 10  // rows of a short list
 	mostWaited = 500 // waiting entries that are counted by upstream
+
+	fewRejected    = 5
+	rejectedLately = 24 * time.Hour
 )
 
 // overview is the state of the whole, what needs a person first.
@@ -24,6 +27,7 @@ type overview struct {
 	Span      span
 	Spans     []span
 	Chart     chart
+	Rejected  []bridge.Rejected // lately
 	Upstreams []upstreamRow
 }
 
@@ -48,6 +52,10 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 		},
 		func() (err error) {
 			o.Otherwise, err = p.Records.List(ctx, bridge.Filter{ToldOtherwise: true, Limit: fewShown})
+			return
+		},
+		func() (err error) {
+			o.Rejected, err = p.Records.Rejected(ctx, bridge.RejectedFilter{Since: now.Add(-rejectedLately), Limit: fewRejected})
 			return
 		},
 		func() error {

@@ -66,6 +66,7 @@ func newPages(o Options) http.Handler {
 		"POST /resolve":           p.resolve,
 		"POST /withdraw":          p.withdraw,
 		"POST /lookup":            p.lookUp,
+		"GET /rejected":           p.rejected,
 		"GET /callers":            p.callers,
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,

@@ -19,6 +19,9 @@ type Records interface {
 	Stats(ctx context.Context) (bridge.Stats, error)
 	Counts(ctx context.Context, since, until time.Time, step time.Duration) ([]bridge.Count, error)
 
+	// Rejected gives calls that were turned away before they were cancellations, newest first.
+	Rejected(ctx context.Context, f bridge.RejectedFilter) ([]bridge.Rejected, error)
+
 	// Resolve ends an entry with an operator's word; force lets it contradict what is on record.
 	Resolve(ctx context.Context, id int64, o bridge.Outcome, by, why string, force bool) (bridge.Entry, error)
 	Withdraw(ctx context.Context, id int64, by string) (bridge.Entry, error)

@@ -37,6 +37,8 @@ var words = template.FuncMap{
 	"reason":   reasonText,
 	"outcome":  outcomeBadge,
 	"dict":     dict,
+
+	"rejection": RejectionText,
 }
 
 func clock(t time.Time) string {

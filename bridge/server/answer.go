@@ -135,10 +135,10 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 		s.refused(in, RefusedTaxpayer, who, slog.String("why", "user_gstin is missing"))
 		return v.reply(v.refusal("user_gstin is missing"))
 	case !caller.May(taxpayer):
-		s.refused(in, RefusedTaxpayer, who, slog.String("why", "the caller may not act for this taxpayer"), slog.String("taxpayer", short(taxpayer)))
+		s.refused(in, RefusedTaxpayer, who, slog.String("why", "the caller may not act for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
 		return v.denial(v.referred(s.opt.Contract.Values.NotYours))
 	case !known:
-		s.refused(in, RefusedUnknown, who, slog.String("why", "no upstream is configured for this taxpayer"), slog.String("taxpayer", short(taxpayer)))
+		s.refused(in, RefusedUnknown, who, slog.String("why", "no upstream is configured for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
 		return v.reply(v.refusal("user_gstin " + short(taxpayer) + " is not known here; nothing was sent for this call"))
 	}
 	return then(s, asked{in, &v, caller, bridge.Request{

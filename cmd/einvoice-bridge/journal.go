@@ -73,13 +73,14 @@ func (r *record) listCommand() *cobra.Command {
 	var s selection
 	var limit int
 	var before int64
-	var asJSON bool
+	var asJSON, rejected bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List cancellations, newest first",
+		Short: "List cancellations, or calls that were turned away, newest first",
 		Example: `  einvoice-bridge journal list --document 1e6a36
   einvoice-bridge journal list --open
-  einvoice-bridge journal list --told-otherwise --json`,
+  einvoice-bridge journal list --told-otherwise --json
+  einvoice-bridge journal list --rejected --since 2h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := s.filter()
@@ -87,6 +88,9 @@ func (r *record) listCommand() *cobra.Command {
 				return err
 			}
 			f.Limit, f.Before = limit, before
+			if rejected {
+				return r.listRejected(cmd, f, asJSON)
+			}
 			entries, err := r.list(cmd.Context(), f)
 			switch {
 			case err != nil:
@@ -110,6 +114,7 @@ func (r *record) listCommand() *cobra.Command {
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
 	cmd.Flags().Int64Var(&before, "before", 0, "only entries with a lower number, for the next page")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	cmd.Flags().BoolVar(&rejected, "rejected", false, "the calls that were turned away before they were cancellations: wrong token, unknown taxpayer, unreadable")
 	return cmd
 }
 

@@ -21,12 +21,18 @@ func (r *record) showCommand() *cobra.Command {
 		Use:   "show WHAT",
 		Short: "Tell all that is known of an invoice: by its id, an entry's number or the reference of a call",
 		Example: `  einvoice-bridge journal show 1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae
-  einvoice-bridge journal show 017f22e2-79b0-7cc3-98c4-dc0c0c07398f --exchanges`,
-		Args: cobra.ExactArgs(1),
+  einvoice-bridge journal show 017f22e2-79b0-7cc3-98c4-dc0c0c07398f --exchanges
+  einvoice-bridge journal show [ref 017f22e2-79b0-7cc3-98c4-dc0c0c07398f]`,
+		Args: cobra.MinimumNArgs(1), // a reference as an answer has it, [ref …], is two
 		RunE: func(cmd *cobra.Command, args []string) error {
-			stories, err := r.stories(cmd.Context(), args[0])
+			what := bridge.Ref(strings.Join(args, " "))
+			stories, err := r.stories(cmd.Context(), what)
 			if errors.Is(err, bridge.ErrNoEntry) {
-				return fmt.Errorf("nothing is recorded of %s; journal list --document finds ids by their beginning", args[0])
+				found, err := r.showRejected(cmd, what, asJSON)
+				if err == nil && !found {
+					err = fmt.Errorf("nothing is recorded of %s; journal list --document finds ids by their beginning", what)
+				}
+				return err
 			}
 			if err != nil {
 				return err
@@ -52,7 +58,7 @@ func (r *record) stories(ctx context.Context, what string) (all []bridge.Story, 
 		return nil, err
 	}
 	defer closeAfter(j, &err)
-	for _, spelt := range spellings(strings.TrimSpace(what)) {
+	for _, spelt := range spellings(what) {
 		if all, err = j.Show(ctx, spelt); !errors.Is(err, bridge.ErrNoEntry) {
 			break
 		}
