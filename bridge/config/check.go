@@ -173,6 +173,9 @@ func (l *loader) checkConsole() {
 		l.at("console.listen", "console address %q is not host:port; write off for none", c.Listen)
 		return
 	}
+	if _, err := c.Location(); err != nil {
+		l.at("console.zone", "there is no time zone %q; it goes by a place, such as Asia/Kolkata or UTC", c.Zone)
+	}
 	if c.Password != "" && (c.Username == "" || !strings.HasPrefix(c.Password.Reveal(), "argon2id:")) {
 		l.at("console.password", "the console's log-in is a username and a password hash, argon2id:…")
 	}

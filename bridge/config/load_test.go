@@ -152,6 +152,7 @@ func TestProblems(t *testing.T) {
 		{"a wrong type in an upstream", "    public_key:", "    timeout: [1s]\n    public_key:", "line 13: cannot unmarshal"},
 		{"no name", "  myinvois:\n", "  ~:\n", "line 14: a name in upstreams is empty, or not plain text"},
 		{"a name in base64", "  29AAFCD5862R000:\n", "  !!binary QQ==:\n", "line 20: a name in taxpayers is empty, or not plain text"},
+		{"a zone of no place", "retain: 400d", "console: {zone: IST+5}", "there is no time zone"},
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
 	}
 	for _, test := range tests {

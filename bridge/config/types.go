@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"time"
 
 	"einvoice-bridge/bridge"
 )
@@ -125,8 +126,17 @@ func (t *TLS) Pairs() []KeyPair {
 // Console is the operator's listener.
 type Console struct {
 	Listen   string        `yaml:"listen" doc:"host:port, or off."`
+	Zone     string        `yaml:"zone" doc:"What times are shown in and typed in, by the name of a place. Without it the machine's own." example:"Asia/Kolkata"`
 	Username string        `yaml:"username" doc:"Log-in of the pages. Needed off loopback."`
 	Password bridge.Secret `yaml:"password" doc:"Its password as the hash command prints it, argon2id:…"`
+}
+
+// Location is the time zone that Zone names; nil without one.
+func (c Console) Location() (*time.Location, error) {
+	if c.Zone == "" {
+		return nil, nil
+	}
+	return time.LoadLocation(c.Zone)
 }
 
 // Log says how log lines look.

@@ -73,7 +73,7 @@ type legend struct {
 	Calls        int
 }
 
-func newChart(counts []bridge.Count, s span, from time.Time) chart {
+func newChart(counts []bridge.Count, s span, from time.Time, z Zone) chart {
 	n := int(s.Long / s.Step)
 	slots := make([]map[bridge.Class]int, n)
 	totals := map[bridge.Class]int{}
@@ -97,11 +97,11 @@ func newChart(counts []bridge.Count, s span, from time.Time) chart {
 	width := float64(chartWidth) / float64(n)
 	for i, slot := range slots {
 		if len(slot) > 0 {
-			c.Bars = append(c.Bars, c.bar(slot, from.Add(time.Duration(i)*s.Step), s, float64(i)*width, width))
+			c.Bars = append(c.Bars, c.bar(slot, from.Add(time.Duration(i)*s.Step), s, float64(i)*width, width, z))
 		}
 	}
 	for i := range 5 {
-		c.Labels = append(c.Labels, from.Add(s.Long*time.Duration(i)/4).Local().Format(s.layout))
+		c.Labels = append(c.Labels, from.Add(s.Long*time.Duration(i)/4).In(z.Location).Format(s.layout))
 	}
 	for _, class := range shownClasses {
 		if totals[class] > 0 {
@@ -111,9 +111,9 @@ func newChart(counts []bridge.Count, s span, from time.Time) chart {
 	return c
 }
 
-func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width float64) bar {
+func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width float64, z Zone) bar {
 	b := bar{From: from, X: x + width*.1, W: width * .8, Calls: sum(slot)}
-	lines := []string{clock(from) + ", " + tookText(s.Step)}
+	lines := []string{z.Clock(from) + ", " + tookText(s.Step)}
 	top := float64(chartHeight)
 	for _, class := range shownClasses {
 		if slot[class] == 0 {

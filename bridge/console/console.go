@@ -17,6 +17,8 @@ type Options struct {
 	// Ready says why the bridge should get no traffic, or nil: journal not writable, shutting down.
 	Ready   func(ctx context.Context) error
 	Version string
+	// Zone is what times are shown and typed in; nil is the machine's own.
+	Zone *time.Location
 	// Notes are what /readyz says beside being ready, by name: what a load balancer can do nothing about.
 	Notes func() map[string]string
 

@@ -21,6 +21,9 @@ import (
 	"einvoice-bridge/bridge"
 )
 
+// utc is where the reader of these tests is.
+var utc = Zone{time.UTC}
+
 // noon is when everything in these tests happens.
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
@@ -30,6 +33,7 @@ type memory struct {
 	tokens  []bridge.Token
 	counts  []bridge.Count
 	turned  []bridge.Rejected
+	zone    Zone // UTC without one
 	stats   bridge.Stats
 	err     error
 
@@ -219,7 +223,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 	t.Helper()
 	o := Options{
 		Metrics: NewMetrics(func() bridge.Load { return bridge.Load{InFlight: 3, Waiting: 1} }),
-		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m,
+		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m, Zone: cmp.Or(m.zone.Location, time.UTC),
 		Upstreams: func(context.Context) []Upstream {
 			if m.upstreams != nil {
 				return m.upstreams

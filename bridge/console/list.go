@@ -30,6 +30,7 @@ type listing struct {
 	Callers   []string
 	Upstreams []string
 	Ends      []end
+	Zone      string
 }
 
 // end is a choice of the form's outcome field: a class, or a state that filters otherwise.
@@ -42,7 +43,7 @@ var ends = []end{
 
 func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	form := shownFields(r.URL.Query())
-	f, err := filterOf(form)
+	f, err := p.filterOf(form)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
+	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends, Zone: p.zone.name(time.Now())}
 	l.CSV, l.XLSX = address("/cancellations.csv", form, 0), address("/cancellations.xlsx", form, 0)
 	if f.Before > 0 {
 		l.Newest = address("/cancellations", form, 0)
@@ -127,7 +128,7 @@ func shownFields(v url.Values) url.Values {
 	return form
 }
 
-func filterOf(form url.Values) (f bridge.Filter, err error) {
+func (p *pages) filterOf(form url.Values) (f bridge.Filter, err error) {
 	f.Document, f.Caller, f.Upstream = form.Get("document"), form.Get("caller"), form.Get("upstream")
 	f.Taxpayer = strings.ToUpper(form.Get("taxpayer"))
 	switch v := form.Get("end"); v {
@@ -146,21 +147,19 @@ func filterOf(form url.Values) (f bridge.Filter, err error) {
 	if f.Before, err = strconv.ParseInt(cmp.Or(form.Get("before"), "0"), 10, 64); err != nil {
 		return f, mistake{http.StatusBadRequest, "The page's address is damaged; search again."}
 	}
-	if f.Since, err = moment(form.Get("since")); err == nil {
-		f.Until, err = moment(form.Get("until"))
+	if f.Since, err = p.moment(form.Get("since")); err == nil {
+		f.Until, err = p.moment(form.Get("until"))
 	}
 	return f, err
 }
 
-// moment reads what a browser's date and time field sends, and what people type where it is a plain text field.
-func moment(s string) (time.Time, error) {
+// moment reads a time of a form; an empty one is none.
+func (p *pages) moment(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
+	if t, ok := p.zone.moment(s); ok {
+		return t, nil
 	}
 	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write it like 2026-04-01 15:04."}
 }
@@ -178,7 +177,7 @@ var formats = map[string]struct {
 }
 
 func (p *pages) download(w http.ResponseWriter, r *http.Request) error {
-	f, err := filterOf(shownFields(r.URL.Query()))
+	f, err := p.filterOf(shownFields(r.URL.Query()))
 	if err != nil {
 		return err
 	}

@@ -35,10 +35,11 @@ type upstreamRow struct {
 	Upstream
 	Waiting int
 	Recent  Recent
+	zone    Zone
 }
 
 func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
-	ctx, now := r.Context(), time.Now()
+	ctx, now := r.Context(), time.Now().In(p.zone.Location)
 	o := overview{Span: spanOf(r.URL.Query().Get("span")), Spans: spans, Load: p.Metrics.load()}
 	from := o.Span.from(now)
 	var counts []bridge.Count
@@ -70,9 +71,9 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	o.Chart = newChart(counts, o.Span, from)
+	o.Chart = newChart(counts, o.Span, from, p.zone)
 	for _, u := range p.Upstreams(ctx) {
-		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name)})
+		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name), p.zone})
 	}
 	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
@@ -108,7 +109,7 @@ func (u upstreamRow) Trouble() obstacle {
 	var asked bridge.Gate
 	for _, g := range u.Gates {
 		if g.Class == bridge.Misconfigured {
-			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + clock(g.Until) + ": " + g.Text,
+			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + u.zone.Clock(g.Until) + ": " + g.Text,
 				"Put the configuration right (or the account, at the provider) and reload."}
 		}
 		asked = g
@@ -122,10 +123,10 @@ func (u upstreamRow) Trouble() obstacle {
 		return obstacle{badge{word, "unknown"}, "can't be reached or fails" + some + "; callers are told to come back later",
 			"It is tried again by itself. If it stays so, ask the provider whether it is down, and look whether this machine reaches it."}
 	case time.Now().Before(u.LoginsHeld):
-		return obstacle{badge{"logins held back", "not_applied"}, "gets no login until " + clock(u.LoginsHeld) + "; without one nothing can be carried out or looked up",
+		return obstacle{badge{"logins held back", "not_applied"}, "gets no login until " + u.zone.Clock(u.LoginsHeld) + "; without one nothing can be carried out or looked up",
 			"Nothing: the authority allows few logins, and the next is made by itself. A seal in the configuration makes restarts need none."}
 	case !asked.Until.IsZero():
-		return obstacle{badge{"asked us to wait", "not_applied"}, "has asked us to wait until " + clock(asked.Until) + ": " + asked.Text,
+		return obstacle{badge{"asked us to wait", "not_applied"}, "has asked us to wait until " + u.zone.Clock(asked.Until) + ": " + asked.Text,
 			"Nothing: what waits is carried out then."}
 	}
 	return obstacle{}

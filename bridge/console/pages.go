@@ -25,6 +25,7 @@ var staticFiles embed.FS
 // pages is everything that people look at.
 type pages struct {
 	Options
+	zone     Zone
 	sessions *sessions
 	counter  *counter
 	html     map[string]*template.Template
@@ -50,7 +51,10 @@ type page struct {
 }
 
 func newPages(o Options) http.Handler {
-	p := &pages{Options: o, html: parsePages(), static: assets(), sessions: newSessions(o.SignIn != nil)}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	p := &pages{Options: o, zone: Zone{o.Zone}, html: parsePages(Zone{o.Zone}), static: assets(), sessions: newSessions(o.SignIn != nil)}
 	p.counter = &counter{records: o.Records, by: map[string]counted{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{file}", p.asset)
@@ -142,7 +146,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
 	d.Icon = p.static["icon.svg"].path
-	d.Zone = d.Now.Format("MST (UTC-07:00)")
+	d.Zone = p.zone.name(d.Now) + d.Now.In(p.zone.Location).Format(" (UTC-07:00)")
 	var b bytes.Buffer
 	if err := p.html[name].ExecuteTemplate(&b, "frame.html", d); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
@@ -157,8 +161,8 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 }
 
 // parsePages gives each page the frame around it.
-func parsePages() map[string]*template.Template {
-	frame := template.Must(template.New("frame.html").Funcs(words).ParseFS(pageFiles, "pages/frame.html"))
+func parsePages(z Zone) map[string]*template.Template {
+	frame := template.Must(template.New("frame.html").Funcs(words).Funcs(template.FuncMap{"clock": z.Clock}).ParseFS(pageFiles, "pages/frame.html"))
 	files, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {
 		panic(err) // a malformed pattern of our own

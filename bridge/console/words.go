@@ -14,7 +14,9 @@ import (
 
 // words is how the templates put values into text.
 var words = template.FuncMap{
-	"clock":    clock,
+	"dated":    Dated,
+	"left":     leftText,
+	"zoneof":   func(space string) string { return lawOf(space).zone },
 	"ago":      func(t time.Time) string { return agoText(time.Since(t)) },
 	"since":    func(t time.Time) string { return tookText(max(time.Since(t), time.Second).Truncate(time.Second)) },
 	"until":    func(t time.Time) string { return untilText(time.Until(t)) },
@@ -39,13 +41,6 @@ var words = template.FuncMap{
 	"dict":     dict,
 
 	"rejection": RejectionText,
-}
-
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
 }
 
 // tookText is a duration as people say it: one unit, two digits where they matter.
@@ -147,13 +142,13 @@ func standing(e bridge.Entry) badge {
 	return badge{word, e.Outcome.Class.String()}
 }
 
-// toldText is what a caller was told, in one line.
-func toldText(a bridge.Answer) string {
+// toldText is what a caller was told of a document of a space, in one line.
+func toldText(a bridge.Answer, space string) string {
 	switch {
 	case a.Fault != "":
 		return a.Fault
 	case a.Class == bridge.Cancelled:
-		return "Success, cancelled on " + a.CancelDate
+		return "Success, cancelled on " + Dated(a.CancelDate, space)
 	}
 	return a.Message
 }

@@ -81,7 +81,7 @@ func TestChart(t *testing.T) {
 	c := newChart([]bridge.Count{
 		{From: from, Class: bridge.Cancelled, Calls: 30}, {From: from, Class: bridge.Refused, Calls: 10},
 		{From: from.Add(59 * time.Minute), Class: bridge.Unknown, Calls: 1}, {From: from.Add(time.Hour), Class: bridge.Unknown, Calls: 9},
-	}, s, from)
+	}, s, from, utc)
 	if c.Most != 50 || c.Total != 41 || len(c.Bars) != 2 || len(c.Legend) != 3 {
 		t.Fatalf("got %+v", c)
 	}

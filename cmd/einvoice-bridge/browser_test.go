@@ -78,7 +78,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.fill("#why", "NIC portal, ticket 815")
 	b.click("#force") // the date lies before the request
 	b.click("form[action='/resolve'] button")
-	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00", "an operator's word, not the authority's", "NIC portal, ticket 815")
+	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST", "an operator's word, not the authority's", "NIC portal, ticket 815")
 	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)

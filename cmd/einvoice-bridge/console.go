@@ -20,7 +20,12 @@ func (a *app) consoleOptions(c config.Console) (console.Options, error) {
 	if err != nil {
 		return console.Options{}, err
 	}
+	zone, err := c.Location()
+	if err != nil {
+		return console.Options{}, err
+	}
 	return console.Options{
+		Zone:    zone,
 		Metrics: a.metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, SignIn: signIn, Log: a.log,
 		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
 		Notes:     func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },

@@ -141,7 +141,7 @@ func listRows(entries []bridge.Entry) (rows [][]string) {
 	for _, e := range entries {
 		rows = append(rows, []string{
 			strconv.FormatInt(e.ID, 10), local(e.Created, ""), cut(e.Key.Document, 30), e.Taxpayer, e.Caller, e.Upstream,
-			outcomeWord(e), cut(cmp.Or(console.Remark(e), e.Outcome.Date), 60),
+			outcomeWord(e), cut(cmp.Or(console.Remark(e), console.Dated(e.Outcome.Date, e.Key.Space)), 60),
 		})
 	}
 	return rows

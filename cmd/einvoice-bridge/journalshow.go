@@ -66,11 +66,14 @@ func (r *record) stories(ctx context.Context, what string) (all []bridge.Story, 
 	return all, err
 }
 
+// here is where the person at the terminal has his clock.
+var here = console.Zone{Location: time.Local}
+
 // tell prints a story as the console's page reads.
 func tell(w io.Writer, s bridge.Story, exchanges bool) {
 	e := s.Entry
 	fmt.Fprintf(w, "%s\n", e.Key.Document)
-	for _, sentence := range console.Verdict(s) {
+	for _, sentence := range console.Verdict(s, here) {
 		if sentence != "" {
 			fmt.Fprintf(w, "  %s\n", sentence)
 		}
@@ -81,7 +84,7 @@ func tell(w io.Writer, s bridge.Story, exchanges bool) {
 	}
 	fmt.Fprintln(w)
 	var rows [][]string
-	for _, v := range console.Events(s) {
+	for _, v := range console.Events(s, here) {
 		took := ""
 		if v.Took > 0 {
 			took = v.Took.Round(time.Millisecond).String()
@@ -155,7 +158,7 @@ type askJSON struct {
 }
 
 func newStoryJSON(s bridge.Story) storyJSON {
-	v := storyJSON{Row: console.NewRow(s.Entry), Verdict: console.Verdict(s), Attempts: []attemptJSON{}, Asks: []askJSON{}}
+	v := storyJSON{Row: console.NewRow(s.Entry), Verdict: console.Verdict(s, here), Attempts: []attemptJSON{}, Asks: []askJSON{}}
 	for _, a := range s.Entry.Attempts {
 		o := a.Outcome
 		x := attemptJSON{Kind: string(a.Kind), Upstream: a.Upstream, By: a.By, Start: a.Start, Outcome: o.Class.String(),

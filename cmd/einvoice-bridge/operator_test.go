@@ -243,7 +243,7 @@ func TestResolveCommand(t *testing.T) {
 func (w worked) tellsWhoseWordItIs(id string) {
 	w.Helper()
 	shown := w.run("journal", "show", id)
-	w.wants(shown, "It is recorded as cancelled, dated 2021-11-22 14:03:00.", "That is an operator's word, not the authority's: asha on ",
+	w.wants(shown, "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST.", "That is an operator's word, not the authority's: asha on ",
 		"asha recorded: cancelled", "NIC portal, ticket 815")
 	if strings.Contains(shown, "its own date") {
 		w.Errorf("it is told as the authority's:\n%s", shown)
