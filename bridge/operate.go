@@ -86,3 +86,18 @@ func Ref(s string) string {
 	}
 	return strings.TrimSpace(s)
 }
+
+// Call is an answered call beside where its cancellation stands now.
+type Call struct {
+	Ask         // without its envelopes
+	State State // of its entry; empty when it has none
+	Now   Class // how its entry ended
+}
+
+// CallFilter narrows a list of calls, by what they were told.
+type CallFilter struct {
+	Since, Until time.Time // when they were told, from Since up to but without Until
+	Classes      []Class   // none: all
+	Caller       string
+	Limit        int // 0: 100
+}

@@ -2,6 +2,8 @@ package console
 
 import (
 	"fmt"
+	"html/template"
+	"net/url"
 	"strings"
 	"time"
 
@@ -66,6 +68,8 @@ type bar struct {
 type part struct {
 	Y, H   float64
 	Colour string
+	Title  string
+	Calls  template.URL // the page of them
 }
 
 type legend struct {
@@ -121,11 +125,17 @@ func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width f
 		}
 		h := float64(slot[class]) / float64(c.Most) * chartHeight
 		top -= h
-		b.Parts = append(b.Parts, part{top, h, class.String()})
-		lines = append(lines, fmt.Sprintf("%d %s", slot[class], classText(class)))
+		says := fmt.Sprintf("%d %s", slot[class], classText(class))
+		b.Parts = append(b.Parts, part{top, h, class.String(), says, callsOf(class, from, from.Add(s.Step), z)})
+		lines = append(lines, says)
 	}
 	b.Title = strings.Join(lines, "\n")
 	return b
+}
+
+// callsOf is the address of the calls that were told so in a stretch of time.
+func callsOf(class bridge.Class, from, until time.Time, z Zone) template.URL {
+	return template.URL("/calls?" + url.Values{"class": {class.String()}, "since": {z.field(from)}, "until": {z.field(until)}}.Encode())
 }
 
 func sum(slot map[bridge.Class]int) (n int) {

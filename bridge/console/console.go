@@ -22,10 +22,12 @@ type Options struct {
 	// Notes are what /readyz says beside being ready, by name: what a load balancer can do nothing about.
 	Notes func() map[string]string
 
-	Records   Records
-	Upstreams func(ctx context.Context) []Upstream
-	Callers   func() []Caller
-	Settings  func(ctx context.Context) Settings
+	Records Records
+	// Environments are those of the configured upstreams, each once: what is done here is real, or it is not.
+	Environments func() []string
+	Upstreams    func(ctx context.Context) []Upstream
+	Callers      func() []Caller
+	Settings     func(ctx context.Context) Settings
 	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
 	Reload func(by string)
 	// NewToken makes an access token and the hash that it is kept by.

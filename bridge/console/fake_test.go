@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +41,10 @@ type memory struct {
 	settings  Settings
 	upstreams []Upstream // nil: a healthy one
 
-	filters  []bridge.Filter
-	counted  []time.Duration
-	resolved []string
+	filters     []bridge.Filter
+	counted     []time.Duration
+	callFilters []bridge.CallFilter
+	resolved    []string
 }
 
 func (m *memory) List(_ context.Context, f bridge.Filter) (all []bridge.Entry, _ error) {
@@ -84,6 +86,18 @@ func (m *memory) Show(_ context.Context, what string) (all []bridge.Story, _ err
 		return nil, bridge.ErrNoEntry
 	}
 	return all, m.err
+}
+
+func (m *memory) Calls(_ context.Context, f bridge.CallFilter) (all []bridge.Call, _ error) {
+	m.callFilters = append(m.callFilters, f)
+	for _, s := range m.stories {
+		for _, a := range s.Asks {
+			if len(f.Classes) == 0 || slices.Contains(f.Classes, a.Told.Class) {
+				all = append(all, bridge.Call{Ask: a, State: s.Entry.State, Now: s.Entry.Outcome.Class})
+			}
+		}
+	}
+	return all[:min(len(all), f.Limit)], m.err
 }
 
 func (m *memory) Rejected(_ context.Context, f bridge.RejectedFilter) (all []bridge.Rejected, _ error) {
@@ -223,7 +237,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 	t.Helper()
 	o := Options{
 		Metrics: NewMetrics(func() bridge.Load { return bridge.Load{InFlight: 3, Waiting: 1} }),
-		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m, Zone: cmp.Or(m.zone.Location, time.UTC),
+		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m, Environments: func() []string { return []string{"sandbox"} }, Zone: cmp.Or(m.zone.Location, time.UTC),
 		Upstreams: func(context.Context) []Upstream {
 			if m.upstreams != nil {
 				return m.upstreams

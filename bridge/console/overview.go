@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,8 +15,8 @@ const (
 	fewShown   = 10  // rows of a short list
 	mostWaited = 500 // waiting entries that are counted by upstream
 
-	fewRejected    = 5
-	rejectedLately = 24 * time.Hour
+	fewRejected = 5
+	lately      = 24 * time.Hour
 )
 
 // overview is the state of the whole, what needs a person first.
@@ -27,6 +28,7 @@ type overview struct {
 	Span      span
 	Spans     []span
 	Chart     chart
+	Failed    []bridge.Entry    // lately
 	Rejected  []bridge.Rejected // lately
 	Upstreams []upstreamRow
 }
@@ -55,8 +57,9 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 			o.Otherwise, err = p.Records.List(ctx, bridge.Filter{ToldOtherwise: true, Limit: fewShown})
 			return
 		},
+		func() (err error) { o.Failed, err = p.failed(ctx, now); return },
 		func() (err error) {
-			o.Rejected, err = p.Records.Rejected(ctx, bridge.RejectedFilter{Since: now.Add(-rejectedLately), Limit: fewRejected})
+			o.Rejected, err = p.Records.Rejected(ctx, bridge.RejectedFilter{Since: now.Add(-lately), Limit: fewRejected})
 			return
 		},
 		func() error {
@@ -77,6 +80,19 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
+}
+
+// failed are the newest entries that ended in trouble, newest first.
+func (p *pages) failed(ctx context.Context, now time.Time) (all []bridge.Entry, err error) {
+	for _, class := range []bridge.Class{bridge.NotApplied, bridge.Misconfigured} {
+		some, err := p.Records.List(ctx, bridge.Filter{Class: class, Since: now.Add(-lately), Limit: fewShown})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b bridge.Entry) int { return cmp.Compare(b.ID, a.ID) })
+	return all[:min(len(all), fewShown)], nil
 }
 
 // Health is an upstream's state in a word and a colour: the worst of what there is.

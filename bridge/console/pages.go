@@ -34,20 +34,21 @@ type pages struct {
 
 // page is what every page is rendered from: the frame's own data, and the page's.
 type page struct {
-	Title   string
-	Tab     string // path of the navigation's current entry
-	User    string // signed in; empty without log-in
-	CSRF    string
-	Style   string // addresses of the assets, versioned
-	Script  string
-	Icon    string
-	Version string
-	Zone    string
-	Now     time.Time
-	Live    bool // refreshed by script where there is one
-	Search  string
-	Notice  string
-	Body    any
+	Title        string
+	Tab          string // path of the navigation's current entry
+	User         string // signed in; empty without log-in
+	CSRF         string
+	Style        string // addresses of the assets, versioned
+	Script       string
+	Icon         string
+	Version      string
+	Environments []string // of the upstreams
+	Zone         string
+	Now          time.Time
+	Live         bool // refreshed by script where there is one
+	Search       string
+	Notice       string
+	Body         any
 }
 
 func newPages(o Options) http.Handler {
@@ -70,6 +71,7 @@ func newPages(o Options) http.Handler {
 		"POST /resolve":           p.resolve,
 		"POST /withdraw":          p.withdraw,
 		"POST /lookup":            p.lookUp,
+		"GET /calls":              p.calls,
 		"GET /rejected":           p.rejected,
 		"GET /callers":            p.callers,
 		"POST /issue":             p.issue,
@@ -145,6 +147,9 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 	s := sessionOf(r)
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
+	if p.Environments != nil && (s.user != "" || !p.sessions.needed) {
+		d.Environments = p.Options.Environments()
+	}
 	d.Icon = p.static["icon.svg"].path
 	d.Zone = p.zone.name(d.Now) + d.Now.In(p.zone.Location).Format(" (UTC-07:00)")
 	var b bytes.Buffer

@@ -410,3 +410,40 @@ func TestJournalTrouble(t *testing.T) {
 	_, metrics := o.get("/metrics")
 	o.wants(metrics, "einvoice_journal_unreadable 1")
 }
+
+// A segment of the chart leads to the calls that it stands for, and each call to its cancellation.
+func TestChartLeadsToItsCalls(t *testing.T) {
+	at := time.Now().Add(-time.Hour).Truncate(30 * time.Minute).UTC()
+	m := &memory{stories: []bridge.Story{story(7, document), doubtful(8, other)}, counts: []bridge.Count{{From: at, Class: bridge.Unknown, Calls: 1}}}
+	o := open(t, m, "")
+	_, html := o.get("/")
+	link := regexp.MustCompile(`href="(/calls\?class=unknown&amp;since=[^"]*)"`).FindStringSubmatch(html)
+	if link == nil {
+		t.Fatalf("no segment leads anywhere\n%s", html)
+	}
+	_, html = o.get(strings.ReplaceAll(link[1], "&amp;", "&"))
+	o.wants(html, `<a href="/show?of=ref-1">`, short(other), "unconfirmed", `<option value="unknown" selected>`)
+	f := m.callFilters[0]
+	if !f.Since.Equal(at) || !f.Until.Equal(at.Add(30*time.Minute)) || len(f.Classes) != 1 {
+		t.Errorf("asked for %+v", f)
+	}
+	if strings.Contains(html, short(document)) {
+		t.Error("calls that were told otherwise are among them")
+	}
+	for _, bad := range []string{"class=nonsense", "since=soon"} {
+		if code, _ := o.get("/calls?" + bad); code != http.StatusBadRequest {
+			t.Errorf("%s: %d", bad, code)
+		}
+	}
+}
+
+// Every page says whether what is done there is real, and the overview links what failed lately.
+func TestEnvironmentAndFailures(t *testing.T) {
+	o := open(t, &memory{stories: []bridge.Story{heldBack(7, document)}}, "")
+	for _, path := range []string{"/", "/cancellations", "/calls", "/rejected", "/callers", "/settings", "/show?of=7"} {
+		_, html := o.get(path)
+		o.wants(html, `<span class="env sandbox">sandbox</span>`)
+	}
+	_, html := o.get("/")
+	o.wants(html, "Failed lately", `<a href="/show?of=7">`, "logins held back until 02:52 UTC")
+}

@@ -19,6 +19,8 @@ type Records interface {
 	Stats(ctx context.Context) (bridge.Stats, error)
 	Counts(ctx context.Context, since, until time.Time, step time.Duration) ([]bridge.Count, error)
 
+	// Calls gives answered calls, newest first.
+	Calls(ctx context.Context, f bridge.CallFilter) ([]bridge.Call, error)
 	// Rejected gives calls that were turned away before they were cancellations, newest first.
 	Rejected(ctx context.Context, f bridge.RejectedFilter) ([]bridge.Rejected, error)
 

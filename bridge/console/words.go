@@ -41,6 +41,7 @@ var words = template.FuncMap{
 	"dict":     dict,
 
 	"rejection": RejectionText,
+	"now":       nowText,
 }
 
 // tookText is a duration as people say it: one unit, two digits where they matter.

@@ -31,6 +31,9 @@ func (z Zone) name(t time.Time) string {
 	}
 }
 
+// field is a time as a browser's date and time field has it.
+func (z Zone) field(t time.Time) string { return t.In(z.Location).Format("2006-01-02T15:04") }
+
 // moment reads what a browser's date and time field sends, and what people type where it is a plain text field.
 func (z Zone) moment(s string) (time.Time, bool) {
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04", time.DateOnly} {

@@ -11,19 +11,6 @@ import (
 	"einvoice-bridge/bridge/journal"
 )
 
-func onBothEngines(t *testing.T, test func(t *testing.T, j *journal.Journal)) {
-	for name, dsn := range map[string]func(t testing.TB) string{"sqlite": sqliteDSN, "postgres": postgresJournal} {
-		t.Run(name, func(t *testing.T) {
-			j, err := journal.Open(t.Context(), dsn(t), journal.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer j.Close()
-			test(t, j)
-		})
-	}
-}
-
 func rejected(ref, from, caller, kind string) bridge.Rejected {
 	return bridge.Rejected{Ref: ref, At: time.Now(), From: from, Caller: caller, Kind: kind, Why: "because",
 		Came: []bridge.Fact{{Name: "elements", Text: "eInvoiceCancel, irn"}}}
@@ -49,7 +36,8 @@ func awaitRejected(t *testing.T, j *journal.Journal, f bridge.RejectedFilter, n 
 
 // What was turned away is found by its reference, in whatever form that is copied, and forgotten with the bodies.
 func TestRejectedIsFound(t *testing.T) {
-	onBothEngines(t, func(t *testing.T, j *journal.Journal) {
+	onBoth(t, func(b *bench) {
+		t, j := b.T, b.Journal
 		one := rejected("ref-1", "10.0.0.1", "erp", "taxpayer")
 		j.Reject(one)
 		j.Reject(rejected("ref-2", "10.0.0.2", "", "token"))
@@ -79,7 +67,8 @@ func TestRejectedIsFound(t *testing.T) {
 // A stranger who knocks all day, from one address or from thousands, fills no more than his part, and pushes out neither a
 // caller's rows nor another kind of mistake.
 func TestStrangersFillNothing(t *testing.T) {
-	onBothEngines(t, func(t *testing.T, j *journal.Journal) {
+	onBoth(t, func(b *bench) {
+		t, j := b.T, b.Journal
 		j.Reject(rejected("mine", "10.0.0.1", "erp", "taxpayer"))
 		j.Reject(rejected("typo", "10.0.0.2", "", "token"))
 		for i := range 20_000 {
@@ -100,7 +89,8 @@ func TestStrangersFillNothing(t *testing.T) {
 
 // The rows of all strangers are bounded, too, however slowly they come: the oldest go.
 func TestStrangersRowsAreBounded(t *testing.T) {
-	onBothEngines(t, func(t *testing.T, j *journal.Journal) {
+	onBoth(t, func(b *bench) {
+		t, j := b.T, b.Journal
 		var all []bridge.Rejected
 		for i := range 700 {
 			all = append(all, rejected(fmt.Sprint(i), fmt.Sprintf("10.1.%d.%d", i/200, i%200), "", "token"))

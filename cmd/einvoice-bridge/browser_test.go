@@ -133,7 +133,7 @@ func TestPictures(t *testing.T) {
 	b := newBrowser(t)
 	for name, path := range map[string]string{
 		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.success, "doubtful": "/show?of=" + w.doubtful,
-		"callers": "/callers", "settings": "/settings",
+		"callers": "/callers", "settings": "/settings", "calls": "/calls",
 	} {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{1280, 390} {

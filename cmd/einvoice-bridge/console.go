@@ -12,6 +12,7 @@ import (
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
+	"einvoice-bridge/bridge/upstream"
 )
 
 // consoleOptions hand the console what it shows and may ask.
@@ -27,10 +28,11 @@ func (a *app) consoleOptions(c config.Console) (console.Options, error) {
 	return console.Options{
 		Zone:    zone,
 		Metrics: a.metrics, Ready: a.ready, Version: buildVersion(), Records: a.journal, SignIn: signIn, Log: a.log,
-		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
-		Notes:     func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
-		Callers:   func() []console.Caller { return consoleCallers(a.plan.Load().file) },
-		Settings:  a.settings, Reload: a.reload,
+		Upstreams:    func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
+		Notes:        func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
+		Environments: func() []string { return environmentsOf(a.plan.Load().file) },
+		Callers:      func() []console.Caller { return consoleCallers(a.plan.Load().file) },
+		Settings:     a.settings, Reload: a.reload,
 		NewToken: func() (string, string) {
 			token := access.NewToken()
 			return token, access.HashToken(token)
@@ -59,6 +61,16 @@ func signIn(c config.Console) (console.SignIn, error) {
 		}
 		return err == nil, 0
 	}, nil
+}
+
+// environmentsOf are those of the upstreams, each once.
+func environmentsOf(f *config.File) []string {
+	var all []string
+	for _, w := range ways(f) {
+		all = append(all, upstream.Environment(w.Environment, w.BaseURL))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func consoleCallers(f *config.File) (all []console.Caller) {
