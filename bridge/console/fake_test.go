@@ -62,6 +62,13 @@ func (m *memory) List(_ context.Context, f bridge.Filter) (all []bridge.Entry, _
 	return all, m.err
 }
 
+func (m *memory) Fitting(ctx context.Context, f bridge.Filter, most int) (int, error) {
+	f.Limit = most
+	all, err := m.List(ctx, f)
+	m.filters = m.filters[:len(m.filters)-1]
+	return len(all), err
+}
+
 func (m *memory) Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error] {
 	return func(yield func(bridge.Entry, error) bool) {
 		all, err := m.List(ctx, f)

@@ -30,7 +30,10 @@ type listing struct {
 	Callers   []string
 	Upstreams []string
 	Ends      []end
+	Whens     []end
 	Zone      string
+	Fitting   string // how many there are
+	Doubts    bool   // some of them can be resolved here
 }
 
 // end is a choice of the form's outcome field: a class, or a state that filters otherwise.
@@ -52,7 +55,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends, Zone: p.zone.name(time.Now())}
+	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends, Whens: whens, Zone: p.zone.name(time.Now())}
 	l.CSV, l.XLSX = address("/cancellations.csv", form, 0), address("/cancellations.xlsx", form, 0)
 	if f.Before > 0 {
 		l.Newest = address("/cancellations", form, 0)
@@ -61,7 +64,28 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		l.Entries = entries[:pageSize]
 		l.Older = address("/cancellations", form, l.Entries[pageSize-1].ID)
 	}
+	l.Doubts = slices.ContainsFunc(l.Entries, func(e bridge.Entry) bool { return e.State == bridge.Open })
+	if l.Fitting, err = p.fitting(r, f); err != nil {
+		return err
+	}
 	return p.render(w, r, http.StatusOK, "list", page{Title: "Cancellations", Tab: "/cancellations", Body: l})
+}
+
+// mostCounted is how far a list counts: further a number tells nobody more.
+const mostCounted = 10_000
+
+func (p *pages) fitting(r *http.Request, f bridge.Filter) (string, error) {
+	f.Before = 0
+	switch n, err := p.Records.Fitting(r.Context(), f, mostCounted+1); {
+	case err != nil:
+		return "", err
+	case n > mostCounted:
+		return "More than " + strconv.Itoa(mostCounted) + " cancellations", nil
+	case n == 1:
+		return "1 cancellation", nil
+	default:
+		return strconv.Itoa(n) + " cancellations", nil
+	}
 }
 
 // address is a page of what the form filters, from below an entry on.
@@ -115,7 +139,7 @@ func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var filterFields = []string{"document", "caller", "taxpayer", "upstream", "end", "since", "until", "before"}
+var filterFields = []string{"document", "caller", "taxpayer", "upstream", "end", "when", "since", "until", "before"}
 
 // shownFields keeps the fields that filter and hold something.
 func shownFields(v url.Values) url.Values {
@@ -147,10 +171,41 @@ func (p *pages) filterOf(form url.Values) (f bridge.Filter, err error) {
 	if f.Before, err = strconv.ParseInt(cmp.Or(form.Get("before"), "0"), 10, 64); err != nil {
 		return f, mistake{http.StatusBadRequest, "The page's address is damaged; search again."}
 	}
+	since, until, ok := p.when(form.Get("when"), time.Now())
+	if !ok {
+		return f, mistake{http.StatusBadRequest, "The time " + strconv.Quote(form.Get("when")) + " does not exist."}
+	}
 	if f.Since, err = p.moment(form.Get("since")); err == nil {
 		f.Until, err = p.moment(form.Get("until"))
 	}
+	if f.Since.IsZero() {
+		f.Since = since
+	}
+	if f.Until.IsZero() {
+		f.Until = until
+	}
 	return f, err
+}
+
+// whens are stretches of time by name, so that the address of a list is good tomorrow, too.
+var whens = []end{{"", "at any time"}, {"today", "today"}, {"yesterday", "yesterday"}, {"month", "this month"}, {"last-month", "last month"}}
+
+func (p *pages) when(name string, now time.Time) (since, until time.Time, ok bool) {
+	y, m, d := now.In(p.zone.Location).Date()
+	day := func(m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, p.zone.Location) }
+	switch name {
+	case "":
+		return since, until, true
+	case "today":
+		return day(m, d), until, true
+	case "yesterday":
+		return day(m, d-1), day(m, d), true
+	case "month":
+		return day(m, 1), until, true
+	case "last-month":
+		return day(m-1, 1), day(m, 1), true
+	}
+	return since, until, false
 }
 
 // moment reads a time of a form; an empty one is none.

@@ -69,6 +69,8 @@ func newPages(o Options) http.Handler {
 		"GET /cancellations.xlsx": p.download,
 		"GET /show":               p.show,
 		"POST /resolve":           p.resolve,
+		"GET /many":               p.many,
+		"POST /resolve-many":      p.resolveMany,
 		"POST /withdraw":          p.withdraw,
 		"POST /lookup":            p.lookUp,
 		"GET /calls":              p.calls,

@@ -14,6 +14,8 @@ type Records interface {
 	// List gives a page of entries without their exchanges, Export all of them; newest first.
 	List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, error)
 	Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error]
+	// Fitting counts the entries that a filter lets through, up to most.
+	Fitting(ctx context.Context, f bridge.Filter, most int) (int, error)
 	// Show finds stories by an entry's id, a document's or a call's reference; bridge.ErrNoEntry when there is none.
 	Show(ctx context.Context, what string) ([]bridge.Story, error)
 	Stats(ctx context.Context) (bridge.Stats, error)

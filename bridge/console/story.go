@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -282,19 +283,21 @@ var notices = map[string]string{
 	"withdrawn": "Withdrawn: it will not be sent. Callers who ask again are told that it was not cancelled.",
 }
 
+const noWhy = "Say where you saw it: the next person to read this wants to know. Go back and fill it in."
+
 // resolve records what an operator found out at the authority's own portal.
 func (p *pages) resolve(w http.ResponseWriter, r *http.Request) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
 	}
-	o, err := evidence(r)
+	o, err := evidence(r, r.PostFormValue("date"))
 	if err != nil {
 		return err
 	}
 	why := bridge.OneLine(r.PostFormValue("why"), 500)
 	if why == "" {
-		return mistake{http.StatusBadRequest, "Say where you saw it: the next person to read this wants to know. Go back and fill it in."}
+		return mistake{http.StatusBadRequest, noWhy}
 	}
 	force := r.PostFormValue("force") != ""
 	if _, err := p.Records.Resolve(r.Context(), id, o, p.who(r), why, force); err != nil {
@@ -304,14 +307,14 @@ func (p *pages) resolve(w http.ResponseWriter, r *http.Request) error {
 	return back(w, r, id, "resolved")
 }
 
-// evidence is the outcome that the form describes.
-func evidence(r *http.Request) (o bridge.Outcome, err error) {
+// evidence is the outcome that the form describes, with its cancel date.
+func evidence(r *http.Request, date string) (o bridge.Outcome, err error) {
 	if o.Class, err = bridge.ParseClass(r.PostFormValue("outcome")); err != nil {
 		return o, mistake{http.StatusBadRequest, "Choose what the portal shows."}
 	}
 	switch o.Class {
 	case bridge.Cancelled:
-		t, ok := Zone{time.UTC}.moment(r.PostFormValue("date")) // the authority's zone, as it writes it
+		t, ok := Zone{time.UTC}.moment(strings.TrimSpace(date)) // the authority's zone, as it writes it
 		if !ok {
 			return o, mistake{http.StatusBadRequest, "Give the cancel date as the portal shows it, like 2026-04-01 15:04:05: callers are told it."}
 		}

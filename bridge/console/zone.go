@@ -85,7 +85,7 @@ func leftText(e bridge.Entry) string {
 	case at.IsZero():
 		return ""
 	case time.Now().After(at):
-		return "over"
+		return "no time"
 	default:
 		return "at most " + tookText(time.Until(at).Truncate(time.Minute))
 	}

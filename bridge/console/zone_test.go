@@ -40,7 +40,7 @@ func TestConsoleInItsZone(t *testing.T) {
 	_, html := o.get("/show?of=7")
 	o.wants(html, "2026-11-22 17:30:00 IST", "times are IST (UTC&#43;05:30)")
 	_, html = o.get("/cancellations?since=2026-11-22T17:00")
-	o.wants(html, "Written down from (IST)")
+	o.wants(html, "or from (IST)")
 	if got := m.filters[len(m.filters)-1].Since; !got.Equal(noon.Add(-30 * time.Minute)) {
 		t.Errorf("since %s", got)
 	}
@@ -56,7 +56,7 @@ func TestTimeLeft(t *testing.T) {
 		}
 	}
 	e.Key.Space, e.Created = "irp", time.Now().Add(-25*time.Hour)
-	if got := leftText(e); got != "over" {
+	if got := leftText(e); got != "no time" {
 		t.Errorf("after 25 h: %q", got)
 	}
 	if e.State = bridge.Final; leftText(e) != "" {
