@@ -40,8 +40,9 @@ type listing struct {
 type end struct{ Value, Word string }
 
 var ends = []end{
-	{"", "any"}, {"open", "unconfirmed"}, {"waiting", "waiting its turn"}, {"told_otherwise", "the ERP was told otherwise"},
-	{"cancelled", "cancelled"}, {"refused", "refused"}, {"not_applied", "not carried out"}, {"misconfigured", "misconfigured"},
+	{"", "any"}, {"open", states.word("open")}, {"waiting", states.word("accepted")}, {"told_otherwise", whoseWords.word("told_otherwise")},
+	{"cancelled", outcomes.word("cancelled")}, {"refused", outcomes.word("refused")}, {"not_applied", outcomes.word("not_applied")},
+	{"misconfigured", outcomes.word("misconfigured")},
 }
 
 func (p *pages) list(w http.ResponseWriter, r *http.Request) error {

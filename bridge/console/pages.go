@@ -79,6 +79,7 @@ func newPages(o Options) http.Handler {
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,
 		"GET /settings":           p.settings,
+		"GET /words":              p.glossary,
 		"POST /reload":            p.reload,
 		"POST /logout":            p.logout,
 	} {

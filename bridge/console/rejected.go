@@ -21,22 +21,6 @@ type rejectedPage struct {
 	Kinds   []end
 }
 
-// rejections are the kinds of rejected calls, as people say them.
-var rejections = []end{
-	{"", "any"}, {"token", "wrong token"}, {"expired", "expired token"}, {"taxpayer", "taxpayer of others"}, {"unknown", "unknown taxpayer"},
-	{"soap", "not understood"}, {"login", "log-in refused"}, {"http", "wrong address or HTTP"},
-}
-
-// RejectionText is the kind of a rejected call.
-func RejectionText(kind string) string {
-	for _, r := range rejections {
-		if r.Value == kind {
-			return r.Word
-		}
-	}
-	return kind
-}
-
 func (p *pages) rejected(w http.ResponseWriter, r *http.Request) error {
 	form := url.Values{}
 	for _, k := range []string{"ref", "from", "caller", "kind", "before"} {
@@ -54,7 +38,7 @@ func (p *pages) rejected(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := rejectedPage{Form: form, Rows: rows, One: form.Has("ref"), Callers: names(p.Callers()), Kinds: rejections}
+	l := rejectedPage{Form: form, Rows: rows, One: form.Has("ref"), Callers: names(p.Callers()), Kinds: rejections.ends()}
 	if len(rows) > pageSize {
 		l.Rows = rows[:pageSize]
 		l.Older = address("/rejected", form, l.Rows[pageSize-1].ID)

@@ -41,6 +41,7 @@ var words = template.FuncMap{
 	"dict":     dict,
 
 	"rejection": RejectionText,
+	"means":     meaning,
 	"now":       nowText,
 }
 
@@ -102,26 +103,6 @@ func short(s string) string {
 		return s
 	}
 	return s[:12] + "…" + s[len(s)-4:]
-}
-
-var classWords = map[bridge.Class]string{
-	bridge.None: "trouble or waiting", bridge.Cancelled: "cancelled", bridge.Refused: "refused", bridge.AlreadyCancelled: "already cancelled",
-	bridge.NotApplied: "not carried out", bridge.Unknown: "not known", bridge.Misconfigured: "misconfigured",
-	bridge.Unclear: "unclear",
-}
-
-func classText(c bridge.Class) string { return classWords[c] }
-
-func stateText(s bridge.State) string {
-	switch s {
-	case bridge.Accepted:
-		return "waiting"
-	case bridge.Sending:
-		return "being sent"
-	case bridge.Open:
-		return "unconfirmed"
-	}
-	return "ended"
 }
 
 // badge is where an entry stands, in a word and a colour.

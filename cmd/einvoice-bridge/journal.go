@@ -48,7 +48,10 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.BoolVar(&s.open, "open", false, "only the unconfirmed: the operator's list")
 	f.BoolVar(&s.waiting, "waiting", false, "only those that wait their turn")
 	f.BoolVar(&s.toldOtherwise, "told-otherwise", false, "only those whose truth differs from what a caller was told")
-	outcomes := []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"}
+	var outcomes []string
+	for _, name := range []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"} {
+		outcomes = append(outcomes, cobra.CompletionWithDesc(name, console.OutcomeText(name)))
+	}
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(outcomes, cobra.ShellCompDirectiveNoFileComp)))
 }
 
@@ -141,21 +144,10 @@ func listRows(entries []bridge.Entry) (rows [][]string) {
 	for _, e := range entries {
 		rows = append(rows, []string{
 			strconv.FormatInt(e.ID, 10), local(e.Created, ""), cut(e.Key.Document, 30), e.Taxpayer, e.Caller, e.Upstream,
-			outcomeWord(e), cut(cmp.Or(console.Remark(e), console.Dated(e.Outcome.Date, e.Key.Space)), 60),
+			console.Standing(e), cut(cmp.Or(console.Remark(e), console.Dated(e.Outcome.Date, e.Key.Space)), 60),
 		})
 	}
 	return rows
-}
-
-// outcomeWord is how the entry ended, and by whose word if not the authority's, or where it stands.
-func outcomeWord(e bridge.Entry) string {
-	switch {
-	case e.State != bridge.Final:
-		return string(e.State)
-	case e.ByHand() != nil:
-		return e.Outcome.Class.String() + " (operator's word)"
-	}
-	return e.Outcome.Class.String()
 }
 
 func cut(s string, n int) string {
