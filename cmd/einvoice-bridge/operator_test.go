@@ -145,7 +145,7 @@ func TestJournalCommands(t *testing.T) {
 	t.Run("list", func(t *testing.T) {
 		w := w.in(t)
 		out := w.run("journal", "list")
-		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "open", w.sim.taxpayer)
+		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "unconfirmed", w.sim.taxpayer)
 		w.wants(w.run("journal", "list", "--open"), w.doubtful[:20])
 		if out := w.run("journal", "list", "--open"); strings.Contains(out, w.sim.success[:20]) {
 			t.Errorf("--open lists what is settled:\n%s", out)
