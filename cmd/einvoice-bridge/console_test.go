@@ -16,6 +16,7 @@ import (
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // The settings that the console shows are complete, and hold no secret however it was written.
@@ -48,7 +49,7 @@ func TestEffectiveSettingsHideSecrets(t *testing.T) {
 	if inherited := "taxpayers.09AAAPG7885R002.client_secret"; strings.Contains(b.String(), inherited) {
 		t.Errorf("shows what is its upstream's: %s", inherited)
 	}
-	for _, secret := range append(demoSecrets(t, path), "header-secret", "webhook-secret", "dsn-secret", access.HashToken(demoToken)) {
+	for _, secret := range append(demoSecrets(t, path), "header-secret", "webhook-secret", "dsn-secret", access.HashToken(demo.Token)) {
 		if strings.Contains(b.String(), secret) {
 			t.Errorf("%q shows", secret)
 		}
@@ -75,7 +76,7 @@ func demoSecrets(t *testing.T, path string) (all []string) {
 	if len(all) < 8 {
 		t.Fatalf("only %d secrets in the demo's configuration", len(all))
 	}
-	return append(all, demoToken)
+	return append(all, demo.Token)
 }
 
 // The console's one operator is let in by name and password, and guessing is slowed down.
@@ -159,7 +160,7 @@ func TestUpstreamHealth(t *testing.T) {
 	}
 	a := serving(t, f)
 	for _, s := range sims {
-		if _, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
+		if _, err := post(a.server.PublicURL()+"/einvoice", demo.Envelope(s.Taxpayer, s.Success)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,14 +175,14 @@ func TestUpstreamHealth(t *testing.T) {
 		}
 	}
 	for _, s := range sims {
-		if s.name != "myinvois" {
+		if s.Name != "myinvois" {
 			continue
 		}
-		if err := s.log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil {
+		if err := s.Log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil {
 			t.Fatal(err)
 		}
 		for range 5 {
-			_, _ = h.ups[s.taxpayer].Lookup(t.Context(), bridge.Cancellation{Taxpayer: s.taxpayer, Document: documentID(s.name, 0)})
+			_, _ = h.ups[s.Taxpayer].Lookup(t.Context(), bridge.Cancellation{Taxpayer: s.Taxpayer, Document: documentID(s.Name, 0)})
 		}
 	}
 	for _, u := range h.all(t.Context()) {

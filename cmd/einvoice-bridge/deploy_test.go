@@ -25,6 +25,7 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/deploy"
+	"einvoice-bridge/fixtures/sandbox/demo"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -212,12 +213,12 @@ func scrapeNames(t *testing.T) (names []string) {
 	}
 	a := serving(t, f)
 	a.metrics.Register(newLogQueue(io.Discard).collector()) // as serve does
-	for _, body := range []string{envelope(sims[1].taxpayer, sims[1].success), "nonsense"} {
+	for _, body := range []string{demo.Envelope(sims[1].Taxpayer, sims[1].Success), "nonsense"} {
 		if _, err := post(a.server.PublicURL()+"/einvoice", body); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waits := bridge.Entry{Key: bridge.Key{Space: "irp/sandbox", Document: "waits"}, Taxpayer: sims[0].taxpayer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+	waits := bridge.Entry{Key: bridge.Key{Space: "irp/sandbox", Document: "waits"}, Taxpayer: sims[0].Taxpayer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
 	if _, _, err := a.journal.Begin(t.Context(), bridge.Begin{Entry: waits}); err != nil {
 		t.Fatal(err)
 	}

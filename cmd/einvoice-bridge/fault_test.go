@@ -15,6 +15,7 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // doubts are the ways a cancel's reply can go wrong so that the sender can't know what became of it. Half of them
@@ -40,26 +41,26 @@ func documentID(kind string, n int) string {
 // simulator's truth: cancelled, once, and told so.
 func TestDoubtsEndInTheTruth(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gates := map[string]*gateway{}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler {
-		gates[s.name] = &gateway{next: s.handler}
-		return gates[s.name]
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler {
+		gates[s.Name] = &gateway{next: s.Handler}
+		return gates[s.Name]
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
 	for i := range sims {
-		if sims[i].name == "myinvois" {
-			sims[i].upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
+		if sims[i].Name == "myinvois" {
+			sims[i].Upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
 		}
-		sims[i].upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
+		sims[i].Upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
 	}
-	text := "reply_within: 6s\n" + demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)
+	text := "reply_within: 6s\n" + demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)
 	f, err := config.Parse([]byte(text), dir, os.LookupEnv, fileKinds)
 	if err != nil {
 		t.Fatal(err)
@@ -67,40 +68,40 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 	a := serving(t, f)
 	url := a.server.PublicURL() + server.Paths[0]
 	for _, s := range sims {
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for n, fault := range doubts {
 				for times := 1; times <= 2; times++ {
-					doubt(t, s, url, documentID(s.name, 1000+2*n+times), fault, times)
+					doubt(t, s, url, documentID(s.Name, 1000+2*n+times), fault, times)
 				}
 			}
 			for n, strike := range strikes {
-				id := documentID(s.name, 2000+n)
-				gates[s.name].arm(strike)
+				id := documentID(s.Name, 2000+n)
+				gates[s.Name].arm(strike)
 				settled(t, s, url, id, strike.name)
 			}
-			noOverlap(t, s.log)
+			noOverlap(t, s.Log)
 		})
 	}
 }
 
 // doubt cancels one document whose first cancels go wrong.
-func doubt(t *testing.T, s simulator, url, id string, fault sandbox.Fault, times int) {
+func doubt(t *testing.T, s demo.Simulator, url, id string, fault sandbox.Fault, times int) {
 	t.Helper()
 	fault.Operation, fault.Document, fault.Times = sandbox.Cancel, id, times
-	if err := s.log.Arm(fault); err != nil {
+	if err := s.Log.Arm(fault); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, s, url, id, fmt.Sprintf("%s ×%d", fault, times))
 }
 
 // settled asks for a document until the answer is definite and holds it against the ledger.
-func settled(t *testing.T, s simulator, url, id, what string) {
+func settled(t *testing.T, s demo.Simulator, url, id, what string) {
 	t.Helper()
 	var body []byte
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		var err error
-		if body, err = post(url, envelope(s.taxpayer, id)); err != nil {
+		if body, err = post(url, demo.Envelope(s.Taxpayer, id)); err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Contains(body, []byte("<code>")) || time.Now().After(deadline) {
@@ -108,7 +109,7 @@ func settled(t *testing.T, s simulator, url, id, what string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	doc, _ := s.log.Document(id)
+	doc, _ := s.Log.Document(id)
 	if !strings.Contains(string(body), "<code>200</code>") || doc.Commits() != 1 {
 		t.Errorf("%s: cancelled %d times, the caller was told %s", what, doc.Commits(), body)
 	}

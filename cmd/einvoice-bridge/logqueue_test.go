@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // gate is a reader of log lines that takes them only while it is open.
@@ -90,7 +92,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	p.await(ready)
 	answered(t, sims[0], url, 400)
 	for range 4500 { // with a fat taxpayer: more than pipe and queue hold
-		if _, err := post(url, envelope(strings.Repeat("X", 1000), sims[0].success)); err != nil {
+		if _, err := post(url, demo.Envelope(strings.Repeat("X", 1000), sims[0].Success)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +147,7 @@ func TestReaderOfTheLogDies(t *testing.T) {
 		t.Errorf("%.0f lines are lost, want each of 20", lost)
 	}
 	p.terminate()
-	if doc, _ := sims[0].log.Document(sims[0].success); doc.Commits() != 1 {
+	if doc, _ := sims[0].Log.Document(sims[0].Success); doc.Commits() != 1 {
 		t.Errorf("cancelled %d times", doc.Commits())
 	}
 }
@@ -182,10 +184,10 @@ func spawnPiped(t *testing.T, path string) (*process, *os.File) {
 }
 
 // answered makes calls and wants the truth of each.
-func answered(t *testing.T, s simulator, url string, n int) {
+func answered(t *testing.T, s demo.Simulator, url string, n int) {
 	t.Helper()
 	for range n {
-		body, err := post(url, envelope(s.taxpayer, s.success))
+		body, err := post(url, demo.Envelope(s.Taxpayer, s.Success))
 		if err != nil || !strings.Contains(string(body), "<code>200</code>") {
 			t.Fatalf("got %v, %s", err, body)
 		}

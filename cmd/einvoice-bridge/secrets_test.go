@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // issuedSecret finds what an authority hands out at its login and what is sent to it: session tokens and keys.
@@ -28,7 +29,7 @@ func TestNoSecretShows(t *testing.T) {
 	shown := crawl(t, strings.TrimSuffix(ready, "/readyz"))
 	for _, args := range [][]string{
 		{"journal", "list"}, {"journal", "export"}, {"journal", "export", "--format", "jsonl"}, {"token", "list", "--json"},
-		{"journal", "show", sims[0].success, "--json"}, {"journal", "show", sims[1].success, "--exchanges"}, {"check"},
+		{"journal", "show", sims[0].Success, "--json"}, {"journal", "show", sims[1].Success, "--exchanges"}, {"check"},
 	} {
 		out, err := runCommand(t, append(args, "-c", path)...)
 		if err != nil {
@@ -44,7 +45,7 @@ func TestNoSecretShows(t *testing.T) {
 		}
 	}
 	for _, where := range []string{"bridge.db", "log", "journal export", "/cancellations"} {
-		if document := sims[0].success; !strings.Contains(shown[where], document) {
+		if document := sims[0].Success; !strings.Contains(shown[where], document) {
 			t.Errorf("%s does not even show the document: was it read?", where)
 		}
 	}
@@ -61,7 +62,7 @@ const tokenEnvelope = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/enve
 	`<password>%s</password><client_id>erp-client</client_id><client_secret>erp-client-secret</client_secret><grant_type>password</grant_type></u:access_new_token></e:Body></e:Envelope>`
 
 // callEverySort cancels, fails to cancel, logs in, fails to log in, and tells the secrets that it used and got.
-func callEverySort(t *testing.T, sims []simulator, url, path string) []string {
+func callEverySort(t *testing.T, sims []demo.Simulator, url, path string) []string {
 	t.Helper()
 	call := func(envelope string) string {
 		body, err := post(url, envelope)
@@ -71,8 +72,8 @@ func callEverySort(t *testing.T, sims []simulator, url, path string) []string {
 		return string(body)
 	}
 	for _, s := range sims {
-		for _, irn := range []string{s.success, s.refusal, s.success, "no such document"} {
-			call(envelope(s.taxpayer, irn))
+		for _, irn := range []string{s.Success, s.Refusal, s.Success, "no such document"} {
+			call(demo.Envelope(s.Taxpayer, irn))
 		}
 	}
 	const wrong = "wrong-password-of-a-caller"
@@ -81,7 +82,7 @@ func callEverySort(t *testing.T, sims []simulator, url, path string) []string {
 		t.Fatal("access_new_token issues nothing")
 	}
 	call(fmt.Sprintf(tokenEnvelope, wrong))
-	call(strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, "guessed-"+issued, 1))
+	call(strings.Replace(demo.Envelope(sims[0].Taxpayer, sims[0].Success), demo.Token, "guessed-"+issued, 1))
 	out, err := runSplit(t, "token", "issue", "--caller", "erp", "-c", path)
 	if err != nil {
 		t.Fatal(err)
@@ -105,10 +106,10 @@ func logIn(t *testing.T, path string) {
 }
 
 // sessionSecrets are those that went over the wires to and from the simulators.
-func sessionSecrets(t *testing.T, sims []simulator) (all []string) {
+func sessionSecrets(t *testing.T, sims []demo.Simulator) (all []string) {
 	t.Helper()
 	for _, s := range sims {
-		for _, c := range s.log.Calls() {
+		for _, c := range s.Log.Calls() {
 			for _, text := range []string{string(c.Request), string(c.Reply)} {
 				for _, m := range issuedSecret.FindAllStringSubmatch(text, -1) {
 					all = append(all, m[1])

@@ -12,6 +12,7 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // When the logins that NIC allows are used up, everybody can see it, and until when: load balancer, metrics, console and
@@ -20,7 +21,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 	sims, path := sandboxed(t, reseal(""))
 	nic := sims[:1]
 	for n := range 4 {
-		once(t, path, nic, func(simulator) (string, string) { return documentID("nic", n), "<code>204</code>" })
+		once(t, path, nic, func(demo.Simulator) (string, string) { return documentID("nic", n), "<code>204</code>" })
 	}
 	f, err := config.Load(path, fileKinds)
 	if err != nil {
@@ -44,7 +45,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 			t.Errorf("%s says %s before a login was needed", place, sign)
 		}
 	}
-	body, err := post(a.server.PublicURL()+server.Paths[0], envelope(nic[0].taxpayer, documentID("nic", 5)))
+	body, err := post(a.server.PublicURL()+server.Paths[0], demo.Envelope(nic[0].Taxpayer, documentID("nic", 5)))
 	if err != nil || !strings.Contains(string(body), "Fault") {
 		t.Errorf("without a login: %v\n%s", err, body)
 	}
@@ -64,7 +65,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 }
 
 // once starts a bridge, has it cancel one document of each upstream, and stops it.
-func once(t *testing.T, path string, sims []simulator, document func(simulator) (id, says string)) {
+func once(t *testing.T, path string, sims []demo.Simulator, document func(demo.Simulator) (id, says string)) {
 	t.Helper()
 	f, err := config.Load(path, fileKinds)
 	if err != nil {
@@ -79,9 +80,9 @@ func once(t *testing.T, path string, sims []simulator, document func(simulator) 
 	}
 	for _, s := range sims {
 		id, says := document(s)
-		body, err := post(a.server.PublicURL()+server.Paths[0], envelope(s.taxpayer, id))
+		body, err := post(a.server.PublicURL()+server.Paths[0], demo.Envelope(s.Taxpayer, id))
 		if err != nil || !strings.Contains(string(body), says) {
-			t.Errorf("%s: %v\n%s", s.name, err, body)
+			t.Errorf("%s: %v\n%s", s.Name, err, body)
 		}
 	}
 	if err := a.stop(); err != nil {
@@ -90,8 +91,8 @@ func once(t *testing.T, path string, sims []simulator, document func(simulator) 
 }
 
 // logs counts a simulator's calls to log in and out.
-func logs(s simulator) (in, out int) {
-	for _, c := range s.log.Calls() {
+func logs(s demo.Simulator) (in, out int) {
+	for _, c := range s.Log.Calls() {
 		switch {
 		case strings.HasSuffix(c.URL, "/logout"):
 			out++
@@ -126,10 +127,10 @@ func TestSessionsOutliveTheProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sims, path := sandboxed(t, reseal(tc.first))
-			once(t, path, sims, func(s simulator) (string, string) { return s.success, "<code>200</code>" })
+			once(t, path, sims, func(s demo.Simulator) (string, string) { return s.Success, "<code>200</code>" })
 			before := map[string]int{}
 			for _, s := range sims {
-				before[s.name], _ = logs(s)
+				before[s.Name], _ = logs(s)
 			}
 			text, err := os.ReadFile(path)
 			if err != nil {
@@ -138,20 +139,20 @@ func TestSessionsOutliveTheProcess(t *testing.T) {
 			if err := os.WriteFile(path, []byte(reseal(tc.second)(string(text))), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			once(t, path, sims, func(s simulator) (string, string) { return s.success, "<code>200</code>" }) // from the record
-			once(t, path, sims, func(s simulator) (string, string) { return s.refusal, "<code>204</code>" })
+			once(t, path, sims, func(s demo.Simulator) (string, string) { return s.Success, "<code>200</code>" }) // from the record
+			once(t, path, sims, func(s demo.Simulator) (string, string) { return s.Refusal, "<code>204</code>" })
 			for _, s := range sims {
-				want, wantOut := before[s.name]+tc.again, 0
-				if strings.HasPrefix(s.name, "cleartax") {
+				want, wantOut := before[s.Name]+tc.again, 0
+				if strings.HasPrefix(s.Name, "cleartax") {
 					want = 0
-				} else if before[s.name] != 1 {
-					t.Errorf("%s: %d logins at the first start", s.name, before[s.name])
+				} else if before[s.Name] != 1 {
+					t.Errorf("%s: %d logins at the first start", s.Name, before[s.Name])
 				}
-				if s.name == "invx" {
+				if s.Name == "invx" {
 					wantOut = tc.out
 				}
 				if in, out := logs(s); in != want || out != wantOut {
-					t.Errorf("%s: %d logins and %d logouts, want %d and %d", s.name, in, out, want, wantOut)
+					t.Errorf("%s: %d logins and %d logouts, want %d and %d", s.Name, in, out, want, wantOut)
 				}
 			}
 		})

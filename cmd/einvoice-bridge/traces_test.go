@@ -23,6 +23,7 @@ import (
 
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // otlpReceiver is a collector: what it got, as it came over the wire.
@@ -109,7 +110,7 @@ func attributesOf(s *tracepb.Span) map[string]string {
 }
 
 // tracing starts a bridge in front of the simulators whose spans go to an address; edit changes its configuration more.
-func tracing(t *testing.T, traces string, edit func(string) string) (sims []simulator, path string, a *app) {
+func tracing(t *testing.T, traces string, edit func(string) string) (sims []demo.Simulator, path string, a *app) {
 	t.Helper()
 	sims, path = sandboxed(t, func(text string) string {
 		if edit != nil {
@@ -163,7 +164,7 @@ func TestTraceOfACall(t *testing.T) {
 	r := newOTLPReceiver(t)
 	sims, _, a := tracing(t, fmt.Sprintf("traces: {otlp: %q, headers: {x-vendor-key: the-vendors-key}}\n", r.URL), nil)
 	const traceID, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-	body := postTraced(t, a, envelope(sims[0].taxpayer, sims[0].success), "00-"+traceID+"-"+parent+"-01")
+	body := postTraced(t, a, demo.Envelope(sims[0].Taxpayer, sims[0].Success), "00-"+traceID+"-"+parent+"-01")
 	if !strings.Contains(body, "<code>200</code>") {
 		t.Fatal(body)
 	}
@@ -191,7 +192,7 @@ func TestTraceOfACall(t *testing.T) {
 	}
 	call := attributesOf(spanNamed(t, spans, "eInvoiceCancel"))
 	for key, want := range map[string]string{
-		"einvoice.caller": "erp", "einvoice.taxpayer": sims[0].taxpayer, "einvoice.upstream": "nic", "einvoice.document": sims[0].success,
+		"einvoice.caller": "erp", "einvoice.taxpayer": sims[0].Taxpayer, "einvoice.upstream": "nic", "einvoice.document": sims[0].Success,
 		"einvoice.outcome": "cancelled", "einvoice.code": "200", "einvoice.how": "upstream", "http.response.status_code": "200",
 	} {
 		if call[key] != want {
@@ -202,7 +203,7 @@ func TestTraceOfACall(t *testing.T) {
 	if at := attributesOf(cancel); at["server.address"] != "127.0.0.1" || at["http.response.status_code"] != "200" || at["http.response.body.size"] == "" {
 		t.Errorf("the cancel at the authority: %v", at)
 	}
-	if got, want := sentTraceParent(t, sims[0].log), "00-"+traceID+"-"+hex.EncodeToString(cancel.SpanId)+"-01"; got != want {
+	if got, want := sentTraceParent(t, sims[0].Log), "00-"+traceID+"-"+hex.EncodeToString(cancel.SpanId)+"-01"; got != want {
 		t.Errorf("the authority got %q, want %q", got, want)
 	}
 	if got := r.headers[0].Get("x-vendor-key"); got != "the-vendors-key" {
@@ -232,11 +233,11 @@ func TestNoTracesByDefault(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 	sims, _, a := tracing(t, "", nil)
-	postTraced(t, a, envelope(sims[0].taxpayer, sims[0].success), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	postTraced(t, a, demo.Envelope(sims[0].Taxpayer, sims[0].Success), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := sentTraceParent(t, sims[0].log); len(r.requests) != 0 || got != "" {
+	if got := sentTraceParent(t, sims[0].Log); len(r.requests) != 0 || got != "" {
 		t.Errorf("%d exports, traceparent %q", len(r.requests), got)
 	}
 }
@@ -246,17 +247,17 @@ func TestTracesOfJoinedCalls(t *testing.T) {
 	r := newOTLPReceiver(t)
 	sims, _, a := tracing(t, fmt.Sprintf("traces: {otlp: %q}\n", r.URL), nil)
 	s := sims[0]
-	if err := s.log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+	if err := s.Log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	call := func() {
-		if _, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
+		if _, err := post(a.server.PublicURL()+"/einvoice", demo.Envelope(s.Taxpayer, s.Success)); err != nil {
 			t.Error(err)
 		}
 	}
 	wg.Go(call)
-	if _, err := s.log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
+	if _, err := s.Log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
 		t.Fatal(err)
 	}
 	wg.Go(call)
@@ -264,7 +265,7 @@ func TestTracesOfJoinedCalls(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond) // from being let in to joining
-	s.log.Release()
+	s.Log.Release()
 	wg.Wait()
 	if err := a.stop(); err != nil {
 		t.Fatal(err)
@@ -292,7 +293,7 @@ func TestTracesTellNoSecret(t *testing.T) {
 	var log bytes.Buffer
 	a := startFile(t, path, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, s := range sims { // the first cancel's reply is lost: it is looked up
-		if err := s.log.Arm(sandbox.Fault{Name: "lose_reply", Operation: sandbox.Cancel, Times: 1}); err != nil {
+		if err := s.Log.Arm(sandbox.Fault{Name: "lose_reply", Operation: sandbox.Cancel, Times: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,7 +304,7 @@ func TestTracesTellNoSecret(t *testing.T) {
 	}
 	shown := r.text()
 	for _, s := range sims {
-		secrets = append(secrets, s.success, s.refusal)
+		secrets = append(secrets, s.Success, s.Refusal)
 	}
 	for _, secret := range append(secrets, "the-vendors-key", "Wrong entry", "no such document", "Envelope", `"CnlRsn`, "2143:") {
 		if strings.Contains(strings.ToLower(shown), strings.ToLower(secret)) {
@@ -359,7 +360,7 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 			})
 			var log lockedBuffer // what was given up at the end may still say so
 			a := startFile(t, path, slog.New(slog.NewTextHandler(&log, nil)))
-			body, err := post(a.server.PublicURL()+"/einvoice", envelope(sims[0].taxpayer, sims[0].success))
+			body, err := post(a.server.PublicURL()+"/einvoice", demo.Envelope(sims[0].Taxpayer, sims[0].Success))
 			if err != nil || !strings.Contains(string(body), "<code>200</code>") {
 				t.Errorf("answered %s, %v", body, err)
 			}

@@ -14,6 +14,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // alarms is an Observer that keeps alarms.
@@ -52,14 +53,14 @@ func TestToldOtherwise(t *testing.T) {
 		}
 	})
 	url, s := a.server.PublicURL()+server.Paths[0], sims[0]
-	if body, err := post(url, envelope(s.taxpayer, s.refusal)); err != nil || !strings.Contains(string(body), "<code>204</code>") {
+	if body, err := post(url, demo.Envelope(s.Taxpayer, s.Refusal)); err != nil || !strings.Contains(string(body), "<code>204</code>") {
 		t.Fatalf("got %s, %v", body, err)
 	}
 	known := a.alarmToldOtherwise(a.journal, nil)
 	if len(heard.all) != 0 {
 		t.Errorf("alarms before anything is otherwise: %+v", heard.all)
 	}
-	e, err := a.journal.Find(t.Context(), bridge.Key{Space: "irp/sandbox", Document: s.refusal}, s.taxpayer)
+	e, err := a.journal.Find(t.Context(), bridge.Key{Space: "irp/sandbox", Document: s.Refusal}, s.Taxpayer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +71,11 @@ func TestToldOtherwise(t *testing.T) {
 	for range 2 {
 		known = a.alarmToldOtherwise(a.journal, known)
 	}
-	if len(heard.all) != 1 || heard.all[0].Kind != bridge.AlarmToldOtherwise || heard.all[0].Key.Document != s.refusal ||
+	if len(heard.all) != 1 || heard.all[0].Kind != bridge.AlarmToldOtherwise || heard.all[0].Key.Document != s.Refusal ||
 		!strings.Contains(heard.all[0].Text, "as asha recorded") {
 		t.Errorf("got %+v, want one alarm", heard.all)
 	}
-	body, err := post(url, envelope(s.taxpayer, s.refusal))
+	body, err := post(url, demo.Envelope(s.Taxpayer, s.Refusal))
 	if err != nil || !strings.Contains(string(body), "<CancelDate>2026-03-01 15:00:00</CancelDate>") {
 		t.Errorf("asked again: %s, %v", body, err)
 	}

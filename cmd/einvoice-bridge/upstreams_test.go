@@ -13,10 +13,11 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // planned is the plan of a simulators' configuration, edited.
-func planned(t *testing.T, edit func(string) string) (*plan, []simulator) {
+func planned(t *testing.T, edit func(string) string) (*plan, []demo.Simulator) {
 	t.Helper()
 	sims, path := sandboxed(t, edit)
 	f, err := config.Load(path, fileKinds)
@@ -36,8 +37,8 @@ func TestCancelsPerMinuteCounts(t *testing.T) {
 		return strings.ReplaceAll(text, "    base_url:", "    cancels_per_minute: 7\n    base_url:")
 	})
 	for _, s := range sims {
-		if r := p.ups[s.taxpayer].Profile().Cancels; r.Limit != 7 || r.Per < time.Minute || r.Per > 65*time.Second || r.Key == "" {
-			t.Errorf("%s: %+v", s.name, r)
+		if r := p.ups[s.Taxpayer].Profile().Cancels; r.Limit != 7 || r.Per < time.Minute || r.Per > 65*time.Second || r.Key == "" {
+			t.Errorf("%s: %+v", s.Name, r)
 		}
 	}
 }
@@ -49,9 +50,9 @@ func TestEnvironmentsAreSpacesOfTheirOwn(t *testing.T) {
 		return strings.ReplaceAll(text, `environment: "sandbox"`, `environment: "production"`)
 	})
 	for _, s := range sims {
-		a, b := tried.ups[s.taxpayer].Profile().Space, real.ups[s.taxpayer].Profile().Space
+		a, b := tried.ups[s.Taxpayer].Profile().Space, real.ups[s.Taxpayer].Profile().Space
 		if !strings.HasSuffix(a, "/sandbox") || strings.Contains(b, "production") || strings.Contains(b, "sandbox") || b == "" {
-			t.Errorf("%s: the sandbox is %q, production %q", s.name, a, b)
+			t.Errorf("%s: the sandbox is %q, production %q", s.Name, a, b)
 		}
 	}
 }
@@ -62,7 +63,7 @@ func TestSandboxsRecordIsNotProductions(t *testing.T) {
 	sims, path := sandboxed(t, nil)
 	s := sims[0]
 	sent := func() (n int) {
-		for _, c := range s.log.Calls() {
+		for _, c := range s.Log.Calls() {
 			if c.Operation == sandbox.Cancel {
 				n++
 			}
@@ -71,7 +72,7 @@ func TestSandboxsRecordIsNotProductions(t *testing.T) {
 	}
 	ask := func() string {
 		a := startFile(t, path, slog.New(slog.DiscardHandler))
-		body, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success))
+		body, err := post(a.server.PublicURL()+"/einvoice", demo.Envelope(s.Taxpayer, s.Success))
 		if err := errors.Join(err, a.stop()); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // receiver is an operator's address that fails as often as it is told.
@@ -206,11 +207,11 @@ func TestWebhookIsWired(t *testing.T) {
 	if err := a.start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := post(a.server.PublicURL()+"/einvoice", envelope(sims[0].taxpayer, sims[0].success)); err != nil {
+	if _, err := post(a.server.PublicURL()+"/einvoice", demo.Envelope(sims[0].Taxpayer, sims[0].Success)); err != nil {
 		t.Fatal(err)
 	}
 	got := r.wait(t, 1)[0]
-	if got.Kind != string(bridge.AlarmMisconfigured) || got.Upstream != "nic" || got.Document != sims[0].success || strings.Contains(got.Text, "a-wrong-password") {
+	if got.Kind != string(bridge.AlarmMisconfigured) || got.Upstream != "nic" || got.Document != sims[0].Success || strings.Contains(got.Text, "a-wrong-password") {
 		t.Errorf("got %+v", got)
 	}
 	if err := a.stop(); err != nil {
