@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox/demo"
@@ -22,7 +23,7 @@ import (
 )
 
 // startBench starts a bridge on a journal on disk, in front of NIC's demo.Simulator, which takes every IRN.
-func startBench(tb testing.TB) *app {
+func startBench(tb testing.TB) *app.App {
 	tb.Helper()
 	dir := tb.TempDir()
 	sims, err := demo.New(dir, true)
@@ -35,7 +36,7 @@ func startBench(tb testing.TB) *app {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(closeAll)
-	f, err := config.Parse([]byte(demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte(demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func fsyncTime(tb testing.TB, dir string) time.Duration {
 // Load generator and simulator run in the same process and share the processors.
 func BenchmarkWholePath(b *testing.B) {
 	a := startBench(b)
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	const callers = 32
 	var left atomic.Int64

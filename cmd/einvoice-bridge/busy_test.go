@@ -19,7 +19,7 @@ func TestBusyBridgeTellsWhatIsOnRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sims, path := sandboxed(t, edit)
 			s, a := sims[0], startFile(t, path, slog.New(slog.DiscardHandler))
-			url := a.server.PublicURL() + "/einvoice"
+			url := a.PublicURL() + "/einvoice"
 			ask := func(irn string) string {
 				body, err := post(url, demo.Envelope(s.Taxpayer, irn))
 				if err != nil {
@@ -46,7 +46,7 @@ func TestBusyBridgeTellsWhatIsOnRecord(t *testing.T) {
 			if got := <-held; !strings.Contains(got, "<code>204</code>") {
 				t.Errorf("the call that was held: %s", got)
 			}
-			if err := a.stop(); err != nil {
+			if err := a.Stop(); err != nil {
 				t.Error(err)
 			}
 		})

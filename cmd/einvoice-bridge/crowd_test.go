@@ -106,7 +106,7 @@ func (c *crowded) good(s demo.Simulator, token string, stop <-chan struct{}) []t
 					return
 				case <-time.After(time.Duration(rand.IntN(10)) * time.Millisecond):
 				}
-				body := strings.Replace(demo.Envelope(s.Taxpayer, documentID(s.Name, int(c.issued.Add(1)))), demo.Token, token, 1)
+				body := strings.Replace(demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, int(c.issued.Add(1)))), demo.Token, token, 1)
 				began := time.Now()
 				if answer := c.post(body); strings.Contains(answer, "The bridge is busy") {
 					c.busy.Add(1)
@@ -249,7 +249,7 @@ var fatFlag = flag.Duration("fat", 4*time.Second, "how long TestFatEnvelopesFill
 // A caller without a limit who sends nothing but large envelopes that are refused fills no disk.
 func TestFatEnvelopesFillNoDisk(t *testing.T) {
 	c := newCrowded(t, func(text string) string { return text })
-	fat := strings.Replace(demo.Envelope(c.sims[0].Taxpayer, documentID(c.sims[0].Name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
+	fat := strings.Replace(demo.Envelope(c.sims[0].Taxpayer, demo.DocumentID(c.sims[0].Name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
 	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
 	var refused, busy atomic.Int64
 	flood := func(enough func(since time.Duration) bool) (grown int) {
@@ -300,7 +300,7 @@ const otherToken = "another caller's token"
 func TestHangingCallsStopNobody(t *testing.T) {
 	for what, call := range map[string]func(s demo.Simulator, n int) string{
 		"calls of one caller to an authority": func(s demo.Simulator, n int) string {
-			return soapRequest(demo.Envelope(s.Taxpayer, documentID(s.Name, 1_000_000+n)), "eInvoiceCancel")
+			return soapRequest(demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, 1_000_000+n)), "eInvoiceCancel")
 		},
 		"calls for the provider": func(s demo.Simulator, _ int) string {
 			return soapRequest(strings.ReplaceAll(demo.Envelope(s.Taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")

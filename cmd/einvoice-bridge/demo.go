@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/fixtures/sandbox/demo"
@@ -43,7 +45,7 @@ type demonstration struct {
 	once        bool
 	out         io.Writer
 
-	app   *app
+	app   *app.App
 	sims  []demo.Simulator
 	taps  map[string]*tap
 	wrong int // answers that were not right
@@ -79,9 +81,9 @@ func (d *demonstration) play(ctx context.Context, dir string, sims []demo.Simula
 	d.show()
 	if !d.once && !interrupted(ctx) {
 		d.invite()
-		err = d.app.wait(ctx)
+		err = d.app.Wait(ctx)
 	}
-	if stopErr := d.app.stop(); err == nil {
+	if stopErr := d.app.Stop(); err == nil {
 		err = stopErr
 	}
 	if err == nil && d.wrong > 0 {
@@ -100,20 +102,16 @@ func (d *demonstration) startBridge(ctx context.Context, dir string, urls map[st
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	f, err := config.Load(path, fileKinds)
+	f, err := config.Load(path, app.FileKinds)
 	if err != nil {
 		return err
 	}
 	// The first call of the demo is the story; only trouble is worth a line between.
-	log := newLogger(os.Stderr, config.Log{Format: "text", Level: slog.LevelError.String()})
-	if d.app, err = newApp(ctx, f, log); err != nil {
+	log := observe.NewLogger(os.Stderr, "text", slog.LevelError.String())
+	if d.app, err = app.New(ctx, f, app.Process{Log: log, Version: buildVersion()}); err != nil {
 		return err
 	}
-	if err := d.app.start(); err != nil {
-		d.app.release()
-		return err
-	}
-	return nil
+	return d.app.Start()
 }
 
 // show makes the demo's calls: a success and a refusal through each upstream, and one repeat.
@@ -133,7 +131,7 @@ func (d *demonstration) show() {
 func (d *demonstration) call(s demo.Simulator, what, document string, want soap.CancelReply) {
 	in := demo.Envelope(s.Taxpayer, document)
 	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.Title, document, what, in)
-	body, err := post(d.app.server.PublicURL()+server.Paths[0], in)
+	body, err := post(d.app.PublicURL()+server.Paths[0], in)
 	if err != nil {
 		d.complain("no answer: %v", err)
 		return
@@ -200,10 +198,10 @@ func (d *demonstration) decrypted(filed, wire []byte) {
 
 // invite prints what to do next.
 func (d *demonstration) invite() {
-	url := d.app.server.PublicURL() + server.Paths[0]
+	url := d.app.PublicURL() + server.Paths[0]
 	s := d.sims[0]
 	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\n         %s?wsdl for new proxies\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
-		url, d.app.server.PublicURL()+server.Paths[1], url, d.app.consoleURL(), demo.Envelope(s.Taxpayer, s.Success), url)
+		url, d.app.PublicURL()+server.Paths[1], url, d.app.ConsoleURL(), demo.Envelope(s.Taxpayer, s.Success), url)
 }
 
 const soapType = "text/xml; charset=utf-8"

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
@@ -24,17 +25,6 @@ var doubts = []sandbox.Fault{
 	{Name: "reset_before"}, {Name: "drop_before_commit"}, {Name: "http503_html"}, {Name: "http200_html"},
 	{Name: "lose_reply"}, {Name: "lose_reply", Value: "rst"}, {Name: "commit_then_500"}, {Name: "truncate_json"}, {Name: "bad_json"},
 	{Name: "delay", Value: "1500"}, {Name: "late_commit", Value: "1500"}, {Name: "delay", Value: "300"},
-}
-
-// documentID makes an id that the upstream takes.
-func documentID(kind string, n int) string {
-	switch kind {
-	case "myinvois":
-		return fmt.Sprintf("%026d", n)
-	case "cleartax-my":
-		return fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
-	}
-	return fmt.Sprintf("%064x", n)
 }
 
 // For every upstream and every doubt, twice in a row too: the caller's final answer, with repeats, is the
@@ -61,22 +51,22 @@ func TestDoubtsEndInTheTruth(t *testing.T) {
 		sims[i].Upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
 	}
 	text := "reply_within: 6s\n" + demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)
-	f, err := config.Parse([]byte(text), dir, os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte(text), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := serving(t, f)
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	for _, s := range sims {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for n, fault := range doubts {
 				for times := 1; times <= 2; times++ {
-					doubt(t, s, url, documentID(s.Name, 1000+2*n+times), fault, times)
+					doubt(t, s, url, demo.DocumentID(s.Name, 1000+2*n+times), fault, times)
 				}
 			}
 			for n, strike := range strikes {
-				id := documentID(s.Name, 2000+n)
+				id := demo.DocumentID(s.Name, 2000+n)
 				gates[s.Name].arm(strike)
 				settled(t, s, url, id, strike.name)
 			}

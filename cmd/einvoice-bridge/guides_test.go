@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
@@ -165,7 +166,7 @@ func TestShownConfigurationsAreAccepted(t *testing.T) {
 			shown += rest[strings.Index(rest, "callers:"):]
 		}
 		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
-		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, fileKinds); err != nil {
+		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, app.FileKinds); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, shown)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
@@ -27,7 +28,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	f, err := config.Parse([]byte("reply_within: 5s\n"+demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte("reply_within: 5s\n"+demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 	if err := sims[1].Log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
 		t.Fatal(err)
 	}
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	stop := make(chan struct{})
 	var noise sync.WaitGroup
 	for range 4 {
@@ -47,7 +48,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_, _ = post(url, demo.Envelope(sims[1].Taxpayer, documentID("myinvois", n))) // a fault, sooner or later
+				_, _ = post(url, demo.Envelope(sims[1].Taxpayer, demo.DocumentID("myinvois", n))) // a fault, sooner or later
 			}
 		}
 	})
@@ -56,7 +57,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 		good.Go(func() {
 			for n := range 20 {
 				start := time.Now()
-				body, err := post(url, demo.Envelope(s.Taxpayer, documentID(s.Name, 3000+n)))
+				body, err := post(url, demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, 3000+n)))
 				if err != nil || !bytes.Contains(body, []byte("<code>200</code>")) {
 					t.Errorf("%s: %s, %v", s.Name, body, err)
 				}

@@ -2,85 +2,18 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
-
-// gate is a reader of log lines that takes them only while it is open.
-type gate struct {
-	mu   sync.Mutex
-	err  error
-	took strings.Builder
-}
-
-func (g *gate) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.err != nil {
-		return 0, g.err
-	}
-	return g.took.Write(p)
-}
-
-func (g *gate) set(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.err = err
-}
-
-// Lines that don't fit while the reader stalls, and those that it refuses, are lost whole, counted, and told when it reads
-// again.
-func TestLogQueueCountsWhatIsLost(t *testing.T) {
-	g := &gate{}
-	q := newLogQueue(g)
-	q.size = 20
-	q.start(func(lost int64) { fmt.Fprintf(q, "lost %d\n", lost) })
-	line := func(n int) { fmt.Fprintf(q, "line %02d\n", n) } // 8 bytes: two fit
-
-	line(1)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		g.mu.Lock()
-		n := g.took.Len()
-		g.mu.Unlock()
-		if n > 0 {
-			break
-		}
-	}
-	g.set(errors.New("gone"))
-	line(2)
-	for deadline := time.Now().Add(10 * time.Second); q.missedSoFar() != 1 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	g.set(nil)
-	g.mu.Lock() // stalls
-	for n := 3; n < 10; n++ {
-		line(n)
-	}
-	lost := q.missedSoFar()
-	g.mu.Unlock()
-	q.close(10 * time.Second)
-	got := g.took.String()
-	if want := fmt.Sprintf("lost %d\n", lost); lost < 4 || !strings.HasSuffix(got, want) || strings.Contains(got, "line 02") {
-		t.Errorf("%d lost, the reader has %q", lost, got)
-	}
-}
-
-func (q *logQueue) missedSoFar() int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.lost
-}
 
 // A full pipe behind standard error: nobody waits for it, nor does SIGTERM; what is lost is counted, and said when the
 // reader is back.

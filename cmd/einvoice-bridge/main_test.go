@@ -21,7 +21,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/fixtures/sandbox/demo"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
@@ -185,17 +189,17 @@ func sandboxed(t testing.TB, edit func(string) string) (sims []demo.Simulator, p
 }
 
 // serving is a bridge in this process, until the test ends.
-func serving(t testing.TB, f *config.File) *app {
+func serving(t testing.TB, f *config.File) *app.App {
 	t.Helper()
-	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	a, err := app.New(t.Context(), f, app.Process{Log: slog.New(slog.DiscardHandler), Metrics: []prometheus.Collector{observe.NewLogQueue(io.Discard).Collector()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.start(); err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.stop(); err != nil {
+		if err := a.Stop(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -19,7 +18,6 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
-	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
@@ -307,78 +305,4 @@ func TestReloadFromTheConsole(t *testing.T) {
 		t.Error("the webhook's address shows")
 	}
 	w.terminate()
-}
-
-// Reloads back and forth while callers call: each call meets one configuration or the other, whole, and none fails.
-func TestReloadUnderLoad(t *testing.T) {
-	sims, path := sandboxed(t, nil)
-	read, _ := os.ReadFile(path)
-	other := strings.Replace(string(read), "upstreams:", "contract: {values: {success: Done, token_invalid: Nobody}}\nupstreams:", 1)
-	other = strings.Replace(other, access.HashToken(demo.Token), access.HashToken("other"), 1)
-	f, err := config.Load(path, fileKinds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := newApp(t.Context(), f, newLogger(io.Discard, config.Log{Level: "debug"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	known := regexp.MustCompile(`<status>Success</status>|<status>Done</status>`)
-	var calls sync.WaitGroup
-	var ended atomic.Bool
-	for _, token := range []string{demo.Token, "other", demo.Token, "other"} {
-		calls.Go(func() {
-			for !ended.Load() {
-				body, err := post(a.server.PublicURL()+"/einvoice", strings.Replace(demo.Envelope(sims[0].Taxpayer, sims[0].Success), demo.Token, token, 1))
-				switch said := known.FindString(string(body)); {
-				case err != nil, strings.Contains(string(body), "Fault"):
-					t.Errorf("%s, %v", body, err)
-				case token == demo.Token && said == "<status>Done</status>", token == "other" && said == "<status>Success</status>":
-					t.Errorf("token and words are of two configurations: %s", body)
-				case said == "" && token == "other" && strings.Contains(string(body), "Nobody"),
-					said == "" && token == demo.Token && !strings.Contains(string(body), "Nobody"):
-					t.Errorf("refused under the configuration that knows the token: %s", body)
-				}
-			}
-		})
-	}
-	for i := range 20 {
-		text := string(read)
-		if i%2 == 0 {
-			text = other
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		a.reload("test")
-		if r := a.lastReload.Load(); !r.Good() || len(r.Changes) != 3 {
-			t.Fatalf("reload %d: %+v", i, r)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	ended.Store(true)
-	calls.Wait()
-	if err := a.stop(); err != nil {
-		t.Error(err)
-	}
-	a.reload("too late")
-	if a.lastReload.Load().By != "test" {
-		t.Error("a stopped bridge reloads")
-	}
-}
-
-// Log form and level follow the file, also for loggers that were derived before.
-func TestLogFollows(t *testing.T) {
-	var b strings.Builder
-	log := newLogger(&b, config.Log{Format: "text", Level: "warn"})
-	derived := log.With("a", 1).WithGroup("g")
-	derived.Info("not this")
-	log.Handler().(*logHandler).follow(config.Log{Format: "json", Level: "info"})
-	derived.Info("this", slog.Int("b", 2))
-	if got := b.String(); !strings.Contains(got, `"msg":"this","a":1,"g":{"b":2}}`) || strings.Contains(got, "not this") {
-		t.Errorf("got %s", got)
-	}
 }

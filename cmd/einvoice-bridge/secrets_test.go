@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/app"
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
@@ -160,4 +162,64 @@ func crawl(t *testing.T, console string) map[string]string {
 		t.Errorf("the links lead to %d stories and %d bytes of CSV only", stories, len(pages["/cancellations.csv?"]))
 	}
 	return pages
+}
+
+// The settings that the console shows are complete, and hold no secret however it was written.
+func TestEffectiveSettingsHideSecrets(t *testing.T) {
+	_, path := sandboxed(t, func(text string) string {
+		text = strings.Replace(text, "  nic:\n", "  nic:\n    headers: {X-Api-Key: header-secret}\n", 1)
+		return "alarms: {webhook: \"https://hooks.example/services/webhook-secret\"}\n" + text
+	})
+	f, err := config.Load(path, app.FileKinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Journal = "postgres://bridge:dsn-secret@db/einvoice"
+	var b strings.Builder
+	for _, s := range f.Effective() {
+		fmt.Fprintf(&b, "%s = %s\n", s.Path, s.Value)
+		if s.About == "" {
+			t.Errorf("%s does not say what it is", s.Path)
+		}
+	}
+	for _, want := range []string{
+		"reply_within = 50s\n", "journal = postgres://bridge:xxxxx@db/einvoice\n", "upstreams.nic.client_secret = (hidden)\n",
+		"upstreams.nic.headers = (1 hidden)\n", "upstreams.nic.timeout = 30s\n", "alarms.webhook = (hidden)\n", "callers.erp.taxpayers = all\n",
+		"callers.erp.tokens = (1 hidden)\n", "retain = 400d\n", "listen.0.address = ", "taxpayers.09AAAPG7885R002.upstream = nic\n", "taxpayers.09AAAPG7885R002.password = (hidden)\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	if inherited := "taxpayers.09AAAPG7885R002.client_secret"; strings.Contains(b.String(), inherited) {
+		t.Errorf("shows what is its upstream's: %s", inherited)
+	}
+	for _, secret := range append(demoSecrets(t, path), "header-secret", "webhook-secret", "dsn-secret", access.HashToken(demo.Token)) {
+		if strings.Contains(b.String(), secret) {
+			t.Errorf("%q shows", secret)
+		}
+	}
+	if t.Failed() {
+		t.Log(b.String())
+	}
+}
+
+// demoSecrets are all secrets of a configuration file, by their keys.
+func demoSecrets(t *testing.T, path string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "client_secret", "password", "token", "seal":
+			all = append(all, strings.Trim(value, `"`))
+		}
+	}
+	if len(all) < 8 {
+		t.Fatalf("only %d secrets in the demo's configuration", len(all))
+	}
+	return append(all, demo.Token)
 }

@@ -35,7 +35,7 @@ func refusedAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(strings.ReplaceAll(string(text), `url: "http://127.0.0.1:`, `url: "http://localhost:`))
-	w.app.reload("test")
+	w.app.Reload("test")
 	for name := range says {
 		if code, body := w.ask(name, w.id(name, 1)); code != "200" {
 			t.Errorf("%s: then told %s", name, body)
@@ -44,7 +44,7 @@ func refusedAccount(t *testing.T) {
 }
 
 // uuidMY is a document of ClearTax Malaysia by the name under which it is on record.
-func uuidMY(n int) string { return documentID("myinvois", 0xd000+n) }
+func uuidMY(n int) string { return demo.DocumentID("myinvois", 0xd000+n) }
 
 // IRNs are digests of an invoice's own numbers, so that one tried in the sandbox has the IRN of the real one. It is sent.
 func sandboxThenProduction(t *testing.T) {
@@ -141,7 +141,7 @@ func movedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(strings.Replace(string(text), "    upstream: cleartax-my\n", "    upstream: moved\n", 1))
-	w.app.reload("test")
+	w.app.Reload("test")
 	w.operator().run("journal", "lookup", ids[0])
 	w.logs("alarm=stray", "can't be looked up", "whose documents are others")
 	w.stop()
@@ -295,7 +295,7 @@ func operatorsWord(t *testing.T) {
 // page is one of the console's.
 func (w *truth) page(path string) string {
 	w.Helper()
-	resp, err := http.Get(w.app.consoleURL() + path)
+	resp, err := http.Get(w.app.ConsoleURL() + path)
 	if err != nil {
 		w.Fatal(err)
 	}

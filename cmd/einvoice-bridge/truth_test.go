@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
@@ -71,7 +72,7 @@ type truth struct {
 	*testing.T
 	dir, path string // of the configuration and the journal
 	sims      map[string]demo.Simulator
-	app       *app
+	app       *app.App
 	url       string
 	log       lockedBuffer
 }
@@ -122,26 +123,26 @@ func (w *truth) write(text string) {
 // serve starts a bridge that works by the configuration, until stop or the test's end.
 func (w *truth) serve() {
 	w.Helper()
-	f, err := config.Load(w.path, fileKinds)
+	f, err := config.Load(w.path, app.FileKinds)
 	if err != nil {
 		w.Fatal(err)
 	}
-	a, err := newApp(w.Context(), f, slog.New(slog.NewTextHandler(&w.log, nil)))
+	a, err := app.New(w.Context(), f, app.Process{Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	if err != nil {
 		w.Fatal(err)
 	}
 	if w.app == nil {
 		w.Cleanup(w.stop)
 	}
-	w.app, w.url = a, a.server.PublicURL()+server.Paths[0]
-	if err := a.start(); err != nil {
+	w.app, w.url = a, a.PublicURL()+server.Paths[0]
+	if err := a.Start(); err != nil {
 		w.Fatal(err)
 	}
 }
 
 func (w *truth) stop() {
 	w.Helper()
-	if err := w.app.stop(); err != nil {
+	if err := w.app.Stop(); err != nil {
 		w.Error(err)
 	}
 }
@@ -149,7 +150,7 @@ func (w *truth) stop() {
 // id makes a document's id for each number. No two upstreams share one: India's IRNs are the same wherever they are sent.
 func (w *truth) id(upstream string, n int) string {
 	names := slices.Sorted(maps.Keys(w.sims))
-	return documentID(upstream, 0xa000+0x100*slices.Index(names, upstream)+n)
+	return demo.DocumentID(upstream, 0xa000+0x100*slices.Index(names, upstream)+n)
 }
 
 // arm arms faults of one document; of any, if it is empty.
@@ -319,7 +320,7 @@ func theResendIsTurnedAway(t *testing.T) {
 }
 
 func turnedAway(t *testing.T, s story) {
-	w, id := truthful(t, nil), documentID(s.upstream, 0xa001)
+	w, id := truthful(t, nil), demo.DocumentID(s.upstream, 0xa001)
 	for _, f := range append(s.faults, first("lose_reply")) {
 		w.arm(s.upstream, id, f...)
 	}
