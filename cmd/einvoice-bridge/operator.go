@@ -1,24 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/user"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/journal"
 )
 
@@ -50,50 +45,17 @@ func (r *record) change(ctx context.Context) (*journal.Journal, error) {
 	return journal.OpenBeside(ctx, r.dsn)
 }
 
-func (r *record) find() error {
+func (r *record) find() (err error) {
 	if r.dsn != "" {
-		return nil
+		r.dsn, err = config.Placed(r.dsn, ".")
+		return err
 	}
-	data, err := os.ReadFile(r.config)
+	of, err := config.LoadRecord(r.config)
 	if err != nil {
-		return fmt.Errorf("reading the configuration (-c names it, or --journal the journal itself): %w", err)
+		return fmt.Errorf("%w (-c names the configuration, or --journal the journal itself)", err)
 	}
-	var f struct {
-		Journal string               `yaml:"journal"`
-		Callers map[string]yaml.Node `yaml:"callers"`
-	}
-	if err := yaml.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", r.config) // err quotes it
-	}
-	r.callers = slices.Sorted(maps.Keys(f.Callers))
-	r.dsn, err = expanded(cmp.Or(f.Journal, "sqlite:bridge.db"), filepath.Dir(r.config))
-	if err != nil {
-		return fmt.Errorf("%s: journal: %w", r.config, err)
-	}
+	r.dsn, r.callers = of.Journal, of.Callers
 	return nil
-}
-
-// expanded resolves the variables of one value and reads its file, from dir, as package config does for all.
-func expanded(s, dir string) (string, error) {
-	var errs []error
-	v := os.Expand(s, func(name string) string {
-		if name == "$" {
-			return "$"
-		}
-		v, ok := os.LookupEnv(name)
-		if !ok {
-			errs = append(errs, fmt.Errorf("the environment variable %s is not set here; set it, or name the journal with --journal", name))
-		}
-		return v
-	})
-	if path, ok := strings.CutPrefix(v, "file:"); ok {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		data, err := os.ReadFile(path)
-		v, errs = strings.TrimRight(string(data), "\r\n"), append(errs, err)
-	}
-	return v, errors.Join(errs...)
 }
 
 // operator is who runs the command, for the record.

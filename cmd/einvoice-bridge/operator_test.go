@@ -322,6 +322,52 @@ func TestLookupCommand(t *testing.T) {
 	}
 }
 
+// Serve and an operator's commands have one journal, wherever each of them runs; what is wrong with it is told with its
+// whole path.
+func TestOneJournalForEveryCommand(t *testing.T) {
+	sims, path, url, ready := served(t)
+	dir := filepath.Dir(path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(file string) {
+		t.Helper()
+		if err := os.WriteFile(path, bytes.Replace(text, []byte("sqlite:"+dir+"/bridge.db"), []byte("sqlite:"+file), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := filepath.Rel(here, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name("none/bridge.db")
+	for _, args := range [][]string{{"journal", "list"}, {"token", "list"}, {"check", "--online"}, {"serve"}} {
+		if out, err := runCommand(t, append(args, "-c", near)...); err == nil || !strings.Contains(out+err.Error(), dir+"/none/bridge.db") {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	name("bridge.db")
+	p := spawn(t, "serve", "-c", near)
+	p.await(ready)
+	answered(t, sims[0], url, 1)
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"journal", "list", "-c", path}, {"journal", "list", "--journal", "sqlite:" + dir + "/bridge.db"}} {
+		if out, err := runCommand(t, args...); err != nil || !strings.Contains(out, sims[0].Success[:20]) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	t.Chdir(dir)
+	if out, err := runCommand(t, "journal", "list", "--journal", "sqlite:none.db"); err == nil || !strings.Contains(err.Error(), dir+"/none.db") {
+		t.Errorf("a journal that isn't there: %v\n%s", err, out)
+	}
+	p.terminate()
+}
+
 // A person's shell has none of the service's secrets: the commands don't ask for them.
 func TestOperatorsNeedNoSecrets(t *testing.T) {
 	dir := t.TempDir()
