@@ -71,6 +71,8 @@ func New(ctx context.Context, f *config.File, in Process) (*App, error) {
 	return a, nil
 }
 
+// wire puts the parts together in the order of a call's way back: where it is written down, what carries it to the
+// authority, who sees it, what decides, who answers, and the console beside them.
 func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
@@ -89,25 +91,9 @@ func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	if err = a.partEnvironments(ctx, p); err != nil {
 		return err
 	}
-	spans := collector(f.Traces)
-	spans.Version = a.Version
-	if a.traces, err = observe.NewTraces(ctx, spans, a.Log); err != nil {
+	if err = a.openEyes(ctx, f); err != nil {
 		return err
 	}
-	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
-	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
-	}, func() float64 { return float64(a.journal.LogBytes()) }))
-	a.metrics.Register(a.Metrics...)
-	a.webhook = observe.NewWebhook(f.Alarms.Webhook.Reveal(), a.Log)
-	a.lines = observe.NewCallLog(a.Log)
-	a.lines.HashIDs(f.Log.IDs == "hashed")
-	all := observe.Observers{a.lines, a.metrics, a.webhook}
-	if a.traces != nil {
-		a.metrics.Register(a.traces.Lost())
-		all = append(all, observe.SpanNotes{CallLog: a.lines})
-	}
-	a.observe = all
 	a.service = flow.New(a.journal, a.journal, a.observe, p.terms)
 	a.equip(p)
 	if a.server, err = server.New(p.options); err != nil {
@@ -119,6 +105,30 @@ func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	}
 	a.plan.Store(p)
 	return a.bindConsole(f.Console)
+}
+
+// openEyes makes everything that is told what happens: log, metrics, webhook and, where they are wanted, traces.
+func (a *App) openEyes(ctx context.Context, f *config.File) (err error) {
+	spans := collector(f.Traces)
+	spans.Version = a.Version
+	if a.traces, err = observe.NewTraces(ctx, spans, a.Log); err != nil {
+		return err
+	}
+	a.metrics = console.NewMetrics(func() bridge.Load { return a.service.Load() })
+	a.metrics.Register(a.Metrics...)
+	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
+	}, func() float64 { return float64(a.journal.LogBytes()) }))
+	a.webhook = observe.NewWebhook(f.Alarms.Webhook.Reveal(), a.Log)
+	a.lines = observe.NewCallLog(a.Log)
+	a.lines.HashIDs(f.Log.IDs == "hashed")
+	all := observe.Observers{a.lines, a.metrics, a.webhook}
+	if a.traces != nil {
+		a.metrics.Register(a.traces.Lost())
+		all = append(all, observe.SpanNotes{CallLog: a.lines})
+	}
+	a.observe = all
+	return nil
 }
 
 // equip gives a plan what it needs of the bridge that is to work by it.

@@ -49,7 +49,7 @@ func LoadRecord(path string) (Record, error) {
 	return Record{Journal: journal, Callers: slices.Sorted(maps.Keys(callers))}, nil
 }
 
-// Placed is a journal whose file counts from dir, in whichever folder a command runs. Before 2026-12 it counted from the
+// Placed is a journal whose file counts from dir, in whichever folder a command runs. Until November 2026 it counted from the
 // latter: a record that lies there is not passed over for a new, empty one.
 func Placed(journal, dir string) (string, error) {
 	file, is := strings.CutPrefix(journal, "sqlite:")
