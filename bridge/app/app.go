@@ -39,7 +39,7 @@ type App struct {
 	console  *http.Server
 	consoleL net.Listener // nil: no console
 	metrics  *console.Metrics
-	observe  bridge.Observer
+	observer bridge.Observer
 	ended    chan error
 	working  context.Context // over when Stop begins
 	halt     context.CancelFunc
@@ -91,10 +91,10 @@ func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	if err = a.partEnvironments(ctx, p); err != nil {
 		return err
 	}
-	if err = a.openEyes(ctx, f); err != nil {
+	if err = a.wireObservers(ctx, f); err != nil {
 		return err
 	}
-	a.service = flow.New(a.journal, a.journal, a.observe, p.terms)
+	a.service = flow.New(a.journal, a.journal, a.observer, p.terms)
 	a.equip(p)
 	if a.server, err = server.New(p.options); err != nil {
 		return err
@@ -107,8 +107,8 @@ func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	return a.bindConsole(f.Console)
 }
 
-// openEyes makes everything that is told what happens: log, metrics, webhook and, where they are wanted, traces.
-func (a *App) openEyes(ctx context.Context, f *config.File) (err error) {
+// wireObservers makes everything that is told what happens: log, metrics, webhook and, where they are wanted, traces.
+func (a *App) wireObservers(ctx context.Context, f *config.File) (err error) {
 	spans := collector(f.Traces)
 	spans.Version = a.Version
 	if a.traces, err = observe.NewTraces(ctx, spans, a.Log); err != nil {
@@ -127,7 +127,7 @@ func (a *App) openEyes(ctx context.Context, f *config.File) (err error) {
 		a.metrics.Register(a.traces.Lost())
 		all = append(all, observe.SpanNotes{CallLog: a.lines})
 	}
-	a.observe = all
+	a.observer = all
 	return nil
 }
 
@@ -201,7 +201,7 @@ func (a *App) Start() error {
 	a.upkeep.Go(a.keepUp)
 	a.upkeep.Go(func() { a.watchJournal(watchEvery) })
 	a.upkeep.Go(func() { giveBack(a.working) })
-	a.upkeep.Go(func() { a.obey(a.hangups) })
+	a.upkeep.Go(func() { a.reloadAtHangups(a.hangups) })
 	f := a.plan.Load().file
 	a.Log.Info("einvoice-bridge serves", "version", a.Version, "wsdl", a.PublicURL()+server.Paths[0]+"?wsdl", "console", a.ConsoleURL(),
 		"journal", config.WithoutSecrets(f.Journal), "upstreams", len(f.Upstreams), "taxpayers", len(f.Taxpayers), "callers", len(f.Callers))

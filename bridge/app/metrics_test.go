@@ -54,8 +54,8 @@ func scrapeNames(t *testing.T) (names []string) {
 	if _, _, err := a.journal.Begin(t.Context(), bridge.Begin{Entry: waits}); err != nil {
 		t.Fatal(err)
 	}
-	a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal})
-	a.observe.Answered(bridge.CallReport{Unclassified: true, DateSource: bridge.DateEstimated})
+	a.observer.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal})
+	a.observer.Answered(bridge.CallReport{Unclassified: true, DateSource: bridge.DateEstimated})
 	resp, err := http.Get(a.ConsoleURL() + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -128,8 +128,8 @@ func (a *App) settings(context.Context) console.Settings {
 	return s
 }
 
-// obey reloads at each SIGHUP. Windows has none; there the console's button is the way.
-func (a *App) obey(hangups <-chan os.Signal) {
+// reloadAtHangups reloads at each SIGHUP. Windows has none; there the console's button is the way.
+func (a *App) reloadAtHangups(hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-a.working.Done():

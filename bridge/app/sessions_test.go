@@ -51,7 +51,7 @@ func TestLoginsHeldBackAreSeen(t *testing.T) {
 		}
 	}
 	heard := &alarms{}
-	a.observe = heard
+	a.observer = heard
 	h := &health{a.plan.Load(), a.journal}
 	told := a.alarmLoginsHeld(h.held(), nil)
 	told = a.alarmLoginsHeld(h.held(), told)

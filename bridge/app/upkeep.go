@@ -53,7 +53,7 @@ func (a *App) watchJournal(every time.Duration) {
 		case a.stopping():
 			return
 		case err != nil && well:
-			a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal, Text: "not ready, nothing is sent: " + err.Error()})
+			a.observer.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal, Text: "not ready, nothing is sent: " + err.Error()})
 		case err == nil && !well:
 			a.Log.Info("the journal can be written again")
 		}
@@ -90,7 +90,7 @@ func (a *App) alarmToldOtherwise(j exporter, known map[int64]bool) map[int64]boo
 		if now[e.ID] = true; known[e.ID] {
 			continue
 		}
-		a.observe.Alarm(bridge.Alarm{
+		a.observer.Alarm(bridge.Alarm{
 			Kind: bridge.AlarmToldOtherwise, Upstream: e.Upstream, Taxpayer: e.Taxpayer, Key: e.Key, Ref: e.Ref,
 			Text: fmt.Sprintf("the document is %s%s, but a caller was last told otherwise: tell its owner (journal show %d)",
 				e.Outcome.Class, bySomebody(e), e.ID),
@@ -108,7 +108,7 @@ func (a *App) alarmLoginsHeld(held, told map[string]time.Time) map[string]time.T
 			continue
 		}
 		now[name] = until
-		a.observe.Alarm(bridge.Alarm{Kind: bridge.AlarmLoginsHeld, Upstream: name, Text: fmt.Sprintf(
+		a.observer.Alarm(bridge.Alarm{Kind: bridge.AlarmLoginsHeld, Upstream: name, Text: fmt.Sprintf(
 			"no session, and no login before %s: until then nothing is carried out or looked up with these credentials", until.UTC().Format(time.RFC3339))})
 	}
 	return now

@@ -36,7 +36,7 @@ func TestToldOtherwise(t *testing.T) {
 	sims, path := sandboxed(t, nil)
 	a := wired(t, path, slog.New(slog.DiscardHandler))
 	heard := &alarms{}
-	a.observe = heard
+	a.observer = heard
 	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func (s shelf) Export(_ context.Context, f bridge.Filter) iter.Seq2[bridge.Entry
 // idle is an app without a bridge: with what the upkeep needs.
 func idle(log io.Writer) (*App, *alarms) {
 	heard := &alarms{}
-	a := &App{Process: Process{Log: slog.New(slog.NewTextHandler(log, nil))}, observe: heard}
+	a := &App{Process: Process{Log: slog.New(slog.NewTextHandler(log, nil))}, observer: heard}
 	a.working, a.halt = context.WithCancel(context.Background())
 	a.plan.Store(&plan{file: &config.File{}})
 	return a, heard

@@ -40,27 +40,27 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 	return all
 }
 
-// way is an upstream as it is reached: as written, or as a taxpayer's own settings make it. addresses are where its calls
+// destination is an upstream as it is reached: as written, or as a taxpayer's own settings make it. addresses are where its calls
 // go, by key.
-type way struct {
+type destination struct {
 	path, who string
 	*upstream.Settings
 	addresses map[string]string
 }
 
-// ways are all that a file has, each once; a taxpayer's only where an address or the environment is its own.
-func ways(f *config.File) (all []way) {
-	written := map[string]way{}
+// destinations are all that a file has, each once; a taxpayer's only where an address or the environment is its own.
+func destinations(f *config.File) (all []destination) {
+	written := map[string]destination{}
 	for _, name := range slices.Sorted(maps.Keys(f.Upstreams)) {
 		u := f.Upstreams[name]
-		w := way{"upstreams." + name, "upstream " + name, upstream.Common(u.Settings), Kinds[u.Kind].Addresses(u.Settings)}
+		w := destination{"upstreams." + name, "upstream " + name, upstream.Common(u.Settings), Kinds[u.Kind].Addresses(u.Settings)}
 		if written[name] = w; w.BaseURL != "" {
 			all = append(all, w)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
 		t := f.Taxpayers[name]
-		of, w := written[t.Upstream], way{"taxpayers." + name, "taxpayer " + name, upstream.Common(t.Settings), Kinds[f.Upstreams[t.Upstream].Kind].Addresses(t.Settings)}
+		of, w := written[t.Upstream], destination{"taxpayers." + name, "taxpayer " + name, upstream.Common(t.Settings), Kinds[f.Upstreams[t.Upstream].Kind].Addresses(t.Settings)}
 		if w.Environment != of.Environment || !maps.Equal(w.addresses, of.addresses) {
 			all = append(all, w)
 		}
@@ -71,7 +71,7 @@ func ways(f *config.File) (all []way) {
 // misplaced finds upstreams whose environment is the opposite of what is known of a host: a real invoice would be
 // cancelled as a trial, or a trial's answer told of a real one.
 func misplaced(f *config.File) (all config.Problems) {
-	for _, w := range ways(f) {
+	for _, w := range destinations(f) {
 		for _, key := range slices.Sorted(maps.Keys(w.addresses)) {
 			if address := w.addresses[key]; upstream.Contradicts(w.Environment, address) {
 				all = append(all, config.Problem{Line: f.Line(w.path + ".environment"), Text: fmt.Sprintf(
@@ -85,7 +85,7 @@ func misplaced(f *config.File) (all config.Problems) {
 
 // inClear finds addresses that are neither https nor on this machine.
 func inClear(f *config.File) (all config.Problems) {
-	for _, w := range ways(f) {
+	for _, w := range destinations(f) {
 		for _, key := range slices.Sorted(maps.Keys(w.addresses)) {
 			u, err := url.Parse(w.addresses[key])
 			if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
@@ -104,7 +104,7 @@ func logsIn(u config.Upstream) bool { return !strings.HasPrefix(u.Kind, "clearta
 // environments finds upstreams that don't say in which environment they are, or say something odd. Each environment's
 // documents have records of their own, so it had better be right.
 func environments(f *config.File) (all config.Problems) {
-	for _, w := range ways(f) {
+	for _, w := range destinations(f) {
 		label, host := strings.ToLower(strings.TrimSpace(w.Environment)), upstream.Environment("", w.BaseURL)
 		text := ""
 		switch {

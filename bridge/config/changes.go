@@ -46,23 +46,23 @@ func Changes(was, is *File) (all []bridge.Change) {
 		delete(old, l.Path)
 		switch {
 		case !there:
-			all = append(all, bridge.Change{Path: l.Path, Kind: bridge.Added, Is: l.open()})
-		case o.bare != l.bare && o.Value == l.Value: // what differs does not show
+			all = append(all, bridge.Change{Path: l.Path, Kind: bridge.Added, Is: l.tellable()})
+		case o.exact != l.exact && o.Value == l.Value: // what differs does not show
 			all = append(all, bridge.Change{Path: l.Path, Kind: bridge.Changed})
-		case o.bare != l.bare:
-			all = append(all, bridge.Change{Path: l.Path, Kind: bridge.Changed, Was: o.open(), Is: l.open()})
+		case o.exact != l.exact:
+			all = append(all, bridge.Change{Path: l.Path, Kind: bridge.Changed, Was: o.tellable(), Is: l.tellable()})
 		}
 	}
 	for _, o := range before {
 		if _, left := old[o.Path]; left {
-			all = append(all, bridge.Change{Path: o.Path, Kind: bridge.Removed, Was: o.open()})
+			all = append(all, bridge.Change{Path: o.Path, Kind: bridge.Removed, Was: o.tellable()})
 		}
 	}
 	return all
 }
 
-// open is the value as a change may tell it.
-func (l line) open() string {
+// tellable is the value as a change may tell it.
+func (l line) tellable() string {
 	if l.secret {
 		return ""
 	}

@@ -33,7 +33,7 @@ func described(f *File) []line {
 // line is a setting as it is shown, and as it is: that is only for comparing, and shown nowhere.
 type line struct {
 	bridge.Setting
-	bare   string
+	exact  string
 	secret bool
 }
 
@@ -46,30 +46,30 @@ type describer struct {
 	lines     []line
 }
 
-func (d *describer) add(path, value, bare string, secret bool) {
-	d.lines = append(d.lines, line{bridge.Setting{Path: path, Value: value, About: d.about}, bare, secret})
+func (d *describer) add(path, value, exact string, secret bool) {
+	d.lines = append(d.lines, line{bridge.Setting{Path: path, Value: value, About: d.about}, exact, secret})
 }
 
-// bare is a value spelt out, secrets too.
-func bare(v reflect.Value) string {
+// exact is a value spelt out, secrets too.
+func exact(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.String:
 		return fmt.Sprintf("%q", v.String())
 	case reflect.Slice:
 		all := make([]string, v.Len())
 		for i := range all {
-			all[i] = bare(v.Index(i))
+			all[i] = exact(v.Index(i))
 		}
 		return strings.Join(all, ",")
 	case reflect.Map:
 		var all []string
 		for k, e := range v.Seq2() {
-			all = append(all, bare(k)+":"+bare(e))
+			all = append(all, exact(k)+":"+exact(e))
 		}
 		slices.Sort(all)
 		return strings.Join(all, ",")
 	}
-	panic("bare: no secret is a " + v.Kind().String())
+	panic("exact: no secret is a " + v.Kind().String())
 }
 
 func (d *describer) value(path string, v reflect.Value) {
@@ -78,9 +78,9 @@ func (d *describer) value(path string, v reflect.Value) {
 	}
 	switch x := v.Interface().(type) {
 	case bridge.Secret:
-		d.add(path, "(hidden)", bare(v), true)
+		d.add(path, "(hidden)", exact(v), true)
 	case []bridge.Secret, map[string]bridge.Secret:
-		d.add(path, fmt.Sprintf("(%d hidden)", v.Len()), bare(v), true)
+		d.add(path, fmt.Sprintf("(%d hidden)", v.Len()), exact(v), true)
 	case bridge.Duration:
 		d.add(path, x.String(), x.String(), false)
 	case Names:

@@ -17,20 +17,20 @@ import (
 	"einvoice-bridge/bridge/journal"
 )
 
-// record is where an operator's command finds the journal. Such a command runs in a person's shell, which has none of
+// journalAt is where an operator's command finds the journal. Such a command runs in a person's shell, which has none of
 // the service's secrets: of the configuration it reads what it needs and nothing else.
-type record struct {
+type journalAt struct {
 	config, dsn string
 	callers     []string // of the configuration; none with --journal
 }
 
-func (r *record) flags(cmd *cobra.Command) {
+func (r *journalAt) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVarP(&r.config, "config", "c", "bridge.yaml", "configuration file")
 	cmd.PersistentFlags().StringVar(&r.dsn, "journal", "", "the journal itself (sqlite:FILE or postgres://…), instead of a configuration")
 }
 
 // read opens the journal for looking, also while a service writes it.
-func (r *record) read(ctx context.Context) (*journal.Journal, error) {
+func (r *journalAt) read(ctx context.Context) (*journal.Journal, error) {
 	if err := r.find(); err != nil {
 		return nil, err
 	}
@@ -38,19 +38,19 @@ func (r *record) read(ctx context.Context) (*journal.Journal, error) {
 }
 
 // change opens the journal for one small change, also while a service writes it.
-func (r *record) change(ctx context.Context) (*journal.Journal, error) {
+func (r *journalAt) change(ctx context.Context) (*journal.Journal, error) {
 	if err := r.find(); err != nil {
 		return nil, err
 	}
 	return journal.OpenBeside(ctx, r.dsn)
 }
 
-func (r *record) find() (err error) {
+func (r *journalAt) find() (err error) {
 	if r.dsn != "" {
 		r.dsn, err = config.Placed(r.dsn, ".")
 		return err
 	}
-	of, err := config.LoadRecord(r.config)
+	of, err := config.LoadOutline(r.config)
 	if err != nil {
 		return fmt.Errorf("%w (-c names the configuration, or --journal the journal itself)", err)
 	}

@@ -45,7 +45,7 @@ func TestJournalCountsFromTheConfigurationsFolder(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				of, err := LoadRecord(name)
+				of, err := LoadOutline(name)
 				if err != nil || f.Journal != want || of.Journal != want || !slices.Equal(of.Callers, []string{"axis", "sap"}) {
 					t.Errorf("serve has %s, a command %+v (%v); want %s", f.Journal, of, err, want)
 				}
@@ -65,7 +65,7 @@ func TestJournalThatLiesElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, served := Load(path, kinds)
-	_, asked := LoadRecord(path)
+	_, asked := LoadOutline(path)
 	for who, err := range map[string]error{"serve": served, "a command": asked} {
 		if err == nil || !strings.Contains(err.Error(), here) || !strings.Contains(err.Error(), filepath.Join(dir, "bridge.db")) {
 			t.Errorf("%s: %v; want both places", who, err)
@@ -80,20 +80,20 @@ func TestJournalThatLiesElsewhere(t *testing.T) {
 }
 
 // An operator's command needs none of the service's secrets, and repeats nothing of a file that is no configuration.
-func TestLoadRecordReadsNothingElse(t *testing.T) {
+func TestLoadOutlineReadsNothingElse(t *testing.T) {
 	path, _ := write(t, "upstreams: {nic: {kind: nic, client_secret: '${NOT_SET_ANYWHERE}'}}\nnonsense: [\"file:none\"]\n", map[string]string{"wrong": "journal: [hunter2"})
-	if of, err := LoadRecord(path); err != nil || !strings.HasSuffix(of.Journal, "/bridge.db") || of.Callers != nil {
+	if of, err := LoadOutline(path); err != nil || !strings.HasSuffix(of.Journal, "/bridge.db") || of.Callers != nil {
 		t.Errorf("%+v, %v", of, err)
 	}
 	for name, want := range map[string]string{"wrong": "no configuration", "none": "no such file"} {
-		if _, err := LoadRecord(filepath.Join(filepath.Dir(path), name)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+		if _, err := LoadOutline(filepath.Join(filepath.Dir(path), name)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := os.WriteFile(path, []byte("x: 1\njournal: 'sqlite:${NOT_SET_ANYWHERE}'\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadRecord(path); err == nil || !strings.Contains(err.Error(), path+":2: journal: the environment variable NOT_SET_ANYWHERE is not set") {
+	if _, err := LoadOutline(path); err == nil || !strings.Contains(err.Error(), path+":2: journal: the environment variable NOT_SET_ANYWHERE is not set") {
 		t.Errorf("%v", err)
 	}
 }

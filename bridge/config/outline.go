@@ -13,22 +13,22 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Record is what an operator's command needs of a configuration.
-type Record struct {
+// Outline is what an operator's command needs of a configuration.
+type Outline struct {
 	Journal string
 	Callers []string // by name
 }
 
-// LoadRecord reads nothing else of the file than a Record: an operator's command runs in a person's shell, which has none
+// LoadOutline reads nothing else of the file than its Outline: an operator's command runs in a person's shell, which has none
 // of the service's secrets.
-func LoadRecord(path string) (Record, error) {
+func LoadOutline(path string) (Outline, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Record{}, fmt.Errorf("reading the configuration: %w", err)
+		return Outline{}, fmt.Errorf("reading the configuration: %w", err)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil || len(doc.Content) > 0 && doc.Content[0].Kind != yaml.MappingNode {
-		return Record{}, fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", path) // err quotes it
+		return Outline{}, fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", path) // err quotes it
 	}
 	l := loader{dir: filepath.Dir(path), env: os.LookupEnv, file: defaults()}
 	var callers map[string]*yaml.Node
@@ -40,13 +40,13 @@ func LoadRecord(path string) (Record, error) {
 		callers = maps.Collect(pairs(child(doc.Content[0], "callers")))
 	}
 	if len(l.problems) > 0 {
-		return Record{}, fmt.Errorf("%s:%d: journal: %s", path, l.problems[0].Line, l.problems[0].Text)
+		return Outline{}, fmt.Errorf("%s:%d: journal: %s", path, l.problems[0].Line, l.problems[0].Text)
 	}
 	journal, err := Placed(l.file.Journal, l.dir)
 	if err != nil {
-		return Record{}, fmt.Errorf("%s: %w", path, err)
+		return Outline{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return Record{Journal: journal, Callers: slices.Sorted(maps.Keys(callers))}, nil
+	return Outline{Journal: journal, Callers: slices.Sorted(maps.Keys(callers))}, nil
 }
 
 // Placed is a journal whose file counts from dir, in whichever folder a command runs. Until November 2026 it counted from the
