@@ -45,7 +45,7 @@ type Options struct {
 	SavedWSDL []byte
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
-	// InFlight bounds the calls that are being answered at a time; 0 stands for 3,072. No caller, no upstream and nothing
+	// InFlight bounds the calls that are being answered at a time. No caller, no upstream and nothing
 	// that nobody has logged in for takes all of them, see places.go. Half of that on top is for calls that are turned
 	// away: all that is done for them is to ask the record.
 	InFlight int
@@ -133,7 +133,6 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 	if o.Refused == nil {
 		o.Refused = func(Refusal) {}
 	}
-	o.InFlight = orElse(o.InFlight, 3*1024)
 	if o.Upstream == nil {
 		o.Upstream = func(string) (string, bool) { return "", true }
 	}
@@ -209,15 +208,6 @@ func (s *Server) closeListeners() {
 	for _, ln := range s.bound {
 		ln.Close()
 	}
-}
-
-// Addrs are the bound addresses, in the order of Options.Listeners.
-func (s *Server) Addrs() []net.Addr {
-	var addrs []net.Addr
-	for _, ln := range s.bound {
-		addrs = append(addrs, ln.Addr())
-	}
-	return addrs
 }
 
 // Serve answers callers until Shutdown, which makes it return nil, or until a listener breaks.

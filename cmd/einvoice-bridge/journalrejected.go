@@ -14,7 +14,7 @@ import (
 )
 
 // listRejected prints the calls that were turned away before they were cancellations.
-func (r *record) listRejected(cmd *cobra.Command, f bridge.Filter, asJSON bool) (err error) {
+func (r *journalAt) listRejected(cmd *cobra.Command, f bridge.Filter, asJSON bool) (err error) {
 	if f.Document != "" || f.Taxpayer != "" || f.Upstream != "" || f.Class != bridge.None || f.Open || f.Waiting || f.ToldOtherwise {
 		return errors.New("--rejected goes with --caller, --since, --until, --before, --limit and --json: a rejected call is no cancellation of a document")
 	}
@@ -47,7 +47,7 @@ func (r *record) listRejected(cmd *cobra.Command, f bridge.Filter, asJSON bool) 
 }
 
 // showRejected tells what is known of the call with a reference, if it was turned away.
-func (r *record) showRejected(cmd *cobra.Command, ref string, asJSON bool) (found bool, err error) {
+func (r *journalAt) showRejected(cmd *cobra.Command, ref string, asJSON bool) (found bool, err error) {
 	j, err := r.read(cmd.Context())
 	if err != nil {
 		return false, err

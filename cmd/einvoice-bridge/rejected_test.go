@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 var refInAnswer = regexp.MustCompile(`\[ref ([0-9a-f-]{36})\]`)
@@ -15,11 +17,11 @@ var refInAnswer = regexp.MustCompile(`\[ref ([0-9a-f-]{36})\]`)
 // rejectedCalls sends what connects an ERP wrongly, and returns the reference of each answer.
 func (w worked) rejectedCalls() map[string]string {
 	w.Helper()
-	good := envelope(w.sim.taxpayer, w.sim.success)
+	good := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
 	refs := map[string]string{}
 	for name, body := range map[string]string{
 		"wrong token":      regexp.MustCompile(`<access_token>[^<]*<`).ReplaceAllString(good, "<access_token>n0t-a-t0ken<"),
-		"unknown taxpayer": strings.Replace(good, w.sim.taxpayer, "29XXXXX0000X1Z5", 1),
+		"unknown taxpayer": strings.Replace(good, w.sim.Taxpayer, "29XXXXX0000X1Z5", 1),
 		"not understood":   strings.ReplaceAll(good, "eInvoiceCancel", "eInvoiceForget"),
 	} {
 		answer, err := post(w.url, body)
