@@ -101,3 +101,26 @@ type CallFilter struct {
 	Caller       string
 	Limit        int // 0: 100
 }
+
+// Deed is what an operator did, for whoever asks later.
+type Deed struct {
+	ID    int64
+	At    time.Time
+	Who   string
+	What  DeedKind
+	Entry int64 // 0: it was about none
+	About string
+}
+
+// DeedKind is a closed set.
+type DeedKind string
+
+// What operators do.
+const (
+	DidResolve   DeedKind = "resolve"
+	DidWithdraw  DeedKind = "withdraw"
+	DidIssue     DeedKind = "issue"
+	DidRevoke    DeedKind = "revoke"
+	DidReload    DeedKind = "reload"
+	DidTestAlarm DeedKind = "test_alarm"
+)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -32,7 +33,7 @@ func (a *App) consoleOptions(c config.Console) (console.Options, error) {
 		Notes:        func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
 		Environments: func() []string { return environmentsOf(a.plan.Load().file) },
 		Callers:      func() []console.Caller { return consoleCallers(a.plan.Load().file) },
-		Settings:     a.settings, Reload: a.Reload,
+		Settings:     a.settings, Reload: a.Reload, SignedIn: a.signedIn(c),
 		NewToken: func() (string, string) {
 			token := access.NewToken()
 			return token, access.HashToken(token)
@@ -40,27 +41,63 @@ func (a *App) consoleOptions(c config.Console) (console.Options, error) {
 	}, nil
 }
 
-// signIn lets the console's one operator in as package access lets callers in: slowing down whoever guesses. nil when
-// no log-in is configured.
+// signIn lets people in as package access lets callers in: slowing down whoever guesses. nil when nobody has a password.
 func signIn(c config.Console) (console.SignIn, error) {
-	if c.Password == "" {
+	roles, cfg := map[string]console.Role{}, access.Config{}
+	for name, u := range users(c) {
+		if u.Password == "" {
+			continue
+		}
+		roles[name] = console.Role(u.Role)
+		cfg.Callers = append(cfg.Callers, access.CallerConfig{
+			Name: name, Within: time.Minute, AllTaxpayers: true, WSSE: access.WSSECheck,
+			Login: &access.LoginConfig{Username: name, Password: u.Password.Reveal(), ClientID: name, ClientSecret: u.Password.Reveal()},
+		})
+	}
+	if len(roles) == 0 {
 		return nil, nil
 	}
-	door, err := access.New(access.Config{Callers: []access.CallerConfig{{
-		Name: "console", Within: time.Minute, AllTaxpayers: true, WSSE: access.WSSECheck,
-		Login: &access.LoginConfig{Username: c.Username, Password: c.Password.Reveal(), ClientID: "console", ClientSecret: c.Password.Reveal()},
-	}}}, nil)
+	door, err := access.New(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, username, password string, from netip.Addr) (bool, time.Duration) {
+	return func(ctx context.Context, username, password string, from netip.Addr) (console.Role, time.Duration) {
 		_, err := door.UsernameToken(ctx, username, password, false, access.Origin{Addr: from})
 		var slow *access.SlowDownError
-		if errors.As(err, &slow) {
-			return false, slow.RetryAfter
+		switch {
+		case errors.As(err, &slow):
+			return "", slow.RetryAfter
+		case err != nil:
+			return "", 0
 		}
-		return err == nil, 0
+		return roles[username], 0
 	}, nil
+}
+
+// users are the people who may open the console; one operator's name and password stand for such.
+func users(c config.Console) map[string]config.User {
+	if c.Password != "" {
+		return map[string]config.User{c.Username: {Password: c.Password, Role: string(console.Operator)}}
+	}
+	return c.Users
+}
+
+// signedIn is single sign-on: a proxy that the configuration trusts says in a header whom it has let in. From anybody else the
+// header is worth nothing. nil when there is none.
+func (a *App) signedIn(c config.Console) console.SignedIn {
+	if c.SignInHeader == "" {
+		return nil
+	}
+	return func(r *http.Request) (name string, role console.Role, ok bool) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		proxies, wrong := access.Prefixes(a.plan.Load().file.TrustedProxies)
+		names := r.Header.Values(c.SignInHeader)
+		if err != nil || wrong != nil || len(names) != 1 || names[0] == "" ||
+			!slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(from.Addr().Unmap()) }) {
+			return "", "", false
+		}
+		return names[0], console.Role(c.Users[names[0]].Role), true
+	}
 }
 
 // environmentsOf are those of the upstreams, each once.

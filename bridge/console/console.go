@@ -34,6 +34,8 @@ type Options struct {
 	NewToken func() (token, hash string)
 	// SignIn lets operators in; nil lets in everybody who reaches the listener.
 	SignIn SignIn
+	// SignedIn is single sign-on; nil is none.
+	SignedIn SignedIn
 	// Log hears who changed what.
 	Log *slog.Logger
 }

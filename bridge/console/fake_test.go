@@ -34,6 +34,7 @@ type memory struct {
 	tokens  []bridge.Token
 	counts  []bridge.Count
 	turned  []bridge.Rejected
+	deeds   []bridge.Deed
 	zone    Zone // UTC without one
 	stats   bridge.Stats
 	err     error
@@ -153,7 +154,21 @@ func (m *memory) Issue(_ context.Context, t bridge.Token) error {
 
 func (m *memory) Issued(context.Context) ([]bridge.Token, error) { return m.tokens, m.err }
 
-func (m *memory) Revoke(_ context.Context, hash string) error {
+func (m *memory) Deeds(_ context.Context, before int64, limit int) (all []bridge.Deed, _ error) {
+	for _, d := range m.deeds {
+		if before == 0 || d.ID < before {
+			all = append(all, d)
+		}
+	}
+	return all[:min(len(all), limit)], m.err
+}
+
+func (m *memory) Did(_ context.Context, d bridge.Deed) error {
+	m.deeds = append([]bridge.Deed{d}, m.deeds...)
+	return m.err
+}
+
+func (m *memory) Revoke(_ context.Context, hash, by string) error {
 	for i := range m.tokens {
 		if m.tokens[i].Hash == hash {
 			m.tokens[i].Revoked = noon
@@ -262,11 +277,17 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if password != "" {
-		o.SignIn = func(_ context.Context, user, word string, _ netip.Addr) (bool, time.Duration) {
+		o.SignIn = func(_ context.Context, user, word string, _ netip.Addr) (Role, time.Duration) {
 			if word == "too often" {
-				return false, 9 * time.Second
+				return "", 9 * time.Second
 			}
-			return user == "admin" && word == password, 0
+			if user == "reader" && word == password {
+				return Reader, 0
+			}
+			if user == "admin" && word == password {
+				return Operator, 0
+			}
+			return "", 0
 		}
 	}
 	srv := httptest.NewServer(New(o))

@@ -17,7 +17,7 @@ type Words struct {
 }
 
 // Glossary has each word once: pages, commands and the guide to words take it from here.
-var Glossary = []Words{states, outcomes, rejections, healths, whoseWords}
+var Glossary = []Words{states, outcomes, rejections, healths, whoseWords, deedWords}
 
 var states = Words{"Where a cancellation stands", []Term{
 	{"accepted", "waiting", "Written down, and nothing was sent yet: it waits for its turn at the authority. It can be withdrawn."},
@@ -64,6 +64,15 @@ var whoseWords = Words{"Whose word it is", []Term{
 	{"", "an operator's word", "A person recorded what the authority's portal shows. It is told to callers, and shown as that person's, never as the authority's."},
 	{"ref", "reference", "Names one call. It stands in each Fault and refusal as [ref …] and in the header X-Request-Id, and is found by search."},
 	{"", "entry", "The record of one taxpayer's wish to cancel one document, with all calls for it."},
+}}
+
+var deedWords = Words{"What operators do", []Term{
+	{"resolve", "recorded what the portal shows", "An entry ended by a person's word."},
+	{"withdraw", "withdrew", "What waited for its turn is not sent."},
+	{"issue", "issued a token", "A new access token for a caller."},
+	{"revoke", "revoked a token", "It lets nobody in any more, within 5 s."},
+	{"reload", "reloaded", "The changed configuration file was taken up, or was found wrong."},
+	{"test_alarm", "sent a test alarm", "To see that alarms reach somebody."},
 }}
 
 // word is what pages say for a name.

@@ -65,7 +65,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		l.Entries = entries[:pageSize]
 		l.Older = address("/cancellations", form, l.Entries[pageSize-1].ID)
 	}
-	l.Doubts = slices.ContainsFunc(l.Entries, func(e bridge.Entry) bool { return e.State == bridge.Open })
+	l.Doubts = sessionOf(r).role == Operator && slices.ContainsFunc(l.Entries, func(e bridge.Entry) bool { return e.State == bridge.Open })
 	if l.Fitting, err = p.fitting(r, f); err != nil {
 		return err
 	}

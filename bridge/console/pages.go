@@ -37,6 +37,7 @@ type page struct {
 	Title        string
 	Tab          string // path of the navigation's current entry
 	User         string // signed in; empty without log-in
+	May          bool   // change things
 	CSRF         string
 	Style        string // addresses of the assets, versioned
 	Script       string
@@ -55,7 +56,7 @@ func newPages(o Options) http.Handler {
 	if o.Zone == nil {
 		o.Zone = time.Local
 	}
-	p := &pages{Options: o, zone: Zone{o.Zone}, html: parsePages(Zone{o.Zone}), static: assets(), sessions: newSessions(o.SignIn != nil)}
+	p := &pages{Options: o, zone: Zone{o.Zone}, html: parsePages(Zone{o.Zone}), static: assets(), sessions: newSessions(o.SignIn != nil || o.SignedIn != nil)}
 	p.counter = &counter{records: o.Records, by: map[string]counted{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{file}", p.asset)
@@ -79,6 +80,7 @@ func newPages(o Options) http.Handler {
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,
 		"GET /settings":           p.settings,
+		"GET /audit":              p.audit,
 		"GET /words":              p.glossary,
 		"POST /reload":            p.reload,
 		"POST /logout":            p.logout,
@@ -148,9 +150,10 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 // render renders a page whole before its first byte is sent, so that a failure shows as one.
 func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name string, d page) error {
 	s := sessionOf(r)
+	d.May = s.role == Operator
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
-	if p.Environments != nil && (s.user != "" || !p.sessions.needed) {
+	if p.Environments != nil && s.role != "" {
 		d.Environments = p.Options.Environments()
 	}
 	d.Icon = p.static["icon.svg"].path

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"iter"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -32,9 +33,13 @@ type Records interface {
 	// LookUpSoon has a doubtful entry looked up within seconds, by whichever instance comes to it.
 	LookUpSoon(ctx context.Context, id int64) error
 
+	// Deeds gives what operators did, newest first; Did adds to it what the journal does not hear of.
+	Deeds(ctx context.Context, before int64, limit int) ([]bridge.Deed, error)
+	Did(ctx context.Context, d bridge.Deed) error
+
 	Issue(ctx context.Context, t bridge.Token) error
 	Issued(ctx context.Context) ([]bridge.Token, error)
-	Revoke(ctx context.Context, hash string) error
+	Revoke(ctx context.Context, hash, by string) error
 
 	// Commits counts transactions, the writes that shared them and the time they took, since the start.
 	Commits() (commits, writes int64, busy time.Duration)
@@ -98,5 +103,10 @@ type Reload struct {
 // Good tells whether it went well.
 func (r Reload) Good() bool { return len(r.Problems) == 0 }
 
-// SignIn looks at a user name and password. wait is set when too many were wrong and this one wasn't looked at.
-type SignIn func(ctx context.Context, username, password string, from netip.Addr) (ok bool, wait time.Duration)
+// SignIn looks at a user name and password; the role is empty when they are wrong. wait is set when too many were wrong and
+// this one wasn't looked at.
+type SignIn func(ctx context.Context, username, password string, from netip.Addr) (role Role, wait time.Duration)
+
+// SignedIn tells whom a proxy in front has signed in; ok is false when it is no such proxy's request. A name without a role is
+// nobody's here.
+type SignedIn func(r *http.Request) (name string, role Role, ok bool)

@@ -42,6 +42,7 @@ var words = template.FuncMap{
 
 	"rejection": RejectionText,
 	"means":     meaning,
+	"deed":      DeedText,
 	"now":       nowText,
 }
 

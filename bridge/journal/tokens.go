@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -42,6 +43,9 @@ func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
 	isNew := false
 	err := j.write(ctx, "", func(x *tx) error {
 		isNew = x.exec(insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires)) == 1
+		if isNew && t.By != "" {
+			x.note(bridge.Deed{At: t.Issued, Who: t.By, What: bridge.DidIssue, About: "token " + t.Hash[:min(12, len(t.Hash))] + " of " + t.Caller + ", " + cmp.Or(t.Label, "without a label")})
+		}
 		return nil
 	}, nil)
 	if err == nil && !isNew {
@@ -101,11 +105,13 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 	return all, j.explain(r.err)
 }
 
-// Revoke ends a token everywhere within 5 s; ErrNoEntry when there is none that could be revoked.
-func (j *Journal) Revoke(ctx context.Context, hash string) error {
+// Revoke ends a token everywhere within 5 s, as an operator wants it; ErrNoEntry when there is none that could be revoked.
+func (j *Journal) Revoke(ctx context.Context, hash, by string) error {
 	found := false
 	err := j.write(ctx, "", func(t *tx) error {
-		found = t.exec(revokeToken, hash, j.now().UnixMicro()) == 1
+		if found = t.exec(revokeToken, hash, j.now().UnixMicro()) == 1; found {
+			t.note(bridge.Deed{At: at(t.now()), Who: by, What: bridge.DidRevoke, About: "token " + hash[:min(12, len(hash))]})
+		}
 		return nil
 	}, nil)
 	if err != nil {

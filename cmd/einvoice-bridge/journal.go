@@ -26,7 +26,7 @@ func journalCommand() *cobra.Command {
 		Long:  "Journal reads and corrects the record, also while serve runs.",
 	}
 	r.flags(cmd)
-	cmd.AddCommand(r.listCommand(), r.showCommand(), r.exportCommand(), r.resolveCommand(), r.withdrawCommand(), r.lookupCommand(), r.backupCommand())
+	cmd.AddCommand(r.listCommand(), r.showCommand(), r.exportCommand(), r.resolveCommand(), r.withdrawCommand(), r.lookupCommand(), r.backupCommand(), r.auditCommand())
 	return cmd
 }
 

@@ -112,6 +112,7 @@ func TestTokenCommands(t *testing.T) {
 	}
 	w.wants(w.run("token", "list"), list[0].ID, "erp", "SAP PI", "good")
 	w.wants(w.run("token", "revoke", list[0].ID), "revoked "+list[0].ID)
+	w.wants(w.run("journal", "audit"), "issued a token", "revoked a token", list[0].ID, "of erp, SAP PI")
 	for deadline := time.Now().Add(5500 * time.Millisecond); cancel() != exitRefused; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a revoked token is good for longer than 5 s")
