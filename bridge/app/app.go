@@ -123,6 +123,7 @@ func (a *App) wireObservers(ctx context.Context, f *config.File) (err error) {
 		Name: "einvoice_rejected_unrecorded_total", Help: "Rejected calls that are not on the list of them: too many at once from one side, or the journal could not take them.",
 	}, func() float64 { return float64(a.journal.Unrecorded()) }))
 	a.webhook = observe.NewWebhook(f.Alarms.Webhook.Reveal(), a.Log)
+	a.webhook.LinkTo(f.Console.PublicURL)
 	a.lines = observe.NewCallLog(a.Log)
 	a.lines.HashIDs(f.Log.IDs == "hashed")
 	all := observe.Observers{a.lines, a.metrics, a.webhook}

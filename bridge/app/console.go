@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -10,9 +11,11 @@ import (
 	"time"
 	_ "time/tzdata" // the console shows times in TZ, also in an image without zone files
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
+	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/bridge/upstream"
 )
 
@@ -29,8 +32,9 @@ func (a *App) consoleOptions(c config.Console) (console.Options, error) {
 	return console.Options{
 		Zone:    zone,
 		Metrics: a.metrics, Ready: a.ready, Version: a.Version, Records: a.journal, SignIn: signIn, Log: a.Log,
-		Upstreams:    func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
-		Notes:        func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
+		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
+		Notes:     func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
+		Expiries:  a.expiries, TestAlarm: a.testAlarm,
 		Environments: func() []string { return environmentsOf(a.plan.Load().file) },
 		Callers:      func() []console.Caller { return consoleCallers(a.plan.Load().file) },
 		Settings:     a.settings, Reload: a.Reload, SignedIn: a.signedIn(c),
@@ -98,6 +102,29 @@ func (a *App) signedIn(c config.Console) console.SignedIn {
 		}
 		return names[0], console.Role(c.Users[names[0]].Role), true
 	}
+}
+
+// testAlarm posts an alarm that is none, and puts on the list who did.
+func (a *App) testAlarm(by string) error {
+	err := a.webhook.Try(testAlarm(by))
+	about := "the webhook has taken it"
+	if err != nil {
+		about = err.Error()
+	}
+	a.did(bridge.Deed{Who: by, What: bridge.DidTestAlarm, About: about})
+	return err
+}
+
+func testAlarm(by string) bridge.Alarm {
+	return bridge.Alarm{Kind: bridge.AlarmTest, Text: "a test by " + by + ": nothing is wrong"}
+}
+
+// TestAlarm posts an alarm that is none to the webhook of a configuration, without a running bridge.
+func TestAlarm(f *config.File, by string, log *slog.Logger) error {
+	w := observe.NewWebhook(f.Alarms.Webhook.Reveal(), log)
+	defer w.Close(0)
+	w.LinkTo(f.Console.PublicURL)
+	return w.Try(testAlarm(by))
 }
 
 // environmentsOf are those of the upstreams, each once.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -45,4 +46,26 @@ func TestAudit(t *testing.T) {
 	o.wants(html, "recorded what the portal shows", "asha", `href="/show?of=7"`, "&lt;b&gt;", `href="/audit?before=11"`)
 	_, html = o.get("/audit?before=11")
 	o.wants(html, "no older ones")
+}
+
+// The overview has what ends some day, with a mark where it is soon.
+func TestExpiriesAreShown(t *testing.T) {
+	m := &memory{expiries: []Expiry{
+		{"certificate old.pem", time.Now().Add(-50 * time.Hour)}, {"certificate tls.pem", time.Now().Add(10*24*time.Hour + time.Hour)}, {"secret of upstreams.myinvois", time.Now().Add(100 * 24 * time.Hour)},
+	}}
+	o := open(t, m, "")
+	_, html := o.get("/")
+	o.wants(html, `<span class="badge misconfigured">ended 2 days ago`, `<span class="badge misconfigured">in 10 days`, "secret of upstreams.myinvois", "<td>in 100 days")
+}
+
+func TestTestAlarm(t *testing.T) {
+	m := &memory{}
+	o := open(t, m, "")
+	_, html := o.send("/settings", "/test-alarm", url.Values{})
+	o.wants(html, "has taken the test alarm")
+	m.alarmErr = errors.New("the webhook answers 500")
+	code, html := o.send("/settings", "/test-alarm", url.Values{})
+	if o.wants(html, "The test alarm was not taken: the webhook answers 500."); code != 502 || len(m.deeds) != 2 || m.deeds[0].Who != "console" {
+		t.Errorf("%d, %+v", code, m.deeds)
+	}
 }

@@ -88,6 +88,15 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings(r.Context())})
 }
 
+// testAlarm has somebody see whether alarms reach anybody.
+func (p *pages) testAlarm(w http.ResponseWriter, r *http.Request) error {
+	if err := p.TestAlarm(p.who(r)); err != nil {
+		return mistake{http.StatusBadGateway, "The test alarm was not taken: " + err.Error() + "."}
+	}
+	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings(r.Context()),
+		Notice: "The webhook has taken the test alarm. See whether it reaches whom it must."})
+}
+
 // reload takes the changed file up; the settings page says how it went.
 func (p *pages) reload(w http.ResponseWriter, r *http.Request) error {
 	p.Reload(p.who(r))

@@ -30,6 +30,10 @@ type Options struct {
 	Settings     func(ctx context.Context) Settings
 	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
 	Reload func(by string)
+	// Expiries are what ends some day, the first to end first.
+	Expiries func(ctx context.Context) ([]Expiry, error)
+	// TestAlarm sends an alarm that is none, for by, and tells whether it was taken.
+	TestAlarm func(by string) error
 	// NewToken makes an access token and the hash that it is kept by.
 	NewToken func() (token, hash string)
 	// SignIn lets operators in; nil lets in everybody who reaches the listener.

@@ -30,14 +30,16 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // memory is a journal as the console sees it. It notes what it was asked.
 type memory struct {
-	stories []bridge.Story
-	tokens  []bridge.Token
-	counts  []bridge.Count
-	turned  []bridge.Rejected
-	deeds   []bridge.Deed
-	zone    Zone // UTC without one
-	stats   bridge.Stats
-	err     error
+	stories  []bridge.Story
+	tokens   []bridge.Token
+	counts   []bridge.Count
+	turned   []bridge.Rejected
+	deeds    []bridge.Deed
+	expiries []Expiry
+	alarmErr error
+	zone     Zone // UTC without one
+	stats    bridge.Stats
+	err      error
 
 	settings  Settings
 	upstreams []Upstream // nil: a healthy one
@@ -272,6 +274,11 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Settings: func(context.Context) Settings { return m.settings },
 		Reload: func(by string) {
 			m.settings.Last = &Reload{By: by, Changes: []bridge.Change{{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}}}
+		},
+		Expiries: func(context.Context) ([]Expiry, error) { return m.expiries, m.err },
+		TestAlarm: func(by string) error {
+			m.deeds = append(m.deeds, bridge.Deed{Who: by, What: bridge.DidTestAlarm})
+			return m.alarmErr
 		},
 		NewToken: func() (string, string) { return "fresh-token", "hash-of-it" },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -31,6 +31,7 @@ type overview struct {
 	Failed    []bridge.Entry    // lately
 	Rejected  []bridge.Rejected // lately
 	Upstreams []upstreamRow
+	Expiries  []Expiry
 }
 
 type upstreamRow struct {
@@ -57,6 +58,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 			o.Otherwise, err = p.Records.List(ctx, bridge.Filter{ToldOtherwise: true, Limit: fewShown})
 			return
 		},
+		func() (err error) { o.Expiries, err = p.Expiries(ctx); return },
 		func() (err error) { o.Failed, err = p.failed(ctx, now); return },
 		func() (err error) {
 			o.Rejected, err = p.Records.Rejected(ctx, bridge.RejectedFilter{Since: now.Add(-lately), Limit: fewRejected})

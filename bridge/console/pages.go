@@ -83,6 +83,7 @@ func newPages(o Options) http.Handler {
 		"GET /audit":              p.audit,
 		"GET /words":              p.glossary,
 		"POST /reload":            p.reload,
+		"POST /test-alarm":        p.testAlarm,
 		"POST /logout":            p.logout,
 	} {
 		mux.Handle(pattern, p.guarded(h))

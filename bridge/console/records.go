@@ -62,6 +62,23 @@ type Upstream struct {
 	Left                    int           // sends that Rate has room for now
 }
 
+// Expiry is when something ends that somebody must renew.
+type Expiry struct {
+	What string
+	At   time.Time
+}
+
+// Left is how long there is until then.
+func (e Expiry) Left() string {
+	if d := time.Until(e.At); d > 0 {
+		return untilText(d)
+	}
+	return "ended " + agoText(time.Since(e.At))
+}
+
+// Soon tells whether it is time to do so.
+func (e Expiry) Soon() bool { return time.Until(e.At) < 30*24*time.Hour }
+
 // Caller is one configured caller.
 type Caller struct {
 	Name         string
