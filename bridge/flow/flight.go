@@ -29,6 +29,7 @@ type flight struct {
 	matter
 	errand errand
 	done   chan struct{}
+	ended  func() // tells whoever counts the work of the call that began it; nil in the background
 	span   trace.Span
 
 	progress
@@ -181,6 +182,9 @@ func (fs *flights) leave(f *flight) {
 	fs.mu.Unlock()
 	f.span.End()
 	close(f.done)
+	if f.ended != nil {
+		f.ended()
+	}
 }
 
 // size is the number of documents in flight.

@@ -206,6 +206,9 @@ func (s *Service) takeOff(f *flight, a *ask) (g *flight, mine bool) {
 	}
 	if g, mine = s.flights.enter(f); mine {
 		s.work.begin()
+		if a != nil && a.req.Carried != nil {
+			f.ended = a.req.Carried()
+		}
 		s.dispatch(f)
 	}
 	return g, mine
