@@ -117,7 +117,7 @@ func (p *place) keep() (leave func()) {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	p.users++
-	return sync.OnceFunc(p.leave)
+	return p.leave
 }
 
 // wait counts the place among those that wait their turn, if there is room.
