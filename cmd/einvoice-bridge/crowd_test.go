@@ -435,14 +435,10 @@ func TestAbandonedCallsAreBounded(t *testing.T) {
 
 // posted is what a call is answered, or why it isn't.
 func posted(client *http.Client, url, body string) string {
-	resp, err := client.Post(url, soapType, strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return err.Error()
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
+	req.Header.Set("Content-Type", soapType)
+	return done(client, req)
 }
