@@ -10,7 +10,7 @@ import (
 // A clock that is set ahead, and back, ends no token that is in use, nor does one that is set back lengthen its life; one
 // that was behind when the process saw the token first lengthens it by one life at most.
 func TestTokensOutlastAClockThatIsSet(t *testing.T) {
-	const day, life = 24 * time.Hour, access.DefaultTokenLife
+	const day, life = 24 * time.Hour, 4 * time.Hour
 	type step struct {
 		pass, set  time.Duration
 		want, used string

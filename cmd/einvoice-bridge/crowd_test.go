@@ -385,10 +385,10 @@ func TestAbandonedCallsAreBounded(t *testing.T) {
 		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all, reply_within: 1s}\n", "sha256:"+access.HashToken(otherToken))
 	})
 	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
-	if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+	if err := hanging.Log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(hanging.log.Release)
+	t.Cleanup(hanging.Log.Release)
 	before, peak, flights := c.resident(), 0, 0.0
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: callers, MaxConnsPerHost: callers}}
 	var left, busy atomic.Int64
@@ -425,8 +425,8 @@ func TestAbandonedCallsAreBounded(t *testing.T) {
 	if c.busy.Load() > 0 {
 		t.Errorf("%d good calls were turned away\n%s\n%+v", c.busy.Load(), c.process.err.String(), c.full())
 	}
-	hanging.log.Disarm("")
-	hanging.log.Release()
+	hanging.Log.Disarm("")
+	hanging.Log.Release()
 	for end := time.Now().Add(time.Minute); metricValue(t, c.console+"/metrics", "einvoice_in_flight") > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("some are in flight for ever")
