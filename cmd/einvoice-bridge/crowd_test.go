@@ -392,13 +392,13 @@ func TestAbandonedCallsAreBounded(t *testing.T) {
 	before, peak, flights := c.resident(), 0, 0.0
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: callers, MaxConnsPerHost: callers}}
 	var left, busy atomic.Int64
-	c.during(healthy, demoToken, func() {
+	c.during(healthy, demo.Token, func() {
 		began := time.Now()
 		var all sync.WaitGroup
 		for range callers {
 			all.Go(func() {
 				for time.Since(began) < *abandonedFlag {
-					body := strings.Replace(envelope(hanging.taxpayer, documentID(hanging.name, int(c.issued.Add(1)))), demoToken, otherToken, 1)
+					body := strings.Replace(envelope(hanging.taxpayer, documentID(hanging.name, int(c.issued.Add(1)))), demo.Token, otherToken, 1)
 					switch answer := posted(client, c.url, body); {
 					case strings.Contains(answer, "Outcome unknown"):
 						left.Add(1)
