@@ -398,7 +398,7 @@ func TestAbandonedCallsAreBounded(t *testing.T) {
 		for range callers {
 			all.Go(func() {
 				for time.Since(began) < *abandonedFlag {
-					body := strings.Replace(envelope(hanging.taxpayer, documentID(hanging.name, int(c.issued.Add(1)))), demo.Token, otherToken, 1)
+					body := strings.Replace(demo.Envelope(hanging.Taxpayer, demo.DocumentID(hanging.Name, int(c.issued.Add(1)))), demo.Token, otherToken, 1)
 					switch answer := posted(client, c.url, body); {
 					case strings.Contains(answer, "Outcome unknown"):
 						left.Add(1)

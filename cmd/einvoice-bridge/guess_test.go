@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 var guessFlag = flag.Duration("guess", 5*time.Second, "how long TestGuessesRefuseNobody guesses; 300s is the full size")
@@ -75,16 +76,16 @@ func TestGuessesRefuseNobody(t *testing.T) {
 			}
 		}
 	})
-	basic := strings.NewReplacer("<access_token>"+demoToken+"</access_token>", "")
+	basic := strings.NewReplacer("<access_token>"+demo.Token+"</access_token>", "")
 	good := map[string]func(client *http.Client) (string, string){
 		"log-ins": func(client *http.Client) (string, string) {
 			return posted(client, c.url, honestLogin(honestPassword)), "<token_type>bearer<"
 		},
 		"cancellations with a token": func(client *http.Client) (string, string) {
-			return posted(client, c.url, envelope(s.taxpayer, documentID(s.name, int(c.issued.Add(1))))), "<code>200</code>"
+			return posted(client, c.url, demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, int(c.issued.Add(1))))), "<code>200</code>"
 		},
 		"cancellations with user name and password": func(client *http.Client) (string, string) {
-			req, err := http.NewRequest(http.MethodPost, c.url, strings.NewReader(basic.Replace(envelope(s.taxpayer, documentID(s.name, int(c.issued.Add(1)))))))
+			req, err := http.NewRequest(http.MethodPost, c.url, strings.NewReader(basic.Replace(demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, int(c.issued.Add(1)))))))
 			if err != nil {
 				return err.Error(), ""
 			}

@@ -23,6 +23,7 @@ import (
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/cleartax"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // siege is what befalls the bridge during a soak beside the authority's trouble: one attack after the other, all of them
@@ -228,7 +229,7 @@ func (g *siege) hanging(over <-chan time.Time) {
 		g.Error(err)
 	}
 	g.crowd(1200, func(int) string {
-		body := strings.Replace(envelope(hangingTaxpayer, fmt.Sprintf("%064x", 1<<40+g.asked.Add(1))), demoToken, otherToken, 1)
+		body := strings.Replace(demo.Envelope(hangingTaxpayer, fmt.Sprintf("%064x", 1<<40+g.asked.Add(1))), demo.Token, otherToken, 1)
 		return soapRequest(body, "eInvoiceCancel")
 	}, over, func() {
 		g.hangs.Disarm("")
@@ -297,8 +298,8 @@ func (g *siege) guessing(over <-chan time.Time) {
 
 // fat sends large envelopes that are refused.
 func (g *siege) fat(over <-chan time.Time) {
-	body := strings.NewReplacer(demoToken, otherToken, "<irn>", strings.Repeat(" ", 60_000)+"<irn>", "<cancel_reason>1<", "<cancel_reason>9<").
-		Replace(envelope(g.taxpayer, fmt.Sprintf("%064x", 1<<41)))
+	body := strings.NewReplacer(demo.Token, otherToken, "<irn>", strings.Repeat(" ", 60_000)+"<irn>", "<cancel_reason>1<", "<cancel_reason>9<").
+		Replace(demo.Envelope(g.taxpayer, fmt.Sprintf("%064x", 1<<41)))
 	workers(4, over, func(int) {
 		if text := g.answered(body); !strings.Contains(text, "<code>204</code>") && !strings.Contains(text, "The bridge is busy") {
 			g.Errorf("a fat envelope: %s", text)
@@ -313,7 +314,7 @@ var nobody = strings.Repeat("X", 1000) // a taxpayer, for fat lines in the log
 func (g *siege) unread(over <-chan time.Time) {
 	g.deaf.Store(true)
 	defer g.deaf.Store(false)
-	workers(4, over, func(int) { g.answered(envelope(nobody, "1")); time.Sleep(2 * time.Millisecond) })
+	workers(4, over, func(int) { g.answered(demo.Envelope(nobody, "1")); time.Sleep(2 * time.Millisecond) })
 }
 
 // read leaves a reader of the journal open: an export whose output nobody takes.
@@ -336,7 +337,7 @@ func (g *siege) read(over <-chan time.Time) {
 
 // loop sends what is relayed to the provider, whose address is the bridge's own.
 func (g *siege) loop(over <-chan time.Time) {
-	body := strings.ReplaceAll(envelope(g.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate")
+	body := strings.ReplaceAll(demo.Envelope(g.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate")
 	workers(4, over, func(int) {
 		if text := g.answered(body, "SOAPAction", `"urn:server#eInvoiceGenerate"`); !strings.Contains(text, "Fault>") {
 			g.Errorf("a call that is relayed to nobody but ourselves: %s", text)
