@@ -61,14 +61,14 @@ func inflateReader(body []byte) (io.Reader, error) {
 }
 
 func (r *reading) readCapped(in io.Reader, compressed int) ([]byte, *Fault) {
-	lim := &r.d.Limits
-	most := min(lim.InflatedBytes, lim.InflateRatio*compressed)
+	lim := r.d.Limits.InflatedBytes
+	most := min(lim, maxInflateRatio*compressed)
 	out, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	switch {
-	case len(out) > lim.InflatedBytes:
-		return nil, exceeded("inflated_bytes", lim.InflatedBytes, lim.InflatedBytes)
+	case len(out) > lim:
+		return nil, exceeded("inflated_bytes", lim, lim)
 	case len(out) > most:
-		return nil, exceeded("inflate_ratio", lim.InflateRatio, most)
+		return nil, exceeded("inflate_ratio", maxInflateRatio, most)
 	case err != nil:
 		return nil, badCompression()
 	}

@@ -34,9 +34,7 @@ func ContractFromWSDL(wsdl []byte) (*Contract, error) {
 }
 
 func parseWSDL(wsdl []byte) (*etree.Element, error) {
-	lim := DefaultLimits()
-	lim.TranscodedBytes = 16 << 20
-	r := &reading{d: &Decoder{Limits: lim}}
+	r := &reading{d: &Decoder{Limits: Limits{TranscodedBytes: 16 << 20}}}
 	text, fault := r.toUTF8(wsdl, "")
 	if fault != nil {
 		return nil, errors.New(fault.Text)

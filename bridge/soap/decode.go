@@ -35,7 +35,7 @@ type Accept struct {
 	ActionDispatch bool
 	// XML11 reads a document that declares XML 1.1 as if it were 1.0.
 	XML11 bool
-	// HeaderBlocks raises the limit of that name; 0 leaves it.
+	// HeaderBlocks raises how many there may be; 0 leaves it.
 	HeaderBlocks int
 }
 
@@ -43,7 +43,6 @@ type Accept struct {
 func (d *Decoder) With(a Accept) *Decoder {
 	wide := *d
 	wide.Accept = a
-	wide.Limits.HeaderBlocks = max(d.Limits.HeaderBlocks, a.HeaderBlocks)
 	return &wide
 }
 
@@ -55,7 +54,7 @@ func (d *Decoder) understands(name xml.Name) bool {
 // NewDecoder returns a lenient decoder for a contract, with the default limits.
 func NewDecoder(c *Contract) *Decoder {
 	return &Decoder{
-		Limits:   DefaultLimits(),
+		Limits:   Limits{BodyBytes: 64 << 10, InflatedBytes: 64 << 10, TranscodedBytes: 128 << 10},
 		contract: c,
 		ops:      []*opTable{newOpTable(&c.Cancel), newOpTable(&c.Token)},
 	}

@@ -46,7 +46,7 @@ func (r *reading) read(body []byte) *Fault {
 	if len(doc) == 0 {
 		return clientf("The request body is empty")
 	}
-	if fault := r.scan.init(doc, &r.d.Limits, r.d.XML11); fault != nil {
+	if fault := r.scan.init(doc, r.d.XML11); fault != nil {
 		return fault
 	}
 	return r.envelope()

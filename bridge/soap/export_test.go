@@ -5,12 +5,11 @@ func (r *Request) Doc() []byte { return r.doc }
 
 // WellFormed holds a document to the scanner's rules alone.
 func WellFormed(doc []byte) error {
-	lim := DefaultLimits()
 	if fault := checkChars(doc, false); fault != nil {
 		return fault
 	}
 	var s scanner
-	if fault := s.init(doc, &lim, true); fault != nil {
+	if fault := s.init(doc, true); fault != nil {
 		return fault
 	}
 	for {

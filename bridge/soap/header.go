@@ -29,10 +29,10 @@ func (r *reading) readHeader() *Fault {
 		if t == tokEnd {
 			break
 		}
-		if blocks++; blocks > r.d.Limits.HeaderBlocks {
-			return exceeded("header_blocks", r.d.Limits.HeaderBlocks, r.scan.start)
+		if blocks++; blocks > max(maxHeaderBlocks, r.d.HeaderBlocks) {
+			return exceeded("header_blocks", max(maxHeaderBlocks, r.d.HeaderBlocks), r.scan.start)
 		}
-		if blocks > headerBlocks {
+		if blocks > maxHeaderBlocks {
 			r.note("more header blocks than usual were read, as configured")
 		}
 		if space := r.scan.name.space; isAddressing(space) || space == nsWSSE {
@@ -105,7 +105,7 @@ func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
 	part = append(part, r.scan.doc[at:r.scan.end]...)
 	part = append(part, "</"+name+">"...)
 	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = r.d.Limits.Depth + 1
+	doc.ReadSettings.MaxDepth = maxDepth + 1
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	if err := doc.ReadFromBytes(part); err != nil || doc.Root() == nil {
 		return nil, notWellFormed(r.scan.start)

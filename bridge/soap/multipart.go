@@ -51,8 +51,8 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
 	if err != nil {
 		return nil, badMultipart()
 	}
-	if lim := r.d.Limits.MIMEParts; n >= lim {
-		return nil, clientf("Limit max_mime_parts (%d) exceeded", lim)
+	if n >= maxMIMEParts {
+		return nil, clientf("Limit max_mime_parts (%d) exceeded", maxMIMEParts)
 	}
 	size := 0
 	for key, values := range p.Header {
@@ -60,8 +60,8 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
 			size += len(key) + len(": \r\n") + len(v)
 		}
 	}
-	if lim := r.d.Limits.MIMEHeaderBytes; size > lim {
-		return nil, clientf("Limit max_mime_header_bytes (%d) exceeded", lim)
+	if size > maxMIMEHeaderBytes {
+		return nil, clientf("Limit max_mime_header_bytes (%d) exceeded", maxMIMEHeaderBytes)
 	}
 	body, err := io.ReadAll(p)
 	if err != nil {

@@ -178,7 +178,7 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 	case SlotAccessToken, SlotPassword, SlotClientSecret: // whatever the contract calls them
 		r.scan.hidden.add(content.start, content.end, true)
 	}
-	if most := r.d.Limits.ParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
+	if most := maxParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
 		return exceeded("param_chars", most, content.start)
 	}
 	text = r.tidied(p.Slot, text)

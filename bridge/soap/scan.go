@@ -26,7 +26,6 @@ type scanner struct {
 	doc  []byte // UTF-8, legal XML characters only, without byte order mark
 	src  string // the same
 	base int    // length of the XML declaration
-	lim  *Limits
 
 	// the last token
 	start, end int // its bytes in doc
@@ -59,12 +58,12 @@ type openElement struct {
 
 type binding struct{ prefix, uri string }
 
-func (s *scanner) init(doc []byte, lim *Limits, xml11 bool) *Fault {
+func (s *scanner) init(doc []byte, xml11 bool) *Fault {
 	base, fault := checkDeclaration(doc, xml11)
 	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && parseDeclaration(doc).version == "1.1" {
 		s.note("XML 1.1 was read as 1.0, as configured")
 	}
-	s.doc, s.src, s.base, s.end, s.lim = doc, string(doc), base, base, lim
+	s.doc, s.src, s.base, s.end = doc, string(doc), base, base
 	return fault
 }
 
@@ -143,8 +142,8 @@ func (s *scanner) comment(rest string) *Fault {
 		return notWellFormed(s.start + n)
 	}
 	s.end = s.start + n + len(closeComment)
-	if s.comments++; s.comments > s.lim.Comments {
-		return exceeded("comments", s.lim.Comments, s.start)
+	if s.comments++; s.comments > maxComments {
+		return exceeded("comments", maxComments, s.start)
 	}
 	s.hidden.add(s.start+len(openComment), s.end-len(closeComment), false)
 	return nil
@@ -165,8 +164,8 @@ func (s *scanner) instruction(rest string) *Fault {
 		return notWellFormed(s.start)
 	}
 	s.end = s.start + len("<?") + len(inside) + len("?>")
-	if s.comments++; s.comments > s.lim.Comments {
-		return exceeded("comments", s.lim.Comments, s.start)
+	if s.comments++; s.comments > maxComments {
+		return exceeded("comments", maxComments, s.start)
 	}
 	s.hidden.add(s.start, s.end, false)
 	return nil
@@ -179,8 +178,8 @@ func (s *scanner) section(rest string) *Fault {
 		return notWellFormed(len(s.src))
 	}
 	s.end = s.start + n + len(closeCDATA)
-	if s.cdata++; s.cdata > s.lim.CDATASections {
-		return exceeded("cdata_sections", s.lim.CDATASections, s.start)
+	if s.cdata++; s.cdata > maxCDATASections {
+		return exceeded("cdata_sections", maxCDATASections, s.start)
 	}
 	return s.setText(lineEnds(rest[len(openCDATA):n]), false)
 }
@@ -202,8 +201,8 @@ func (s *scanner) charData(rest string) *Fault {
 }
 
 func (s *scanner) setText(text string, mayStandOutside bool) *Fault {
-	if len(text) > s.lim.TextBytes {
-		return exceeded("text_bytes", s.lim.TextBytes, s.start)
+	if len(text) > maxTextBytes {
+		return exceeded("text_bytes", maxTextBytes, s.start)
 	}
 	if len(s.open) == 0 && !mayStandOutside {
 		return clientf("The request is not well-formed XML: text outside the root element, at byte %d", s.start)

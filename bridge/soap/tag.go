@@ -72,10 +72,10 @@ func (s *scanner) readTag(i int) *Fault {
 			attributes++
 		}
 		switch {
-		case attributes > s.lim.Attributes:
-			return exceeded("attributes", s.lim.Attributes, s.start)
-		case namespaces > s.lim.Namespaces:
-			return exceeded("namespaces", s.lim.Namespaces, s.start)
+		case attributes > maxAttributes:
+			return exceeded("attributes", maxAttributes, s.start)
+		case namespaces > maxNamespaces:
+			return exceeded("namespaces", maxNamespaces, s.start)
 		}
 		s.tag = append(s.tag, a)
 		i = end
@@ -154,18 +154,18 @@ func (s *scanner) countElement(prefix, local string) *Fault {
 		return clientf("The request is not well-formed XML: second root element, at byte %d", s.start)
 	}
 	s.rootSeen = true
-	if len(s.open) >= s.lim.Depth {
-		return exceeded("depth", s.lim.Depth, s.start)
+	if len(s.open) >= maxDepth {
+		return exceeded("depth", maxDepth, s.start)
 	}
-	if s.elements++; s.elements > s.lim.Elements {
-		return exceeded("elements", s.lim.Elements, s.start)
+	if s.elements++; s.elements > maxElements {
+		return exceeded("elements", maxElements, s.start)
 	}
 	return s.checkLength(prefix, local)
 }
 
 func (s *scanner) checkLength(prefix, local string) *Fault {
-	if len(prefix) > s.lim.NameBytes || len(local) > s.lim.NameBytes {
-		return exceeded("name_bytes", s.lim.NameBytes, s.start)
+	if len(prefix) > maxNameBytes || len(local) > maxNameBytes {
+		return exceeded("name_bytes", maxNameBytes, s.start)
 	}
 	return nil
 }
@@ -178,11 +178,11 @@ func (s *scanner) bind() *Fault {
 		if !ok {
 			continue
 		}
-		if s.namespaces++; s.namespaces > s.lim.TotalNamespaces {
-			return exceeded("total_namespaces", s.lim.TotalNamespaces, s.start)
+		if s.namespaces++; s.namespaces > maxTotalNamespaces {
+			return exceeded("total_namespaces", maxTotalNamespaces, s.start)
 		}
-		if len(a.value) > s.lim.AttributeBytes {
-			return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
+		if len(a.value) > maxAttributeBytes {
+			return exceeded("attribute_bytes", maxAttributeBytes, s.start)
 		}
 		if fault := s.checkLength("", prefix); fault != nil {
 			return fault
@@ -249,11 +249,11 @@ func (s *scanner) resolveAttrs() *Fault {
 }
 
 func (s *scanner) countAttr(a rawAttr) *Fault {
-	if s.attributes++; s.attributes > s.lim.TotalAttributes {
-		return exceeded("total_attributes", s.lim.TotalAttributes, s.start)
+	if s.attributes++; s.attributes > maxTotalAttributes {
+		return exceeded("total_attributes", maxTotalAttributes, s.start)
 	}
-	if len(a.value) > s.lim.AttributeBytes {
-		return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
+	if len(a.value) > maxAttributeBytes {
+		return exceeded("attribute_bytes", maxAttributeBytes, s.start)
 	}
 	return s.checkLength(a.prefix, a.local)
 }

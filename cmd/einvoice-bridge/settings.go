@@ -72,8 +72,8 @@ func serverOptions(f *config.File) (server.Options, error) {
 			d.Security = soap.SecurityCheck
 		}
 	}
-	if errs := d.Limits.Check(); len(errs) > 0 {
-		return server.Options{}, fmt.Errorf("limits: %w", errors.Join(errs...))
+	if f.Limits.Body < 1 {
+		return server.Options{}, fmt.Errorf("limits: limit max_body_bytes is %d, must be at least 1", f.Limits.Body)
 	}
 	o := server.Options{
 		Listeners: listeners(f), PublicURL: f.PublicURL, Contract: contract, Decoder: d,
