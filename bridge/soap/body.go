@@ -20,7 +20,9 @@ func (r *reading) readBody() *Fault {
 			if slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }) {
 				return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
 			}
-			fault = r.readReference(&ref)
+			if ref.value, fault = r.readValue(); ref.fault != nil {
+				fault = ref.fault
+			}
 			refs = append(refs, ref)
 		} else if r.unwrapped {
 			fault = r.readParam()

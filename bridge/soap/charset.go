@@ -209,10 +209,6 @@ func decodeUTF16(b []byte, bigEndian bool) ([]byte, *Fault) {
 func decodeWindows1252(b []byte) []byte {
 	doc := make([]byte, 0, len(b)+len(b)/8)
 	for _, c := range b {
-		if c < utf8.RuneSelf {
-			doc = append(doc, c)
-			continue
-		}
 		r := charmap.Windows1252.DecodeByte(c)
 		if r == utf8.RuneError { // one of its five holes; ISO-8859-1 has a control character there
 			r = rune(c)

@@ -13,8 +13,8 @@ type Decoder struct {
 	// parameters, parameter names in another letter case, a SOAPAction that names another operation, an envelope whose
 	// version doesn't go with its Content-Type.
 	Strict bool
-	// Security says what a WS-Security header block is worth.
-	Security SecurityPolicy
+	// WholeTokens refuses a malformed UsernameToken, which is otherwise ignored, for a server that checks them.
+	WholeTokens bool
 	// Accept is what is read beyond that.
 	Accept
 

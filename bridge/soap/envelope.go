@@ -20,9 +20,9 @@ type reading struct {
 	pending []pendingRef
 	buf     []byte
 
-	children int  // of the operation, so far
-	moved    bool // one that is known by its name stands elsewhere than documented
-	strays   []stray
+	children int     // of the operation, so far
+	moved    bool    // one that is known by its name stands elsewhere than documented
+	strays   []value // children whose names are no parameter's
 	unplaced []string
 	// unwrapped tells that the parameters stand right under Body.
 	unwrapped bool
@@ -218,12 +218,4 @@ func (r *reading) skip() *Fault {
 		}
 	}
 	return nil
-}
-
-// skipHidden skips an element whose content must not be shown to anybody.
-func (r *reading) skipHidden() *Fault {
-	start := r.scan.end
-	fault := r.skip()
-	r.scan.hidden.add(start, r.scan.start, false)
-	return fault
 }

@@ -35,16 +35,14 @@ func (r *reading) readHeader() *Fault {
 		if blocks > maxHeaderBlocks {
 			r.note("more header blocks than usual were read, as configured")
 		}
-		if space := r.scan.name.space; isAddressing(space) || space == nsWSSE {
-			fault = r.skip()
-		} else {
-			content := span{start: r.scan.end}
-			fault = r.skipHidden() // home-made headers carry credentials under any name
-			content.end = r.scan.start
-			closed = append(closed, content)
-		}
-		if fault != nil {
+		known := isAddressing(r.scan.name.space) || r.scan.name.space == nsWSSE
+		content := span{start: r.scan.end}
+		if fault := r.skip(); fault != nil {
 			return fault
+		}
+		if content.end = r.scan.start; !known { // home-made headers carry credentials under any name
+			r.scan.hidden.add(content.start, content.end, false)
+			closed = append(closed, content)
 		}
 	}
 	if blocks > 0 && r.reply == nil {
@@ -138,13 +136,11 @@ func (r *reading) mustUnderstand(e *etree.Element) (bool, *Fault) {
 	if !ok {
 		return false, nil
 	}
-	switch strings.Trim(value, " \t\r\n") {
-	case "1", "true":
-		return true, nil
-	case "0", "false":
-		return false, nil
+	must, ok := boolean(value)
+	if !ok {
+		return false, clientf("mustUnderstand of a header block is not a boolean")
 	}
-	return false, clientf("mustUnderstand of a header block is not a boolean")
+	return must, nil
 }
 
 func (r *reading) understood(b block) bool {
@@ -186,5 +182,5 @@ func textOf(e *etree.Element) string {
 	if len(e.ChildElements()) > 0 {
 		return ""
 	}
-	return strings.Trim(e.Text(), " \t\r\n")
+	return trimXML(e.Text())
 }

@@ -2,6 +2,7 @@ package soap
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -26,7 +27,10 @@ func parseMediaType(s string) mediaType {
 			m.name, m.sloppy = soapXML, true
 		}
 		if m.sloppy {
-			_, after, _ := cutFold(s, "charset=")
+			after := ""
+			if at := charsetMark.FindStringIndex(s); at != nil {
+				after = s[at[1]:]
+			}
 			rest = "charset=" + after + ";" + rest
 		}
 	}
@@ -45,6 +49,8 @@ func parseMediaType(s string) mediaType {
 	}
 	return m
 }
+
+var charsetMark = regexp.MustCompile("(?i)charset=")
 
 // nextParam cuts one key=value or key="value" off the front.
 func nextParam(s string) (key, value, rest string) {
@@ -110,14 +116,4 @@ func (m mediaType) charset() string {
 	label, _, _ := strings.Cut(m.params["charset"], ",")
 	label, _, _ = strings.Cut(strings.TrimSpace(label), " ")
 	return strings.Trim(label, `"`)
-}
-
-// cutFold is strings.Cut in whatever letter case; sep is in lower case.
-func cutFold(s, sep string) (before, after string, found bool) {
-	for i := 0; i+len(sep) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(sep)], sep) {
-			return s[:i], s[i+len(sep):], true
-		}
-	}
-	return s, "", false
 }

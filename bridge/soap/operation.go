@@ -87,12 +87,7 @@ func (d *Decoder) resembles(local string) bool {
 
 // unknownOperation is the fault that PHP NuSOAP gives.
 func unknownOperation(name qname) *Fault {
-	const most = 64
-	local := name.local
-	if len(local) > most {
-		local = string(cut([]byte(local), most)) + "..."
-	}
-	f := clientf("Operation '%s' is not defined in the WSDL for this service", local)
+	f := clientf("Operation '%s' is not defined in the WSDL for this service", clipped(name.local, 64))
 	f.Subcode, f.Found = ProcedureNotPresent, shown(name)
 	return f
 }

@@ -259,22 +259,14 @@ func referredTo(s string) (r rune, length int) {
 		}
 		return rune(n), end + 1
 	}
-	switch name {
-	case "lt":
-		r = '<'
-	case "gt":
-		r = '>'
-	case "amp":
-		r = '&'
-	case "apos":
-		r = '\''
-	case "quot":
-		r = '"'
-	default:
+	r, ok := entities[name]
+	if !ok {
 		return 0, 0
 	}
 	return r, end + 1
 }
+
+var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "apos": '\'', "quot": '"'}
 
 // xmlChar holds to XML 1.0 §2.2.
 func xmlChar(n uint64) bool {

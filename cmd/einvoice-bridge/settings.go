@@ -69,7 +69,7 @@ func serverOptions(f *config.File) (server.Options, error) {
 	d.Strict = f.Strictness == "strict"
 	for _, c := range f.Callers {
 		if c.WSSE == string(access.WSSECheck) {
-			d.Security = soap.SecurityCheck
+			d.WholeTokens = true
 		}
 	}
 	if f.Limits.Body < 1 {
