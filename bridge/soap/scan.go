@@ -32,8 +32,8 @@ type scanner struct {
 	name       qname
 	attrs      []attr // of a start tag, without namespace declarations
 	text       string
-	tag        []rawAttr // attributes as they are written, declarations included
-	closing    bool      // the tag was an empty element's, whose end comes next
+	tag        []attr // the same before their namespaces are known, with them
+	closing    bool   // the tag was an empty element's, whose end comes next
 
 	open     []openElement
 	bound    []binding
@@ -48,7 +48,9 @@ type qname struct{ space, local string }
 
 type attr struct {
 	qname
-	value string
+	written, prefix string // its name as it stands there
+	value           string // resolved
+	start, end      int    // of the value in the document
 }
 
 type openElement struct {

@@ -5,14 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// rawAttr is an attribute as it is written.
-type rawAttr struct {
-	written       string // the name
-	prefix, local string
-	value         string // resolved
-	start, end    int    // of the value in the document
-}
-
 // startElement reads a start tag or an empty element's.
 func (s *scanner) startElement() *Fault {
 	end := nameEnd(s.src, s.start+1)
@@ -83,7 +75,7 @@ func (s *scanner) readTag(i int) *Fault {
 }
 
 // readAttr reads the attribute at i; end is -1 when it is none.
-func (s *scanner) readAttr(i int) (a rawAttr, end int) {
+func (s *scanner) readAttr(i int) (a attr, end int) {
 	end = nameEnd(s.src, i)
 	a.written = s.src[i:end]
 	var ok bool
@@ -114,7 +106,7 @@ func (s *scanner) readAttr(i int) (a rawAttr, end int) {
 }
 
 // declares returns the prefix that the attribute declares, "" for the default namespace, if it is a declaration.
-func (a rawAttr) declares() (prefix string, ok bool) {
+func (a attr) declares() (prefix string, ok bool) {
 	switch {
 	case a.prefix == "xmlns":
 		return a.local, true
@@ -229,26 +221,24 @@ func (s *scanner) resolveAttrs() *Fault {
 		if fault := s.countAttr(a); fault != nil {
 			return fault
 		}
-		space := ""
 		if a.prefix != "" {
 			var ok bool
-			if space, ok = s.lookup(a.prefix); !ok {
+			if a.space, ok = s.lookup(a.prefix); !ok {
 				s.note(noteUndeclared)
-				space = undeclared + a.prefix
+				a.space = undeclared + a.prefix
 			}
 		}
-		name := qname{space, a.local}
 		for _, other := range s.attrs {
-			if other.qname == name {
+			if other.qname == a.qname {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.attrs = append(s.attrs, attr{name, a.value})
+		s.attrs = append(s.attrs, a)
 	}
 	return nil
 }
 
-func (s *scanner) countAttr(a rawAttr) *Fault {
+func (s *scanner) countAttr(a attr) *Fault {
 	if s.attributes++; s.attributes > maxTotalAttributes {
 		return exceeded("total_attributes", maxTotalAttributes, s.start)
 	}
