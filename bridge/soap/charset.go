@@ -2,6 +2,7 @@ package soap
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -41,6 +42,16 @@ func charsetOf(label string) charset {
 		return windows1252 // what says ISO-8859-1 and uses 80-9F means windows-1252
 	}
 	return unknownCharset
+}
+
+// Transcode returns a document of at most that many bytes as UTF-8, by the rules for a request with this charset label.
+func Transcode(doc []byte, label string, most int) ([]byte, error) {
+	r := &reading{d: &Decoder{Limits: Limits{TranscodedBytes: most}}}
+	text, fault := r.toUTF8(doc, label)
+	if fault != nil {
+		return nil, errors.New(fault.Text)
+	}
+	return text, nil
 }
 
 // toUTF8 decides the character set of a document by byte order mark, HTTP charset, XML declaration, in this order

@@ -204,6 +204,8 @@ func (r *reading) texts() (map[string]string, *Fault) {
 	}
 }
 
+func local(qname string) string { return qname[strings.LastIndexByte(qname, ':')+1:] }
+
 // codeOf reads a fault code; the dotted refinements of SOAP 1.1 §4.4.1 are cut off. What is unknown is not our fault.
 func codeOf(value string) Code {
 	name, _, _ := strings.Cut(local(value), ".")

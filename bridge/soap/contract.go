@@ -2,7 +2,7 @@ package soap
 
 // Contract is what goes over the wire by name: namespace, elements, their order, and the fixed words in them. The
 // provider's own answers are known from documentation that lost its tags, so all of it is configuration;
-// DefaultContract is the documented reconstruction and ContractFromWSDL takes a customer's saved WSDL.
+// DefaultContract is the documented reconstruction and package saved takes a customer's saved WSDL.
 //
 // A Contract must not change once it is in use.
 type Contract struct {

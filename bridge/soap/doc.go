@@ -28,7 +28,8 @@
 //
 // # Out
 //
-// A [Contract] holds all names, their order and the fixed words; its methods encode replies and faults. Answers go out
+// A [Contract] holds all names, their order and the fixed words; its methods encode replies and faults. Package saved makes
+// one of a WSDL that the operator has kept. Answers go out
 // in the version and the namespace of the request, as ASCII on one line, every part always there: each of these rules breaks a measured
 // client when violated. fixtures/soap/replies has every form. No reply is ever built from a template: all text goes
 // through one escaping writer.

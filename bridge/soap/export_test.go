@@ -23,15 +23,5 @@ func WellFormed(doc []byte) error {
 	}
 }
 
-// Transcode runs the character set stage alone.
-func Transcode(body []byte, label string) ([]byte, error) {
-	r := &reading{d: NewDecoder(DefaultContract())}
-	doc, fault := r.toUTF8(body, label)
-	if fault != nil {
-		return nil, fault
-	}
-	return doc, nil
-}
-
 // Cleaned is what remains of a reply's text on the wire.
 func Cleaned(s string) string { return oneLine(s, maxMessage) }

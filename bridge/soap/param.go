@@ -78,8 +78,7 @@ func (r *reading) readValue() (v value, fault *Fault) {
 func (r *reading) isBinary() bool {
 	for _, a := range r.scan.attrs {
 		if a.local == "type" && schemaInstance(a.space) {
-			name := a.value[strings.LastIndexByte(a.value, ':')+1:]
-			return name == "base64Binary" || name == "base64"
+			return local(a.value) == "base64Binary" || local(a.value) == "base64"
 		}
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/saved"
 	"einvoice-bridge/bridge/upstream"
 )
 
@@ -113,11 +114,10 @@ func listeners(f *config.File) []server.Listener {
 func contractOf(f *config.File) (*soap.Contract, error) {
 	c := soap.DefaultContract()
 	if f.WSDL.Saved != "" {
-		saved, err := soap.ContractFromWSDL([]byte(f.WSDL.Saved))
-		if err != nil {
+		var err error
+		if c, err = saved.Contract([]byte(f.WSDL.Saved)); err != nil {
 			return nil, fmt.Errorf("wsdl.saved: %w", err)
 		}
-		c = saved
 	}
 	set(&c.Namespace, f.Contract.Namespace)
 	for name, o := range f.Contract.Operations {
