@@ -18,7 +18,7 @@ type Adapter struct {
 	cfg      Config
 	profile  bridge.Profile
 	dialect  dialect
-	visits   upstream.Visits[*token, answer]
+	visits   upstream.Visits[token, answer]
 	desk     *upstream.Guard // in front of the account's logins
 	mask     upstream.Mask
 	warnings []string
@@ -43,10 +43,10 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			With(cfg.Password.Reveal(), cfg.ClientSecret.Reveal(), cfg.APIKey.Reveal()),
 		warnings: cfg.warnings(),
 	}
-	a.visits = upstream.Visits[*token, answer]{
-		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, a.form()),
-		Mask: a.mask, MaskOf: func(t *token) upstream.Mask { return t.mask },
-		Read: func(_ *token, reply upstream.Reply) (answer, upstream.Admission) {
+	a.visits = upstream.Visits[token, answer]{
+		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, upstream.Plain[token]()),
+		Mask: a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
+		Read: func(_ token, reply upstream.Reply) (answer, upstream.Admission) {
 			b := read(reply)
 			return answer{reply, b}, upstream.Turned(b.refusesToken(reply.Status))
 		},

@@ -13,26 +13,12 @@ import (
 	"einvoice-bridge/bridge/upstream/irp"
 )
 
-// token is an account's session.
-type token struct {
-	value string
-	mask  upstream.Mask // that hides it, too
-}
-
-func (a *Adapter) form() upstream.Form[*token] {
-	value := upstream.Plain[string]()
-	return upstream.Form[*token]{
-		Write: func(t *token) ([]byte, error) { return value.Write(t.value) },
-		Read: func(b []byte) (*token, error) {
-			v, err := value.Read(b)
-			return &token{v, a.mask.With(v)}, err
-		},
-	}
-}
+// token is an account's session; with the account's key there is none, and it is empty.
+type token string
 
 // login always starts anew: v1 speaks of refresh tokens but gives none, legacy has none.
-func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream.Lease[*token], []bridge.Exchange, error) {
-	var none upstream.Lease[*token]
+func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.Lease[token], []bridge.Exchange, error) {
+	var none upstream.Lease[token]
 	if err := a.desk.Admit(ctx); err != nil {
 		return none, nil, err
 	}
@@ -47,7 +33,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 		o.Exchanges = trail
 		return none, nil, a.desk.Fail(ctx, a.mask.Outcome(o))
 	}
-	return upstream.LeaseOf(&token{value, a.mask.With(value)}, life), trail, nil
+	return upstream.LeaseOf(token(value), life), trail, nil
 }
 
 // tokenIn tells whether the reply to a login gives a token that can be used.
