@@ -95,7 +95,7 @@ type Malaysia struct {
 	gateway
 	invoiceType string
 	lookups     bridge.Rate
-	ids         ids
+	ids         upstream.Memory[string, known] // by UUID
 }
 
 var (

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -151,7 +150,7 @@ type named struct{ id, uuid string }
 func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge.Outcome) {
 	questions := []question{{name: "document-id", value: document}}
 	if uuid := strings.ToUpper(document); lhdnUUID.MatchString(uuid) {
-		if _, _, ok := m.ids.get(uuid); ok {
+		if _, ok := m.ids.Get(uuid); ok {
 			return uuid, bridge.Outcome{}
 		}
 		questions = []question{byUUID(uuid), questions[0]}
@@ -169,7 +168,7 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 	switch {
 	case err != nil:
 		o = upstream.NotSent(err)
-	case found.named == named{} && found.missing && m.ids.knows(document): // reads lag writes: that is no word on it
+	case found.named == named{} && found.missing && m.ids.Any(func(k known) bool { return k.id == document }): // reads lag writes: that is no word on it
 		o = bridge.Outcome{Class: bridge.NotApplied, Message: "ClearTax finds no document by a name under which it has shown one"}
 	case found.uuid == "":
 		o = found.nothing()
@@ -187,8 +186,8 @@ const fresh = 10 * time.Second
 // nameNow is the document id under which the document can be cancelled: it must name this document and no later one. The
 // outcome's class is None when there is one.
 func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, bridge.Outcome) {
-	if id, seen, ok := m.ids.get(uuid); ok && time.Since(seen) < fresh {
-		return id, bridge.Outcome{}
+	if k, ok := m.ids.Get(uuid); ok && time.Since(k.seen) < fresh {
+		return k.id, bridge.Outcome{}
 	}
 	found, err := m.find(ctx, v, byUUID(uuid))
 	if err == nil && found.id != "" && found.cancelled() { // then its document id may name another one
@@ -233,7 +232,11 @@ func (m *Malaysia) find(ctx context.Context, v *visit, questions ...question) (f
 			return foundMY{}, err
 		}
 		if found.id != "" && found.uuid != "" {
-			m.ids.put(found)
+			k := known{id: found.id}
+			if found.byID || !found.cancelled() {
+				k.seen = time.Now()
+			}
+			m.ids.Put(found.uuid, k)
 		}
 		if found.named != (named{}) || !found.missing {
 			break
@@ -262,48 +265,8 @@ func (m *Malaysia) ask(ctx context.Context, v *visit, q question) (foundMY, erro
 	return found, nil
 }
 
-// ids remembers the document id of a UUID, and when that was last seen to name this document. Forgetting costs a lookup
-// and nothing else.
-type ids struct {
-	mu sync.Mutex
-	of map[string]known
-}
-
+// known is the document id of a UUID, and when that was last seen to name this document.
 type known struct {
 	id   string
 	seen time.Time // zero: the document was seen cancelled, so the id may name another one
-}
-
-const maxIDs = 10_000
-
-func (i *ids) get(uuid string) (id string, seen time.Time, ok bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	k, ok := i.of[uuid]
-	return k.id, k.seen, ok
-}
-
-// knows tells whether a document was seen under that document id.
-func (i *ids) knows(id string) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, k := range i.of {
-		if k.id == id {
-			return true
-		}
-	}
-	return false
-}
-
-func (i *ids) put(f foundMY) {
-	k := known{id: f.id}
-	if f.byID || !f.cancelled() {
-		k.seen = time.Now()
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.of == nil || len(i.of) >= maxIDs {
-		i.of = map[string]known{}
-	}
-	i.of[f.uuid] = k
 }

@@ -23,7 +23,7 @@ type Adapter struct {
 	theodore *upstream.Client
 	desk     *upstream.Guard // in front of the user's logins, whatever organisation they are for
 	mask     upstream.Mask
-	ids      docIDs
+	ids      upstream.Memory[string, string] // the docId of an IRN, which never changes
 }
 
 var _ bridge.Upstream = (*Adapter)(nil)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -44,7 +43,7 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // cancel finds the document and sends one cancel for it.
 func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	id, known := a.ids.get(c.Document)
+	id, known := a.ids.Get(c.Document)
 	if !known {
 		docs, err := a.find(ctx, v, c)
 		if err != nil {
@@ -54,7 +53,7 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 			return *o
 		}
 		id = docs[0].ID
-		a.ids.put(c.Document, id)
+		a.ids.Put(c.Document, id)
 	}
 	q := a.patch(id, c)
 	q.Fence = fence
@@ -64,7 +63,7 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 	}
 	o := classify(ans.reply, ans.body, c.Document)
 	if o.Class == bridge.Refused {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 	}
 	if items, ok := ans.items(); ok && len(items) == 1 && items[0].Data.ID != "" && items[0].Data.ID != id {
 		a.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
@@ -121,7 +120,7 @@ func unanswered(o bridge.Outcome) error {
 
 // lookup tells the document's state, by docId.
 func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (state bridge.DocumentState, err error) {
-	id, known := a.ids.get(c.Document)
+	id, known := a.ids.Get(c.Document)
 	if !known {
 		docs, err := a.find(ctx, v, c)
 		if err != nil {
@@ -131,7 +130,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 			return bridge.DocumentState{Text: fmt.Sprintf("InvX lists %d documents under this IRN and seller", len(docs))}, nil
 		}
 		id = docs[0].ID
-		a.ids.put(c.Document, id)
+		a.ids.Put(c.Document, id)
 	}
 	q := a.get("/edocuments/" + url.PathEscape(id))
 	q.Route = a.org() + "/edocuments/{id}"
@@ -140,7 +139,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 		return state, err
 	}
 	if notFound(ans.body) {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 		return bridge.DocumentState{Text: ans.Error.list().Message()}, nil
 	}
 	d, ok := ans.document()
@@ -152,7 +151,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 		return state, unanswered(o)
 	}
 	if !d.is(c.Document, c.Taxpayer) {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 		return bridge.DocumentState{Text: "InvX shows another document under this docId"}, nil
 	}
 	return d.reading(), nil
@@ -225,35 +224,4 @@ func (a *Adapter) patch(id string, c bridge.Cancellation) upstream.Request {
 	return upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: a.org() + "/edocuments/bulk", Body: body, Timeout: a.profile.CallTimeout,
 	}
-}
-
-// maxIDs bounds the memory that known docIds take; a forgotten one costs one search.
-const maxIDs = 10_000
-
-// docIDs remembers the docId of an IRN. It never changes.
-type docIDs struct {
-	mu sync.Mutex
-	by map[string]string
-}
-
-func (d *docIDs) get(irn string) (id string, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	id, ok = d.by[irn]
-	return id, ok
-}
-
-func (d *docIDs) put(irn, id string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.by == nil || len(d.by) >= maxIDs {
-		d.by = map[string]string{}
-	}
-	d.by[irn] = id
-}
-
-func (d *docIDs) drop(irn string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.by, irn)
 }
