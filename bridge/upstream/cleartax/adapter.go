@@ -63,7 +63,7 @@ func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	g.profile.Space = irp.Space(c.Settings)
 	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
-		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute)
+		g.profile.Cancels = upstream.PerMinute(g.profile.Credential+" cancels", c.CancelsPerMinute)
 	}
 	g.profile.LookupWindow = lookupWindow
 	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
@@ -122,20 +122,11 @@ func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
 	user := upstream.Digest("cleartax-my user", g.visits.Client.BaseURL(), c.Token.Reveal())
 	g.profile.Space = upstream.Space("cleartax-my/"+cmp.Or(strings.TrimSpace(c.Account), c.TIN), upstream.Environment(c.Environment, c.BaseURL))
 	g.profile.Zone = upstream.MYT
-	g.profile.Cancels = perMinute(user+" cancels", cmp.Or(c.CancelsPerMinute, 1000))
+	g.profile.Cancels = upstream.PerMinute(user+" cancels", cmp.Or(c.CancelsPerMinute, 1000))
 	g.profile.LookupWindow = 7 * 24 * time.Hour
 	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
-	g.profile.Rules = bridge.Rules{Document: "pathsafe,max=128", Normal: strings.TrimSpace, Refusal: refusalMY}
-	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: perMinute(user+" lookups", c.LookupsPerMinute)}, nil
-}
-
-// refusalMY words a broken rule as LHDN, which stands behind ClearTax, words such errors; ClearTax publishes no codes.
-func refusalMY(field, rule string) (code, message string) {
-	code, text := "BadArgument", "invalid argument"
-	if field == "irn" {
-		code, text = "NotFound", "unknown document"
-	}
-	return code, code + ": " + text + " (" + field + " " + rule + ")"
+	g.profile.Rules = bridge.Rules{Document: "pathsafe,max=128", Normal: strings.TrimSpace, Refusal: upstream.LHDNRefusal}
+	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: upstream.PerMinute(user+" lookups", c.LookupsPerMinute)}, nil
 }
 
 // warn says what looks wrong but may be meant.
@@ -152,10 +143,6 @@ func (a Access) warn() []string {
 		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.Name, a.Environment, host))
 	}
 	return all
-}
-
-func perMinute(key string, limit int) bridge.Rate {
-	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
 }
 
 // Profile implements bridge.Upstream.

@@ -62,7 +62,7 @@ func (in *India) about(irn string) func(context.Context, *visit) (bridge.Documen
 // the call names it by ClearTax's id.
 func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	if !lhdnUUID.MatchString(c.Document) {
-		code, message := refusalMY("irn", "must be a document of ClearTax or a LHDN UUID")
+		code, message := upstream.LHDNRefusal("irn", "must be a document of ClearTax or a LHDN UUID")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	return m.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
@@ -70,7 +70,7 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 		if o.Class != bridge.None {
 			return o
 		}
-		body := upstream.JSON(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
+		body := upstream.JSON(cancelRequestMY{Reason: upstream.LHDNReason(c), Action: "CANCEL"})
 		r, o := m.cancel(ctx, v, upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",
@@ -156,7 +156,7 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 		questions = []question{byUUID(uuid), questions[0]}
 	}
 	if !documentID.MatchString(document) {
-		code, message := refusalMY("irn", "must be up to 128 letters, digits, dots, hyphens and underscores")
+		code, message := upstream.LHDNRefusal("irn", "must be up to 128 letters, digits, dots, hyphens and underscores")
 		return "", bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	var found foundMY

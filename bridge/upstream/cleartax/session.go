@@ -8,12 +8,8 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-const (
-	// hold is how long a refused token is left alone.
-	hold = time.Minute
-	// margin widens every window of a rate: ClearTax's minute does not begin when ours does.
-	margin = 2 * time.Second
-)
+// hold is how long a refused token is left alone.
+const hold = time.Minute
 
 // gateway is the way to either product with one static token.
 type gateway struct {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -19,7 +18,7 @@ type visit = upstream.Visit[token, upstream.Reply]
 // the document is not decided here.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	if !isUUID(c.Document) {
-		code, message := refusal("irn", "must be 26 letters and digits, or stand in irn_map")
+		code, message := upstream.LHDNRefusal("irn", "must be 26 letters and digits, or stand in irn_map")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
@@ -37,7 +36,7 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 
 // send makes the one call that cancels.
 func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: reason(c)})
+	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: upstream.LHDNReason(c)})
 	if err != nil {
 		return upstream.NotSent(err) // can't be: two strings
 	}
@@ -55,32 +54,16 @@ func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fen
 	case bridge.Cancelled:
 		// The reply has no date: the authority's clock as the reply shows it.
 		o.Date, o.DateSource = reply.Date().In(upstream.MYT).Format(time.DateTime), bridge.DateReply
-	case bridge.Refused:
-		o.Alarm = a.hourly.first(o.Alarm)
+	case bridge.Refused: // what its alarm asks to look at is the taxpayer's permission, the same for each of his documents
+		if last, ok := a.alarms.Get(o.Alarm); ok && time.Since(last) < time.Hour {
+			o.Alarm = ""
+		} else {
+			a.alarms.Put(o.Alarm, time.Now())
+		}
 	}
 	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
 		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
 	return o
-}
-
-// hourly lets the alarm of a refusal through once an hour: what it asks an operator to look at is the taxpayer's
-// permission, the same for each of his documents.
-type hourly struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-func (h *hourly) first(alarm string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if last, ok := h.last[alarm]; ok && time.Since(last) < time.Hour {
-		return ""
-	}
-	if h.last == nil {
-		h.last = map[string]time.Time{}
-	}
-	h.last[alarm] = time.Now()
-	return alarm
 }
 
 // Lookup implements bridge.Upstream. LHDN discourages it for polling: the Service asks only when in doubt.
@@ -153,15 +136,6 @@ func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outc
 		o.Date, o.DateSource = state.Date, bridge.DateUpstream
 	}
 	return o
-}
-
-// reason is the label with the remarks, in one line, cut at MyInvois' limit. It is never empty.
-func reason(c bridge.Cancellation) string {
-	text := c.Reason.Label()
-	if c.Remarks != "" {
-		text += ": " + c.Remarks
-	}
-	return strings.TrimSpace(bridge.OneLine(text, maxReason))
 }
 
 // heed makes a 429 count for every taxpayer of the client id.

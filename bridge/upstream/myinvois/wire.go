@@ -16,9 +16,6 @@ type cancelRequest struct {
 	Reason string `json:"reason"`
 }
 
-// maxReason is the longest reason, in characters (MyInvois SDK, Cancel Document).
-const maxReason = 300
-
 // object is a JSON object as it came. It is read by name and not into a struct: nothing odd in a reply may keep the
 // rest of it from being read, an error's code least of all.
 type object map[string]any
