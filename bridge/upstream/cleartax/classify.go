@@ -18,22 +18,19 @@ import (
 // verdict is what the status alone decides, whatever the body says: doubt and waiting (Reply.Verdict), and a token or
 // an address that are wrong. Otherwise the class is None.
 func verdict(r upstream.Reply) bridge.Outcome {
-	redirect := r.Status >= 300 && r.Status < 400
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		o := r.Outcome(bridge.Misconfigured, "HTTP 401: the token was refused")
 		o.Alarm = tokenAlarm("HTTP 401")
 		return o
-	case redirect, r.Status == http.StatusMethodNotAllowed, r.Status == http.StatusUnsupportedMediaType, r.Status == http.StatusNotImplemented:
+	case r.WrongPlace():
 		return misplaced(r)
 	}
 	return r.Verdict()
 }
 
 func misplaced(r upstream.Reply) bridge.Outcome {
-	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d: not an address of ClearTax", r.Status))
-	o.Alarm = fmt.Sprintf("base_url does not answer as ClearTax does (HTTP %d): check it", r.Status)
-	return o
+	return upstream.Misplaced(r.Outcome(bridge.None, ""), "ClearTax", "base_url")
 }
 
 // unread is the outcome of a reply of which neither status nor body decides.

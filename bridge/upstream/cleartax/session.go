@@ -24,8 +24,9 @@ type static struct{}
 
 type visit = upstream.Visit[static, upstream.Reply]
 
-// open makes the gateway's connection, guard and header. The credential is a digest over the access and whom it is for.
-func (a Access) open(kind string, shared *upstream.Shared, taxpayer string) (gateway, error) {
+// open makes the gateway's connection, guard and header, and the part of its profile that both products have alike. The
+// credential is a digest over the access and whom it is for.
+func (a Access) open(kind string, shared *upstream.Shared, taxpayer string, zone *time.Location) (gateway, error) {
 	client, err := shared.Client(a.Settings)
 	if err != nil {
 		return gateway{}, err
@@ -33,7 +34,10 @@ func (a Access) open(kind string, shared *upstream.Shared, taxpayer string) (gat
 	credential := upstream.Digest(kind, client.BaseURL(), a.TokenHeader, a.Token.Reveal(), taxpayer, a.Branch)
 	mask := upstream.NewMask("signedinvoice", "signedqrcode").With(a.Token.Reveal())
 	return gateway{
-		profile: bridge.Profile{Name: a.Name, Kind: kind, Credential: credential},
+		profile: bridge.Profile{
+			Name: a.Name, Kind: kind, Zone: zone, Credential: credential,
+			CallTimeout: a.CallTimeout.D(), LookupTimeout: a.LookupTimeout.D(),
+		},
 		visits: upstream.Visits[static, upstream.Reply]{
 			Client: client, Guard: shared.Guard(client, credential, hold),
 			Mask: mask, MaskOf: func(static) upstream.Mask { return mask },

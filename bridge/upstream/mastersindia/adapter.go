@@ -3,8 +3,6 @@ package mastersindia
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -81,25 +79,15 @@ type Config struct {
 // The values of API.
 const Legacy, V1 = "legacy", "v1"
 
-const (
-	// hold is how long a credential that was refused is left alone.
-	hold = time.Minute
-)
-
-// rawHosts are the provider's gateways that speak NIC's own, encrypted protocol.
-var rawHosts = []string{"api.mastersindia.co", "proapi.mastersindia.co"}
+// hold is how long a credential that was refused is left alone.
+const hold = time.Minute
 
 // warnings are what looks wrong but may be meant.
 func (c Config) warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
-	u, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return nil
-	}
-	host := u.Hostname()
-	if slices.Contains(rawHosts, host) {
-		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", host)
+	if upstream.KnownKind(c.BaseURL) == "nic" {
+		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", c.BaseURL)
 	}
 	for _, f := range []struct{ key, value string }{{"username", c.Username}, {"password", c.Password.Reveal()}} {
 		if f.value != strings.TrimFunc(f.value, special) {

@@ -138,8 +138,8 @@ func loginFailure(r upstream.Reply) bridge.Outcome {
 		o.Message = bridge.OneLine(fmt.Sprintf("login refused: HTTP %d %s", r.Status, message), 300)
 		o.Alarm = "MyInvois: " + o.Message + ": check client_id, client_secret and on_behalf_of, and that they belong to this environment"
 		return o
-	case wrongPlace(r.Status) || r.Status == http.StatusNotFound:
-		return misplaced(o, "identity_url")
+	case r.WrongPlace() || r.Status == http.StatusNotFound:
+		return upstream.Misplaced(o, "MyInvois", "identity_url")
 	default:
 		o.Class, o.Message = bridge.NotApplied, fmt.Sprintf("login: HTTP %d without an answer that can be read", r.Status)
 		return o
