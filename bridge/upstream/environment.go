@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -106,6 +108,20 @@ func known(baseURL string) (kind, environment string) {
 		}
 	}
 	return "", ""
+}
+
+// Mislabelled warns of a label that speaks against the host's name, where production is how the provider names the others.
+func (s Settings) Mislabelled(production *regexp.Regexp) []string {
+	u, err := url.Parse(s.BaseURL)
+	if err != nil {
+		return nil
+	}
+	host, label := u.Hostname(), strings.ToLower(s.Environment)
+	sandbox := strings.Contains(host, Sandbox)
+	if sandbox && strings.HasPrefix(label, "prod") || !sandbox && production.MatchString(host) && strings.Contains(label, Sandbox) {
+		return []string{fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", s.Name, s.Environment, host)}
+	}
+	return nil
 }
 
 // Contradicts tells whether a label says that an address is in the other one of the two environments that every provider

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -122,21 +122,8 @@ func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
 	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: upstream.PerMinute(user+" lookups", c.LookupsPerMinute)}, nil
 }
 
-// warn says what looks wrong but may be meant.
-func (a Access) warn() []string {
-	u, err := url.Parse(a.BaseURL)
-	if err != nil {
-		return nil
-	}
-	var all []string
-	host, label := u.Hostname(), strings.ToLower(a.Environment)
-	sandbox := strings.Contains(host, "sandbox")
-	known := strings.HasSuffix(host, ".clear.in") || strings.HasSuffix(host, ".cleartax.com")
-	if sandbox && strings.HasPrefix(label, "prod") || !sandbox && known && strings.Contains(label, "sandbox") {
-		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.Name, a.Environment, host))
-	}
-	return all
-}
+// production is how ClearTax names the hosts that aren't a sandbox.
+var production = regexp.MustCompile(`\.(clear\.in|cleartax\.com)$`)
 
 // Profile implements bridge.Upstream.
 func (g *gateway) Profile() *bridge.Profile { return &g.profile }

@@ -44,7 +44,7 @@ func (a Access) open(kind string, shared *upstream.Shared, taxpayer string, zone
 			Read: func(_ static, r upstream.Reply) (upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
 		},
 		header:   http.Header{a.TokenHeader: {a.Token.Reveal()}, "Accept": {"application/json"}},
-		warnings: a.warn(),
+		warnings: a.Mislabelled(production),
 	}, nil
 }
 
