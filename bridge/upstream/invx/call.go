@@ -189,8 +189,8 @@ func admission(t *token, reply upstream.Reply) (answer, upstream.Admission) {
 	return ans, upstream.Turned(why != accepted)
 }
 
-// twice is the end after a fresh token was turned away, too.
-func (ans answer) twice() bridge.Outcome {
+// freshRefused is the end after a fresh token was turned away, too.
+func (ans answer) freshRefused() bridge.Outcome {
 	said := append(ans.Error.list(), ans.envelope...).Message()
 	o := ans.reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", ans.reply.Status, said)))
 	o.Alarm = alarmToken

@@ -13,13 +13,13 @@ import (
 
 // Adapter is Masters India as one taxpayer's upstream. It implements bridge.Upstream.
 type Adapter struct {
-	cfg      Config
-	profile  bridge.Profile
-	dialect  dialect
-	visits   upstream.Visits[token, answer]
-	desk     *upstream.Guard // in front of the account's logins
-	mask     upstream.Mask
-	warnings []string
+	cfg        Config
+	profile    bridge.Profile
+	dialect    dialect
+	visits     upstream.Visits[token, answer]
+	loginGuard *upstream.Guard // in front of the account's logins
+	mask       upstream.Mask
+	warnings   []string
 }
 
 var _ bridge.Upstream = (*Adapter)(nil)
@@ -33,10 +33,10 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		return nil, fmt.Errorf("mastersindia %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
-		cfg:     cfg,
-		profile: cfg.profile(),
-		dialect: dialects[cfg.API],
-		desk:    shared.Guard(client, cfg.account(), hold),
+		cfg:        cfg,
+		profile:    cfg.profile(),
+		dialect:    dialects[cfg.API],
+		loginGuard: shared.Guard(client, cfg.account(), hold),
 		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
 			With(cfg.Password.Reveal(), cfg.ClientSecret.Reveal(), cfg.APIKey.Reveal()),
 		warnings: cfg.warnings(),
@@ -48,7 +48,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			b := read(reply)
 			return answer{reply, b}, upstream.Turned(b.refusesToken(reply.Status))
 		},
-		Twice: answer.twice,
+		FreshRefused: answer.freshRefused,
 	}
 	return a, nil
 }

@@ -76,8 +76,8 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) upstre
 	return ans, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 }
 
-// twice is the end after a fresh token was turned away, too.
-func (ans answer) twice() bridge.Outcome {
+// freshRefused is the end after a fresh token was turned away, too.
+func (ans answer) freshRefused() bridge.Outcome {
 	o := ans.turnedAway()
 	o.Alarm = "Masters India refuses a token that it has just issued: check api, and whether the account may cancel"
 	return o

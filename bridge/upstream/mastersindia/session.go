@@ -19,7 +19,7 @@ type token string
 // login always starts anew: v1 speaks of refresh tokens but gives none, legacy has none.
 func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.Lease[token], []bridge.Exchange, error) {
 	var none upstream.Lease[token]
-	if err := a.desk.Admit(ctx); err != nil {
+	if err := a.loginGuard.Admit(ctx); err != nil {
 		return none, nil, err
 	}
 	q := post(upstream.ForLogin, a.dialect.loginPath, a.dialect.login(a.cfg))
@@ -31,7 +31,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 	if !tokenIn(reply, b, value) {
 		o := noToken(reply, b)
 		o.Exchanges = trail
-		return none, nil, a.desk.Fail(ctx, a.mask.Outcome(o))
+		return none, nil, a.loginGuard.Fail(ctx, a.mask.Outcome(o))
 	}
 	return upstream.LeaseOf(token(value), life), trail, nil
 }

@@ -49,7 +49,7 @@ type Adapter struct {
 	profile         bridge.Profile
 	visits          upstream.Visits[token, upstream.Reply]
 	identity        *upstream.Client
-	account         *upstream.Guard // the door in front of the client id, whomever it represents
+	clientGuard     *upstream.Guard // the door in front of the client id, whomever it represents
 	logins, lookups bridge.Rate
 	mask            upstream.Mask
 	log             *slog.Logger
@@ -85,7 +85,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.logins = upstream.PerMinute(account+" logins", c.LoginsPerMinute)
 	a.lookups = upstream.PerMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
-	a.account = shared.Guard(api, account, hold)
+	a.clientGuard = shared.Guard(api, account, hold)
 	a.visits = upstream.Visits[token, upstream.Reply]{
 		Client: api, Guard: shared.Guard(api, credential, hold),
 		Session: upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]()),
@@ -93,7 +93,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 		Read: func(_ token, reply upstream.Reply) (upstream.Reply, upstream.Admission) {
 			return reply, upstream.Turned(reply.Status == http.StatusUnauthorized)
 		},
-		Again: a.again,
+		BeforeReplay: a.bookReplay,
 	}
 	return a, nil
 }

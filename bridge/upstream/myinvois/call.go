@@ -22,11 +22,11 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-		if err := a.account.Admit(ctx); err != nil {
+		if err := a.clientGuard.Admit(ctx); err != nil {
 			return upstream.NotSent(err)
 		}
 		o := a.send(ctx, v, c, fence)
-		a.heed(ctx, o)
+		a.holdClient(ctx, o)
 		if o.Class == bridge.Cancelled && a.cfg.FetchCancelDate {
 			return a.date(ctx, c, o)
 		}
@@ -82,7 +82,7 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // details asks for the document (MyInvois SDK, Get Document Details). The error is a *upstream.Failure.
 func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentState, error) {
-	if err := a.account.Admit(ctx); err != nil {
+	if err := a.clientGuard.Admit(ctx); err != nil {
 		return bridge.DocumentState{}, err
 	}
 	if err := a.visits.Guard.Admit(ctx, a.lookups); err != nil {
@@ -120,8 +120,8 @@ func bearer(q upstream.Request) func(token) (upstream.Request, error) {
 	}
 }
 
-// again books a call that is made again.
-func (a *Adapter) again(ctx context.Context, q upstream.Request) error {
+// bookReplay books a call that is made again.
+func (a *Adapter) bookReplay(ctx context.Context, q upstream.Request) error {
 	if q.Purpose == upstream.ForCancel {
 		return a.visits.Guard.Admit(ctx, a.profile.Cancels)
 	}
@@ -138,15 +138,15 @@ func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outc
 	return o
 }
 
-// heed makes a 429 count for every taxpayer of the client id.
-func (a *Adapter) heed(ctx context.Context, o bridge.Outcome) {
+// holdClient makes a 429 count for every taxpayer of the client id.
+func (a *Adapter) holdClient(ctx context.Context, o bridge.Outcome) {
 	if o.HTTPStatus == http.StatusTooManyRequests {
-		_ = a.account.Fail(ctx, o) // shuts the account's gate; the error is o itself
+		_ = a.clientGuard.Fail(ctx, o) // shuts the account's gate; the error is o itself
 	}
 }
 
 // fail is the error of a login that failed with this outcome. The gate is shut when the outcome says so.
 func (a *Adapter) fail(ctx context.Context, o bridge.Outcome) error {
-	a.heed(ctx, o)
+	a.holdClient(ctx, o)
 	return a.visits.Guard.Fail(ctx, o)
 }

@@ -47,7 +47,7 @@ func (s *secrets) order() []string {
 // share.
 func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.Lease[token], []bridge.Exchange, error) {
 	var none upstream.Lease[token]
-	if err := a.account.Admit(ctx); err != nil {
+	if err := a.clientGuard.Admit(ctx); err != nil {
 		return none, nil, err
 	}
 	if r, is := a.identity.Unreachable(ctx, a.loginRequest("")); is {

@@ -78,7 +78,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			ans := read(r, s)
 			return ans, ans.admission()
 		},
-		Plain: answer.plainBody, Twice: answer.refusedAgain,
+		Plain: answer.plainBody, FreshRefused: answer.freshRefused,
 	}
 	return a, nil
 }
