@@ -276,6 +276,12 @@ var errorTexts = []struct {
 // noSuch are texts for a document that ClearTax doesn't have.
 var noSuch = regexp.MustCompile(`(?i)no such|not found|(does not|doesn't) exist|not present|unknown document`)
 
+// saysNoSuch reads such a text outside an error's own field. A bare "Not Found" is what any server says of an address that it
+// doesn't know.
+func saysNoSuch(text string) bool {
+	return noSuch.MatchString(text) && !strings.EqualFold(strings.Trim(text, " ."), http.StatusText(http.StatusNotFound))
+}
+
 func (e errorMY) meaning() errorMeaning {
 	if m, ok := errorCodes[strings.ToLower(string(e.ErrorCode))]; ok {
 		return m
@@ -347,9 +353,11 @@ func classifyMY(r upstream.Reply, o bridge.Outcome, asked named) bridge.Outcome 
 		return unread(o)
 	case o.Message != "":
 		return refusedMY(o, body.ErrorDetails)
+	case upstream.Trouble(string(body.Message)): // of something in front of ClearTax
+		o.Class, o.Message, o.Unclassified = bridge.Unknown, "the reply reports trouble: "+bridge.OneLine(string(body.Message), 300), true
 	case r.Status == http.StatusBadRequest:
 		o.Class, o.Message = bridge.Refused, "invalid request"
-	case r.Status == http.StatusNotFound && noSuch.MatchString(string(body.Message)):
+	case r.Status == http.StatusNotFound && saysNoSuch(string(body.Message)):
 		o.Class, o.Message = bridge.Refused, "unknown document"
 	case r.Status == http.StatusNotFound: // perhaps of a gateway that knows no such address
 		o.Class, o.Unclassified = bridge.Unclear, true
@@ -416,7 +424,7 @@ func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, brid
 	_, no := yesOrNo(body.Success)
 	_, message := body.ErrorDetails.text()
 	none := foundMY{reason: bridge.OneLine(cmp.Or(message, string(body.Message)), 300)}
-	none.missing = noSuch.MatchString(none.reason)
+	none.missing = saysNoSuch(none.reason)
 	id, uuid := string(body.DocumentID), strings.ToUpper(string(body.UUID))
 	switch {
 	case r.Status == http.StatusForbidden:
