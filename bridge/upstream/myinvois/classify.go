@@ -180,7 +180,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 // decisive is the meaning of the most specific known code.
 func decisive(found []problem) (meaning, bool) {
 	for _, m := range meanings {
-		if slices.ContainsFunc(found, func(p problem) bool { return strings.EqualFold(p.code, m.code) }) {
+		if slices.ContainsFunc(found, func(p problem) bool { return !p.word && strings.EqualFold(p.code, m.code) }) {
 			return m, true
 		}
 	}

@@ -77,6 +77,9 @@ type problem struct {
 	// leaf: it holds no other, so it is the most specific of its branch. Where it is silent itself, it has the code
 	// and the text of the error that holds it.
 	leaf bool
+	// word: it came as one word, as a login's error does. On a cancel it is whoever's: {"error":"Forbidden"} is what many
+	// frameworks say by themselves.
+	word bool
 }
 
 // maxDepth of nested errors; deeper ones add nothing that a caller could use.
@@ -117,7 +120,7 @@ func flatten(v any, above problem, depth int) []problem {
 		}
 	default:
 		if word := text(v); word != "" {
-			all = append(all, problem{code: word, leaf: true})
+			all = append(all, problem{code: word, leaf: true, word: depth == 0})
 		}
 	}
 	return all
