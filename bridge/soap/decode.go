@@ -3,6 +3,8 @@ package soap
 import (
 	"encoding/xml"
 	"slices"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // Decoder reads requests. Make it with NewDecoder, adjust its fields before first use; then it is safe for
@@ -64,8 +66,8 @@ func NewDecoder(c *Contract) *Decoder {
 //
 // The stages, each able to refuse: content encoding, multipart, character set, strict XML, envelope, header, body.
 func (d *Decoder) Decode(h Header, body []byte) (*Request, error) {
-	r := &reading{d: d, header: h, media: parseMediaType(h.ContentType)}
-	r.version = r.media.version()
+	r := &reading{d: d, header: h, media: payload.ParseMedia(h.ContentType)}
+	r.version = versionIn(r.media)
 	if fault := r.read(body); fault != nil {
 		return nil, r.complete(fault)
 	}

@@ -3,13 +3,15 @@ package soap
 import (
 	"net/http"
 	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // reading is one Decode or DecodeReply under way.
 type reading struct {
 	d      *Decoder
 	header Header
-	media  mediaType // header.ContentType
+	media  payload.Media // header.ContentType
 	scan   scanner
 
 	spoken  Version // the envelope's
@@ -39,9 +41,13 @@ type reading struct {
 func (r *reading) note(text string) { r.scan.note(text) }
 
 func (r *reading) read(body []byte) *Fault {
-	doc, fault := r.document(body)
-	if fault != nil {
-		return fault
+	doc, refusal := payload.Open(r.media, r.header.ContentEncoding, body, r.d.Limits, r.note)
+	if refusal != nil {
+		f := &Fault{Code: Client, Text: refusal.Text, HTTPStatus: refusal.Status}
+		if refusal.Found != "" {
+			f.came(refusal.Found)
+		}
+		return f
 	}
 	if len(doc) == 0 {
 		return clientf("The request body is empty")
@@ -50,27 +56,6 @@ func (r *reading) read(body []byte) *Fault {
 		return fault
 	}
 	return r.envelope()
-}
-
-// document undoes everything between the HTTP body and the XML text.
-func (r *reading) document(body []byte) ([]byte, *Fault) {
-	body, fault := r.inflate(r.header.ContentEncoding, body)
-	if fault != nil {
-		return nil, fault
-	}
-	media := r.media
-	if media.name == "multipart/related" {
-		if media, body, fault = r.rootPart(media, body); fault != nil {
-			return nil, fault
-		}
-	}
-	if fault := media.check(); fault != nil {
-		return nil, fault
-	}
-	if media.sloppy {
-		r.note("a Content-Type was taken for text/xml that only mentions it")
-	}
-	return r.toUTF8(body, media.charset())
 }
 
 // complete fills in what is known of the request, for the answer.
@@ -147,7 +132,7 @@ func (r *reading) envelopeChildren() *Fault {
 }
 
 func (r *reading) setVersion(v Version) *Fault {
-	told := r.media.name
+	told := r.media.Name
 	r.spoken, r.version = v, v
 	if (told == "text/xml" && v == SOAP12) || (told == "application/soap+xml" && v == SOAP11) {
 		if r.d.Strict {

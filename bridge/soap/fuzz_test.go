@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // FuzzDecode: nothing that comes in makes the decoder fail otherwise than by a Fault; what it reads it reads again from
@@ -86,7 +87,7 @@ func FuzzCharset(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, label string, body []byte) {
-		doc, err := soap.Transcode(body, label, 128<<10)
+		doc, err := payload.Transcode(body, label, 128<<10)
 		if err != nil {
 			return
 		}
@@ -96,7 +97,7 @@ func FuzzCharset(f *testing.F) {
 		if bytes.HasPrefix(doc, []byte("\uFEFF")) || bytes.HasPrefix(doc, []byte("<?xml")) {
 			return // a second mark, or a declaration that no longer counts
 		}
-		again, err := soap.Transcode(doc, "utf-8", 128<<10)
+		again, err := payload.Transcode(doc, "utf-8", 128<<10)
 		if err != nil || !bytes.Equal(doc, again) {
 			t.Fatalf("reads differently the second time: %v\n%q\n%q", err, doc, again)
 		}

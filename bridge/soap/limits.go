@@ -1,16 +1,13 @@
 package soap
 
-// Limits bound what a request may cost, where that may be configured. Each must be at least 1: a limit may be raised, never
-// switched off. They are those that a real call stays an order of magnitude below.
-type Limits struct {
-	BodyBytes       int // as received
-	InflatedBytes   int // after Content-Encoding
-	TranscodedBytes int // as UTF-8
-}
+import "einvoice-bridge/bridge/soap/payload"
 
+// Limits bound what a request may cost, where that may be configured.
+type Limits = payload.Limits
+
+// The limits that nobody needs to configure. A real call stays an order of magnitude below them.
 const (
-	maxInflateRatio    = 100 // output bytes per input byte
-	maxDepth           = 32  // nested elements
+	maxDepth           = 32 // nested elements
 	maxElements        = 1000
 	maxAttributes      = 32 // of one element, without namespace declarations
 	maxTotalAttributes = 1000
@@ -23,8 +20,6 @@ const (
 	maxComments        = 100      // and processing instructions
 	maxCDATASections   = 100
 	maxHeaderBlocks    = 16
-	maxMIMEParts       = 8
-	maxMIMEHeaderBytes = 64 << 10 // of one part of a multipart body
 )
 
 // exceeded is the fault of a limit, in the form that DataPower's logs made familiar. Offsets count bytes of the

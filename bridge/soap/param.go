@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // reference is an element under Body with an id, the other half of a multi-reference value (SOAP 1.1 §5.4.1).
@@ -97,9 +99,9 @@ func (r *reading) fromBinary(text string, content span) (string, *Fault) {
 		return text, nil
 	}
 	if !utf8.Valid(raw) {
-		raw = decodeWindows1252(raw)
+		raw = payload.Windows1252(raw)
 	}
-	if checkChars(raw, false) != nil {
+	if payload.CheckChars(raw, false) != nil {
 		return "", badArguments("A base64Binary value holds a character that XML can't carry, at byte %d", content.start)
 	}
 	r.note("a base64Binary value was read as the text in it")

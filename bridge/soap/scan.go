@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // token is what a scanner has just read.
@@ -62,11 +64,26 @@ type binding struct{ prefix, uri string }
 
 func (s *scanner) init(doc []byte, xml11 bool) *Fault {
 	base, fault := checkDeclaration(doc, xml11)
-	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && parseDeclaration(doc).version == "1.1" {
+	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && payload.ParseDeclaration(doc).Version == "1.1" {
 		s.note("XML 1.1 was read as 1.0, as configured")
 	}
 	s.doc, s.src, s.base, s.end = doc, string(doc), base, base
 	return fault
+}
+
+// checkDeclaration returns the length of the document's XML declaration, which must be a correct one for XML 1.0, or 1.1
+// where that is let pass.
+func checkDeclaration(doc []byte, xml11 bool) (int, *Fault) {
+	d := payload.ParseDeclaration(doc)
+	switch {
+	case d.Length == 0:
+		return 0, nil
+	case !d.WellFormed:
+		return 0, clientf("The request is not well-formed XML: bad XML declaration at byte 0")
+	case d.Version != "1.0" && (d.Version != "1.1" || !xml11):
+		return 0, clientf("Only XML 1.0 is accepted, the XML declaration at byte 0 says otherwise")
+	}
+	return d.Length, nil
 }
 
 const (

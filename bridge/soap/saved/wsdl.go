@@ -13,6 +13,7 @@ import (
 	"github.com/beevik/etree"
 
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // Contract derives names, order and namespace from a WSDL 1.1 (document/literal wrapped, or rpc), in whatever character
@@ -39,9 +40,9 @@ func Contract(wsdl []byte) (*soap.Contract, error) {
 }
 
 func parse(wsdl []byte) (*etree.Element, error) {
-	text, err := soap.Transcode(wsdl, "", 16<<20)
-	if err != nil {
-		return nil, err
+	text, refusal := payload.Transcode(wsdl, "", 16<<20)
+	if refusal != nil {
+		return nil, errors.New(refusal.Text)
 	}
 	doc := etree.NewDocument()
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }

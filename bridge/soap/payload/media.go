@@ -1,4 +1,4 @@
-package soap
+package payload
 
 import (
 	"net/http"
@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// mediaType is a Content-Type with the parameters that matter, keys in lower case.
-type mediaType struct {
-	name   string // "text/xml", lower case
-	params map[string]string
+// Media is a Content-Type with the parameters that matter, keys in lower case.
+type Media struct {
+	Name   string // "text/xml", lower case
+	Params map[string]string
 	sloppy bool // it took some goodwill to read
 }
 
-// parseMediaType is more lenient than package mime, which drops all parameters over one bare
+// ParseMedia is more lenient than package mime, which drops all parameters over one bare
 // action=urn:server#eInvoiceCancel (KDSoap). Of a repeated parameter the first counts. What merely holds the name of
 // XML's media type ("text/xml charset=utf-8", the header twice and joined by a proxy) is taken for it, as the original
 // does, and whatever follows charset= for the label.
-func parseMediaType(s string) mediaType {
+func ParseMedia(s string) Media {
 	name, rest, _ := strings.Cut(s, ";")
-	m := mediaType{name: strings.ToLower(strings.TrimSpace(name))}
+	m := Media{Name: strings.ToLower(strings.TrimSpace(name))}
 	if !m.clean() {
 		if lower := strings.ToLower(s); strings.Contains(lower, "text/xml") {
-			m.name, m.sloppy = "text/xml", true
+			m.Name, m.sloppy = "text/xml", true
 		} else if strings.Contains(lower, soapXML) {
-			m.name, m.sloppy = soapXML, true
+			m.Name, m.sloppy = soapXML, true
 		}
 		if m.sloppy {
 			after := ""
@@ -40,11 +40,11 @@ func parseMediaType(s string) mediaType {
 		if key == "" {
 			continue
 		}
-		if m.params == nil {
-			m.params = make(map[string]string, 2)
+		if m.Params == nil {
+			m.Params = make(map[string]string, 2)
 		}
-		if _, ok := m.params[key]; !ok {
-			m.params[key] = value
+		if _, ok := m.Params[key]; !ok {
+			m.Params[key] = value
 		}
 	}
 	return m
@@ -76,44 +76,34 @@ func nextParam(s string) (key, value, rest string) {
 	return key, b.String(), rest
 }
 
-// GuessVersion tells in which version to refuse a request whose envelope was not read: 1.2 when its Content-Type says
-// so, else 1.1.
-func GuessVersion(contentType string) Version { return parseMediaType(contentType).version() }
-
 const soapXML = "application/soap+xml"
 
-func (m mediaType) version() Version {
-	if m.name == soapXML || m.params["start-info"] == soapXML || m.params["type"] == soapXML {
-		return SOAP12
-	}
-	return SOAP11
-}
-
 // clean reports whether the name is one that can be gone by as it stands.
-func (m mediaType) clean() bool {
-	return m.takesSOAP() || m.name == "multipart/related" || m.name == "application/xop+xml"
+func (m Media) clean() bool {
+	return m.takesSOAP() || m.Name == "multipart/related" || m.Name == "application/xop+xml"
 }
 
 // takesSOAP knows what real callers send SOAP as, nothing at all included.
-func (m mediaType) takesSOAP() bool {
-	switch m.name {
+func (m Media) takesSOAP() bool {
+	switch m.Name {
 	case "", "text/xml", soapXML, "application/xml":
 		return true
 	}
 	return false
 }
 
-func (m mediaType) check() *Fault {
+func (m Media) check() *Refusal {
 	if m.takesSOAP() {
 		return nil
 	}
-	f := HTTPFault(http.StatusUnsupportedMediaType, "Content-Type must be text/xml or application/soap+xml")
-	return f.came("'" + m.name + "'")
+	return &Refusal{
+		Text: "Content-Type must be text/xml or application/soap+xml", Status: http.StatusUnsupportedMediaType, Found: "'" + m.Name + "'",
+	}
 }
 
 // charset is the label, cut off where a proxy has joined two headers.
-func (m mediaType) charset() string {
-	label, _, _ := strings.Cut(m.params["charset"], ",")
+func (m Media) charset() string {
+	label, _, _ := strings.Cut(m.Params["charset"], ",")
 	label, _, _ = strings.Cut(strings.TrimSpace(label), " ")
 	return strings.Trim(label, `"`)
 }
