@@ -209,15 +209,6 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Addrs are the bound addresses, in the order of Options.Listeners.
-func (s *Server) Addrs() []net.Addr {
-	var addrs []net.Addr
-	for _, ln := range s.bound {
-		addrs = append(addrs, ln.Addr())
-	}
-	return addrs
-}
-
 // Serve answers callers until Shutdown, which makes it return nil, or until a listener breaks.
 func (s *Server) Serve() error {
 	ended := make(chan error, len(s.bound))

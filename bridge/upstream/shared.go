@@ -88,14 +88,15 @@ func (s outlasting[K, V]) next() outlasting[K, V] {
 	return outlasting[K, V]{map[K]V{}, maps.Clone(s.now)}
 }
 
-func (s outlasting[K, V]) get(key K) (V, bool) {
+func (s outlasting[K, V]) get(key K, fresh func() V) V {
 	v, ok := s.now[key]
 	if !ok {
-		if v, ok = s.before[key]; ok {
-			s.now[key] = v
+		if v, ok = s.before[key]; !ok {
+			v = fresh()
 		}
+		s.now[key] = v
 	}
-	return v, ok
+	return v
 }
 
 // Log is where adapters write what no caller hears: odd replies, failed renewals. Never a secret.
@@ -113,22 +114,19 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 	defer s.mu.Unlock()
 	way := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
 	key := Digest(append([]string{base}, way...)...)
-	pool, ok := s.pools.get(key)
-	if !ok {
+	pool := s.pools.get(key, func() (pool http.RoundTripper) {
 		if pool = s.RoundTripper; pool == nil {
-			if pool, err = newTransport(set); err != nil {
-				return nil, err
-			}
+			pool, err = newTransport(set)
 		}
-		s.pools.now[key] = pool
+		return pool
+	})
+	if err != nil {
+		delete(s.pools.now, key)
+		return nil, err
 	}
 	origin := originOf(base)
 	key = Digest(append([]string{"host", origin}, way...)...)
-	host, ok := s.hosts.get(key)
-	if !ok {
-		host = newBreaker(s.log, origin)
-		s.hosts.now[key] = host
-	}
+	host := s.hosts.get(key, func() *breaker { return newBreaker(s.log, origin) })
 	s.uses[use{s.name, key}] = true
 	return &Client{base: base, static: static, pool: pool, host: host}, nil
 }
@@ -138,12 +136,9 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 func (s *Shared) Guard(c *Client, credential string, hold time.Duration) *Guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := guardKey{credential, c.host}
-	g, ok := s.guards.get(key)
-	if !ok {
-		g = &Guard{host: c.host, budget: s.budget, log: s.log, credential: credential, hold: hold}
-		s.guards.now[key] = g
-	}
+	g := s.guards.get(guardKey{credential, c.host}, func() *Guard {
+		return &Guard{host: c.host, budget: s.budget, log: s.log, credential: credential, hold: hold}
+	})
 	s.uses[use{s.name, credential}] = true
 	return g
 }
@@ -154,12 +149,9 @@ func (s *Shared) Guard(c *Client, credential string, hold time.Duration) *Guard 
 func SessionFor[T any](s *Shared, credential string, login Login[T], form Form[T]) *Session[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := sessionKey{credential, reflect.TypeFor[T]()}
-	have, ok := s.sessions.get(key)
-	if !ok {
-		have = &holder[T]{log: s.log, credential: credential, vault: s.vault}
-		s.sessions.now[key] = have
-	}
+	have := s.sessions.get(sessionKey{credential, reflect.TypeFor[T]()}, func() sessionInfo {
+		return &holder[T]{log: s.log, credential: credential, vault: s.vault}
+	})
 	s.uses[use{s.name, credential}] = true
 	return &Session[T]{login, form, have.(*holder[T])}
 }

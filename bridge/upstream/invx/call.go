@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"einvoice-bridge/bridge"
@@ -90,20 +91,13 @@ func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]
 	}
 	var docs []document
 	for _, it := range items {
-		if d := it.Data; d.ID != "" && d.is(c.Document, c.Taxpayer) && !holds(docs, d.ID) {
+		d := it.Data
+		same := func(other document) bool { return other.ID == d.ID }
+		if d.ID != "" && d.is(c.Document, c.Taxpayer) && !slices.ContainsFunc(docs, same) {
 			docs = append(docs, d)
 		}
 	}
 	return docs, nil
-}
-
-func holds(docs []document, id string) bool {
-	for _, d := range docs {
-		if d.ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 func notFound(b body) bool {
