@@ -36,7 +36,7 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 // InvX's own address are tried, too.
 func (a *Adapter) Probe(ctx context.Context) error {
 	v := a.visits.Start()
-	if _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
+	if _, _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
 		return &upstream.Failure{Outcome: v.End(upstream.NotSent(err))}
 	}
 	return nil
@@ -46,11 +46,11 @@ func (a *Adapter) Probe(ctx context.Context) error {
 func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, err := a.find(ctx, v, c)
+		docs, others, err := a.find(ctx, v, c)
 		if err != nil {
 			return upstream.NotSent(err)
 		}
-		if o := notCancellable(docs); o != nil {
+		if o := notCancellable(docs, others); o != nil {
 			return *o
 		}
 		id = docs[0].ID
@@ -73,8 +73,8 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 }
 
 // find searches for the IRN. The documented sample of this filtered search lists other IRNs too: only entries with the
-// IRN and the seller count.
-func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]document, error) {
+// IRN and the seller count. others is how many were listed that have another IRN.
+func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) (docs []document, others int, err error) {
 	query := url.Values{"orgidrole": {"seller"}}
 	for name, value := range a.cfg.Query {
 		query.Set(name, value.Reveal())
@@ -83,21 +83,23 @@ func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]
 	query.Set("sellergstin", c.Taxpayer)
 	ans, err := a.call(ctx, v, a.get("/edocuments?"+query.Encode()))
 	if err != nil || notFound(ans.body) {
-		return nil, err
+		return nil, 0, err
 	}
 	items, ok := ans.items()
 	if !ok || len(ans.Error) > 0 || ans.reply.Status/100 != 2 {
-		return nil, unanswered(classify(ans.reply, ans.body, c.Document))
+		return nil, 0, unanswered(classify(ans.reply, ans.body, c.Document))
 	}
-	var docs []document
 	for _, it := range items {
 		d := it.Data
 		same := func(other document) bool { return other.ID == d.ID }
 		if d.ID != "" && d.is(c.Document, c.Taxpayer) && !slices.ContainsFunc(docs, same) {
 			docs = append(docs, d)
 		}
+		if !strings.EqualFold(d.IRN, c.Document) {
+			others++
+		}
 	}
-	return docs, nil
+	return docs, others, nil
 }
 
 func notFound(b body) bool {
@@ -116,7 +118,7 @@ func unanswered(o bridge.Outcome) error {
 func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (state bridge.DocumentState, err error) {
 	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, err := a.find(ctx, v, c)
+		docs, _, err := a.find(ctx, v, c)
 		if err != nil {
 			return state, err
 		}
