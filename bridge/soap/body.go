@@ -8,32 +8,26 @@ import (
 // readBody reads the operation's element and, after it or before it, the elements that rpc/encoded callers refer to.
 func (r *reading) readBody() *Fault {
 	var refs []reference
-	for {
-		t, fault := r.element("Body")
-		if fault != nil {
-			return fault
-		}
-		if t == tokEnd {
-			break
-		}
-		if ref, ok := r.referable(); ok {
-			if slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }) {
-				return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
-			}
+	fault := r.children("Body", func() (fault *Fault) {
+		ref, ok := r.referable()
+		switch {
+		case ok && slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }):
+			return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
+		case ok:
 			if ref.value, fault = r.readValue(); ref.fault != nil {
 				fault = ref.fault
 			}
 			refs = append(refs, ref)
-		} else if r.unwrapped {
-			fault = r.readParam()
-		} else if r.op != nil {
-			fault = clientf("The Body holds a second element at byte %d", r.scan.start)
-		} else {
-			fault = r.readOperation()
-		}
-		if fault != nil {
 			return fault
+		case r.unwrapped:
+			return r.readParam()
+		case r.op != nil:
+			return clientf("The Body holds a second element at byte %d", r.scan.start)
 		}
+		return r.readOperation()
+	})
+	if fault != nil {
+		return fault
 	}
 	if r.op == nil {
 		f := clientf("The Body holds no operation")
@@ -63,15 +57,7 @@ func (r *reading) readOperation() *Fault {
 		return fault
 	}
 	r.begin(op)
-	for {
-		t, fault := r.element(op.Name)
-		if fault != nil || t == tokEnd {
-			return fault
-		}
-		if fault := r.readParam(); fault != nil {
-			return fault
-		}
-	}
+	return r.children(op.Name, r.readParam)
 }
 
 func (r *reading) begin(op *opTable) {

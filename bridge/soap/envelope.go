@@ -22,7 +22,7 @@ type reading struct {
 	pending []pendingRef
 	buf     []byte
 
-	children int     // of the operation, so far
+	places   int     // children of the operation, so far
 	moved    bool    // one that is known by its name stands elsewhere than documented
 	strays   []value // children whose names are no parameter's
 	unplaced []string
@@ -92,42 +92,33 @@ func (r *reading) envelope() *Fault {
 
 func (r *reading) envelopeChildren() *Fault {
 	header, body := false, false
-	for {
-		t, fault := r.element("Envelope")
-		if fault != nil {
-			return fault
-		}
-		if t == tokEnd {
-			break
-		}
+	fault := r.children("Envelope", func() *Fault {
 		switch r.scan.name {
 		case qname{r.spoken.namespace(), "Header"}:
 			if header || body {
 				return clientf("A second or misplaced Header at byte %d", r.scan.start)
 			}
 			header = true
-			fault = r.readHeader()
+			return r.readHeader()
 		case qname{r.spoken.namespace(), "Body"}:
 			if body {
 				return clientf("A second Body at byte %d", r.scan.start)
 			}
 			body = true
 			if r.reply != nil {
-				fault = r.readReply()
-			} else {
-				fault = r.readBody()
+				return r.readReply()
 			}
-		default:
-			return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
+			return r.readBody()
 		}
-		if fault != nil {
-			return fault
-		}
+		return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
+	})
+	if fault != nil {
+		return fault
 	}
 	if !body {
 		return clientf("The Envelope has no Body")
 	}
-	_, fault := r.element("the document")
+	_, fault = r.element("the document")
 	return fault
 }
 
@@ -159,6 +150,20 @@ func (r *reading) checkEnvelope12() *Fault {
 		return clientf("Envelope must not carry encodingStyle, found it at byte %d", r.scan.start)
 	}
 	return nil
+}
+
+// children reads to the end of the element just opened, with one call of read for each of its children, which has just been
+// opened then.
+func (r *reading) children(of string, read func() *Fault) *Fault {
+	for {
+		t, fault := r.element(of)
+		if fault != nil || t == tokEnd {
+			return fault
+		}
+		if fault := read(); fault != nil {
+			return fault
+		}
+	}
 }
 
 // element reads the next tag inside an element that must hold no text of its own. Processing instructions (Siebel's,

@@ -21,14 +21,7 @@ type block struct {
 func (r *reading) readHeader() *Fault {
 	blocks := 0
 	var closed []span
-	for {
-		t, fault := r.element("Header")
-		if fault != nil {
-			return fault
-		}
-		if t == tokEnd {
-			break
-		}
+	fault := r.children("Header", func() *Fault {
 		if blocks++; blocks > max(maxHeaderBlocks, r.d.HeaderBlocks) {
 			return exceeded("header_blocks", max(maxHeaderBlocks, r.d.HeaderBlocks), r.scan.start)
 		}
@@ -44,6 +37,10 @@ func (r *reading) readHeader() *Fault {
 			r.scan.hidden.add(content.start, content.end, false)
 			closed = append(closed, content)
 		}
+		return nil
+	})
+	if fault != nil {
+		return fault
 	}
 	if blocks > 0 && r.reply == nil {
 		r.refused = r.judgeHeader(closed)

@@ -40,8 +40,8 @@ type value struct {
 // readParam reads one child of the operation's element, which has just been opened. Its namespace doesn't matter: some
 // callers qualify children, some by a namespace of their own, some by SOAP's.
 func (r *reading) readParam() *Fault {
-	name, start, place := r.scan.name, r.scan.start, r.children
-	r.children++
+	name, start, place := r.scan.name, r.scan.start, r.places
+	r.places++
 	i, guessed, ok := r.op.find(name.local, r.d.Strict)
 	if r.d.Strict && (!ok || !r.d.ours(name.space) && name.space != r.name.space) {
 		return badArguments("Unknown parameter at byte %d", start).came(r.scan.shown())
@@ -135,7 +135,7 @@ func (r *reading) place() *Fault {
 	if len(r.strays) == 0 {
 		return nil
 	}
-	if r.children == len(r.params) && !r.moved && r.straysDiffer() {
+	if r.places == len(r.params) && !r.moved && r.straysDiffer() {
 		r.note("parameters with names of the caller's own were read by their place")
 		for _, s := range r.strays {
 			if fault := r.take(s.place, s); fault != nil {

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -59,14 +60,17 @@ func (r *reading) toUTF8(body []byte, label string) ([]byte, *Refusal) {
 	}
 	var doc []byte
 	switch set {
-	case utf16LE, utf16BE:
-		if doc, refusal = decodeUTF16(body, set == utf16BE); refusal != nil {
-			return nil, refusal
-		}
+	case utf16LE:
+		doc, refusal = decodeUTF16(body, binary.LittleEndian)
+	case utf16BE:
+		doc, refusal = decodeUTF16(body, binary.BigEndian)
 	case windows1252:
 		doc = Windows1252(body)
 	default:
 		doc = body
+	}
+	if refusal != nil {
+		return nil, refusal
 	}
 	if len(doc) > r.TranscodedBytes {
 		return nil, exceeded("transcoded_bytes", r.TranscodedBytes, r.TranscodedBytes)
@@ -185,24 +189,20 @@ func sniff(b []byte) charset {
 }
 
 // decodeUTF16 is strict where text/encoding would put replacement characters.
-func decodeUTF16(b []byte, bigEndian bool) ([]byte, *Refusal) {
+func decodeUTF16(b []byte, order binary.ByteOrder) ([]byte, *Refusal) {
 	if len(b)%2 != 0 {
 		return nil, refuse("The request is not valid UTF-16: odd number of bytes")
 	}
-	unit := func(i int) rune {
-		if bigEndian {
-			return rune(b[i])<<8 | rune(b[i+1])
-		}
-		return rune(b[i+1])<<8 | rune(b[i])
-	}
+	unit := func(i int) rune { return rune(order.Uint16(b[i:])) }
 	doc := make([]byte, 0, len(b)/2+16)
 	for i := 0; i < len(b); i += 2 {
 		c := unit(i)
 		if utf16.IsSurrogate(c) {
-			if i+3 >= len(b) {
-				return nil, refuse("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
+			next := rune(0)
+			if i+3 < len(b) {
+				next = unit(i + 2)
 			}
-			if c = utf16.DecodeRune(c, unit(i+2)); c == utf8.RuneError {
+			if c = utf16.DecodeRune(c, next); c == utf8.RuneError {
 				return nil, refuse("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
 			}
 			i += 2
