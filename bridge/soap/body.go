@@ -46,8 +46,11 @@ func (r *reading) readOperation() *Fault {
 	if r.refused != nil {
 		return r.refused
 	}
-	if t := r.bare(); t != nil {
-		return r.readBare(t)
+	if t := r.bare(); t != nil { // Body is taken for the operation's element, beginning with this parameter
+		r.note("parameters right under Body; SOAPAction named the operation")
+		r.name, r.unwrapped = qname{local: t.Name}, true
+		r.begin(t)
+		return r.readParam()
 	}
 	op, fault := r.operation()
 	if fault != nil {
@@ -86,20 +89,10 @@ func (r *reading) bare() *opTable {
 	if !r.d.BareParams {
 		return nil
 	}
-	t := r.d.named(r.action())
-	if t == nil || t.Name == r.scan.name.local {
-		return nil
+	if t := r.d.named(r.action()); t != nil && t.Name != r.scan.name.local {
+		if _, _, ok := t.find(r.scan.name.local, r.d.Strict); ok {
+			return t
+		}
 	}
-	if _, _, ok := t.find(r.scan.name.local, r.d.Strict); !ok {
-		return nil
-	}
-	return t
-}
-
-// readBare takes Body for the operation's element, beginning with the parameter just opened.
-func (r *reading) readBare(t *opTable) *Fault {
-	r.note("parameters right under Body; SOAPAction named the operation")
-	r.name, r.unwrapped = qname{local: t.Name}, true
-	r.begin(t)
-	return r.readParam()
+	return nil
 }

@@ -133,14 +133,6 @@ func DefaultContract() *Contract {
 	}
 }
 
-// answerNamespace is that of the answer to a request in a namespace.
-func (c *Contract) answerNamespace(op *Operation, request string) string {
-	if request == "" || request == op.Namespace {
-		return c.Namespace
-	}
-	return request
-}
-
 // responseName returns the answer's element.
 func (op *Operation) responseName() string {
 	if op.ResponseName != "" {

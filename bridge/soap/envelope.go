@@ -2,6 +2,7 @@ package soap
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"einvoice-bridge/bridge/soap/payload"
@@ -69,10 +70,12 @@ func (r *reading) complete(f *Fault) *Fault {
 }
 
 func (r *reading) request() *Request {
+	hide := r.scan.hidden.spans
+	slices.SortFunc(hide, func(a, b span) int { return a.start - b.start })
 	return &Request{
 		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
 		Addressing: r.addressing, UsernameToken: r.token, Notes: r.scan.notes, Unplaced: r.unplaced, Moved: r.moved || len(r.unplaced) > 0,
-		doc: r.scan.doc, hide: r.scan.hidden.sorted(),
+		doc: r.scan.doc, hide: hide,
 	}
 }
 

@@ -135,7 +135,11 @@ func (r *reading) place() *Fault {
 	if len(r.strays) == 0 {
 		return nil
 	}
-	if r.places == len(r.params) && !r.moved && r.straysDiffer() {
+	names := map[string]bool{}
+	for _, s := range r.strays {
+		names[s.name] = true
+	}
+	if r.places == len(r.params) && !r.moved && len(names) == len(r.strays) {
 		r.note("parameters with names of the caller's own were read by their place")
 		for _, s := range r.strays {
 			if fault := r.take(s.place, s); fault != nil {
@@ -153,15 +157,6 @@ func (r *reading) place() *Fault {
 		r.note("an unknown parameter was ignored")
 	}
 	return nil
-}
-
-func (r *reading) straysDiffer() bool {
-	for i, s := range r.strays {
-		if slices.ContainsFunc(r.strays[:i], func(other value) bool { return other.name == s.name }) {
-			return false
-		}
-	}
-	return true
 }
 
 // set gives a parameter its value.

@@ -73,7 +73,10 @@ func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespac
 	b = append(b, "<SOAP-ENV:Body>"...)
 	name := "ns1:" + op.responseName()
 	b = append(append(append(b, '<'), name...), ` xmlns:ns1="`...)
-	b = append(appendText(b, c.answerNamespace(op, namespace)), `">`...)
+	if namespace == "" || namespace == op.Namespace {
+		namespace = c.Namespace
+	}
+	b = append(appendText(b, namespace), `">`...)
 	b = c.appendParts(b, op, values)
 	b = append(append(append(b, "</"...), name...), '>')
 	return append(b, "</SOAP-ENV:Body></SOAP-ENV:Envelope>"...)

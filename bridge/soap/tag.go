@@ -218,7 +218,13 @@ func (s *scanner) resolveAttrs() *Fault {
 		if _, ok := a.declares(); ok {
 			continue
 		}
-		if fault := s.countAttr(a); fault != nil {
+		if s.attributes++; s.attributes > maxTotalAttributes {
+			return exceeded("total_attributes", maxTotalAttributes, s.start)
+		}
+		if len(a.value) > maxAttributeBytes {
+			return exceeded("attribute_bytes", maxAttributeBytes, s.start)
+		}
+		if fault := s.checkLength(a.prefix, a.local); fault != nil {
 			return fault
 		}
 		if a.prefix != "" {
@@ -236,16 +242,6 @@ func (s *scanner) resolveAttrs() *Fault {
 		s.attrs = append(s.attrs, a)
 	}
 	return nil
-}
-
-func (s *scanner) countAttr(a attr) *Fault {
-	if s.attributes++; s.attributes > maxTotalAttributes {
-		return exceeded("total_attributes", maxTotalAttributes, s.start)
-	}
-	if len(a.value) > maxAttributeBytes {
-		return exceeded("attribute_bytes", maxAttributeBytes, s.start)
-	}
-	return s.checkLength(a.prefix, a.local)
 }
 
 // lookup returns the namespace of a prefix, "" standing for the default one.

@@ -20,7 +20,7 @@ type Media struct {
 func ParseMedia(s string) Media {
 	name, rest, _ := strings.Cut(s, ";")
 	m := Media{Name: strings.ToLower(strings.TrimSpace(name))}
-	if !m.clean() {
+	if !m.takesSOAP() && m.Name != "multipart/related" && m.Name != "application/xop+xml" {
 		if lower := strings.ToLower(s); strings.Contains(lower, "text/xml") {
 			m.Name, m.sloppy = "text/xml", true
 		} else if strings.Contains(lower, soapXML) {
@@ -77,11 +77,6 @@ func nextParam(s string) (key, value, rest string) {
 }
 
 const soapXML = "application/soap+xml"
-
-// clean reports whether the name is one that can be gone by as it stands.
-func (m Media) clean() bool {
-	return m.takesSOAP() || m.Name == "multipart/related" || m.Name == "application/xop+xml"
-}
 
 // takesSOAP knows what real callers send SOAP as, nothing at all included.
 func (m Media) takesSOAP() bool {

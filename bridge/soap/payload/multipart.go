@@ -26,7 +26,8 @@ func (r *reading) rootPart(m Media, body []byte) (Media, []byte, *Refusal) {
 		if p == nil {
 			break
 		}
-		if root == nil && p.starts(m.Params["start"]) {
+		start := m.Params["start"] // "" names the first one
+		if root == nil && (start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")) {
 			root = p
 		}
 	}
@@ -72,11 +73,6 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Refusal) {
 
 func badMultipart() *Refusal {
 	return refuse("The multipart/related request is malformed or incomplete")
-}
-
-// starts reports whether this is the part that start names; "" names the first one.
-func (p *part) starts(start string) bool {
-	return start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")
 }
 
 // open checks that the root part is an envelope as it stands. The type parameter of application/xop+xml holds the
