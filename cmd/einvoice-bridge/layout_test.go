@@ -102,7 +102,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 }
 
-// Fiber is imported in one package only, etree in another and what lies below it, what exports traces in the program itself: leaving one of
+// Fiber is imported in one package only, etree in another, what exports traces in the program itself: leaving one of
 // them is a one-package job.
 func TestOneHomeForFiberAndEtree(t *testing.T) {
 	homes := map[string]string{
