@@ -171,7 +171,7 @@ func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	if wait := a.slow.wait(here); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}
-	if known != nil && try.check(known, a.passwords.again) == nil {
+	if known != nil && try.check(known, a.passwords.matchedLast) == nil {
 		a.slow.succeeded(here)
 		return known.at(try.from)
 	}
