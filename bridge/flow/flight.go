@@ -37,7 +37,7 @@ type flight struct {
 	unsaved bridge.Finish // evidence that is not on record yet
 	booking time.Time     // of the send that is booked; zero without one, or without a rate
 	expiry  expiry
-	trouble string        // what the obstacle is, for operators
+	trouble string // what the obstacle is, for operators
 	report  bridge.CallReport
 
 	mu       sync.Mutex // never held while something is waited for
