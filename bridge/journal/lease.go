@@ -207,16 +207,16 @@ func (j *Journal) renewed(ctx context.Context, rows map[bridge.Key]string, until
 	}
 }
 
-// Settle raises Options.Settle, for calls that may take longer from now on. It is never lowered while the process
+// RaiseSettle raises Options.Settle, for calls that may take longer from now on. It is never lowered while the process
 // runs: sends that began before may still be under way.
-func (j *Journal) Settle(d time.Duration) {
+func (j *Journal) RaiseSettle(d time.Duration) {
 	if s := j.shared; s != nil && d > time.Duration(s.settle.Load()) {
 		s.settle.Store(int64(d))
 	}
 }
 
-// Released waits until the document's lease may be free.
-func (j *Journal) Released(ctx context.Context, k bridge.Key) {
+// AwaitRelease waits until the document's lease may be free.
+func (j *Journal) AwaitRelease(ctx context.Context, k bridge.Key) {
 	freed := j.leases.freed(k)
 	switch {
 	case freed != nil:

@@ -86,7 +86,7 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 	}
 	j.read = j.pool(c, pgReaders)
 	j.shared.db = j.read
-	j.Settle(o.Settle)
+	j.RaiseSettle(o.Settle)
 	if mode == "ro" {
 		return nil
 	}

@@ -66,7 +66,7 @@ func (a *app) put(p *plan) error {
 	if err != nil {
 		return err
 	}
-	a.journal.Settle(settleTime(p.file))
+	a.journal.RaiseSettle(settleTime(p.file))
 	if h, ok := a.log.Handler().(*logHandler); ok {
 		h.follow(p.file.Log)
 	}
