@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // Options are what a journal can be told; zero values are good for most.
@@ -38,12 +39,11 @@ type Journal struct {
 	reads    statements
 	readers  readers
 	writers  []*writer
-	booker   *writer // books sends, which must see each other
-	shared   *shared // nil with SQLite
-	place    *place  // of the service's file; nil with PostgreSQL
-	index    *index  // of the file's log, where it is not SQLite's own
-	serving  bool    // it has an instance row and a beat
-	was      int64   // version of the tables before Open; 0: there were none
+	booker   *writer      // books sends, which must see each other
+	shared   *shared      // nil with SQLite
+	place    *place.Place // nil with PostgreSQL
+	serving  bool         // it has an instance row and a beat
+	was      int64        // version of the tables before Open; 0: there were none
 	leases   leases
 	gates    gates
 	tokens   tokenCache

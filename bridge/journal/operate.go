@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // Resolve settles an entry by hand: what the operator found out outside is evidence like any other. o is Cancelled
@@ -103,7 +104,7 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	if err := os.RemoveAll(part); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	err := private(part)
+	err := place.Private(part)
 	if err == nil {
 		err = j.readers.within(ctx, func() error {
 			_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
+
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // Probe tries whether a service could open the journal, and changes nothing. served says that one has it open, as far as
@@ -15,9 +15,13 @@ func Probe(ctx context.Context, dsn string) (served bool, err error) {
 	j := newJournal(instanceName(), nil)
 	defer func() { err = errors.Join(err, j.close()) }()
 	if path, is := strings.CutPrefix(dsn, "sqlite:"); is && path != "" {
-		there, served, err := probeFile(path)
-		if err != nil || served || !there {
-			return served, err
+		j.name = path
+		there, err := place.Try(path)
+		if errors.Is(err, place.ErrServed) {
+			return true, nil
+		}
+		if err != nil || !there {
+			return false, j.explain(err)
 		}
 	} else if strings.HasPrefix(dsn, "postgres") {
 		if err := j.probeServer(ctx, dsn); err != nil {
@@ -32,25 +36,6 @@ func Probe(ctx context.Context, dsn string) (served bool, err error) {
 		err = fmt.Errorf("journal %s: %w", j.name, versionError(is))
 	}
 	return false, err
-}
-
-// probeFile looks whether the file, or its folder where there is none yet, may be written, and is free.
-func probeFile(path string) (there, served bool, err error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		f, err := os.CreateTemp(filepath.Dir(path), ".einvoice-bridge-check-*")
-		if err != nil {
-			return false, false, fmt.Errorf("journal %s: it can't be made, check that its folder exists and may be written: %w", path, err)
-		}
-		return false, false, errors.Join(f.Close(), os.Remove(f.Name()))
-	}
-	unlock, err := lockFile(path)
-	if errors.Is(err, errServed) {
-		return true, true, nil
-	}
-	if err != nil {
-		return true, false, err
-	}
-	return true, false, unlock()
 }
 
 // probeServer looks whether the server keeps sessions, and writes.

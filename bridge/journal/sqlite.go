@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"einvoice-bridge/bridge/journal/place"
 )
 
 //go:embed migrations
@@ -34,14 +35,17 @@ func sqliteDSN(path, mode string, pragmas ...string) string {
 // writer waiting, nor each other. Local disks only: SQLite's log does not work on network file systems.
 func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 	j.name = path
-	var err error
+	reach := place.Join
 	if mode == "rwc" {
-		err = j.ownFile(path)
-	} else {
-		err = j.explain(j.joinIndex(path))
+		reach = place.Own
 	}
+	p, err := reach(path)
 	if err != nil {
-		return err
+		return j.explain(err)
+	}
+	if p != nil {
+		j.place = p
+		j.closers = append(j.closers, p.Close) // the last
 	}
 	if mode != "ro" {
 		if err := j.openSQLiteWriter(ctx, path, mode); err != nil {
@@ -49,22 +53,6 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 		}
 	}
 	return j.openSQLiteReader(path)
-}
-
-// ownFile makes the file this process's: nobody else serves with it, by whatever name.
-func (j *Journal) ownFile(path string) error {
-	if err := private(path); err != nil {
-		return j.explain(err)
-	}
-	unlock, err := lockFile(path)
-	if err != nil {
-		return err
-	}
-	j.closers = append(j.closers, unlock) // the last: closing any descriptor of the file gives SQLite's locks back
-	if j.place, err = newPlace(path); err != nil {
-		return j.explain(err)
-	}
-	return j.explain(j.keepIndex(j.place))
 }
 
 // openSQLiteWriter opens the connection that writes. The service's leaves the log to a copier; a command's, which is
@@ -79,8 +67,9 @@ func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error
 		return j.explain(err)
 	}
 	j.closers = append(j.closers, db.Close)
-	f := &file{db: db, now: j.now, place: j.place}
+	f := &file{db: db, now: j.now}
 	if mode == "rwc" {
+		f.place = j.place
 		if j.was, err = migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
 			return j.explain(err)
 		}
@@ -105,16 +94,6 @@ func openOne(path, mode string, pragmas ...string) (*sql.DB, error) {
 	return db, err
 }
 
-// private creates the file, if it isn't there, for its owner only: SQLite would let everybody read it. The log that
-// SQLite keeps beside it gets the same permissions.
-func private(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("it can't be opened, check that its folder exists and may be written: %w", err)
-	}
-	return f.Close()
-}
-
 // openSQLiteReader opens a handle that can't write, with connections of its own: readers never wait for the writer.
 func (j *Journal) openSQLiteReader(path string) (err error) {
 	if j.read, err = sql.Open("sqlite", sqliteDSN(path, "ro")); err != nil {
@@ -124,14 +103,6 @@ func (j *Journal) openSQLiteReader(path string) (err error) {
 	j.read.SetMaxIdleConns(4)
 	j.closers = append(j.closers, j.read.Close)
 	return nil
-}
-
-// errServed means that the file is another process's.
-var errServed = errors.New("another process serves with this file, perhaps by another name")
-
-// lockedError says which file is taken and what to do.
-func lockedError(path string) error {
-	return fmt.Errorf("journal %s: %w: stop that one, give this one a file of its own, or use PostgreSQL to run several", path, errServed)
 }
 
 // migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.

@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package journal
+package place
 
 import (
 	"errors"
@@ -16,18 +16,18 @@ import (
 func lockFile(path string) (unlock func() error, err error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+		return nil, err
 	}
 	f, err := os.OpenFile(real+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: its lock file can't be opened, check that the folder exists and may be written: %w", path, err)
+		return nil, fmt.Errorf("its lock file can't be opened, check that the folder exists and may be written: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, lockedError(path)
+			return nil, errTaken
 		}
-		return nil, fmt.Errorf("journal %s: locking it: %w", path, err)
+		return nil, fmt.Errorf("locking it: %w", err)
 	}
 	return f.Close, nil
 }

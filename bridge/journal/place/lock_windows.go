@@ -1,4 +1,4 @@
-package journal
+package place
 
 import (
 	"errors"
@@ -13,16 +13,16 @@ import (
 func lockFile(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: it can't be opened for locking, check its permissions: %w", path, err)
+		return nil, fmt.Errorf("it can't be opened for locking, check its permissions: %w", err)
 	}
 	err = windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
 		0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
 	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-			return nil, lockedError(path)
+			return nil, errTaken
 		}
-		return nil, fmt.Errorf("journal %s: locking it: %w", path, err)
+		return nil, fmt.Errorf("locking it: %w", err)
 	}
 	return f.Close, nil
 }

@@ -1,4 +1,4 @@
-package journal
+package place
 
 import (
 	"errors"
@@ -13,14 +13,14 @@ import (
 func lockFile(path string) (unlock func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("journal %s: it can't be opened for locking, check its permissions: %w", path, err)
+		return nil, fmt.Errorf("it can't be opened for locking, check its permissions: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, lockedError(path)
+			return nil, errTaken
 		}
-		return nil, fmt.Errorf("journal %s: locking it: %w", path, err)
+		return nil, fmt.Errorf("locking it: %w", err)
 	}
 	return f.Close, nil
 }
