@@ -48,6 +48,10 @@ func (c *copier) start() *copier {
 			if c.copy() >= longLog {
 				c.copy() // what came in during the first
 				c.rest.Store(true)
+				select { // the writer must find nobody copying
+				case <-c.wake:
+				default:
+				}
 			}
 		}
 	}()

@@ -129,15 +129,15 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 	return false, t.err
 }
 
-// copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it; then
-// the next commit tries again.
+// copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it, or
+// copying (pages is -1 then); then the next commit tries again.
 func (f *file) copyRest() {
 	pages := 0
 	_, _, err := f.do(copyLog, nil, func(scan func(...any) error) error {
 		var busy, copied int
 		return scan(&busy, &pages, &copied)
 	})
-	if err != nil || pages < longLog {
+	if err != nil || pages >= 0 && pages < longLog {
 		f.copier.rest.Store(false)
 	}
 }
