@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // Merge is the rule for late evidence.
@@ -140,7 +141,7 @@ func (j *Journal) Fenced(ctx context.Context) (n int) {
 }
 
 func (j *Journal) eachReader(ctx context.Context, do func(*sql.Conn) error) error {
-	for range pgReaders {
+	for range postgres.Readers {
 		c, err := j.read.Conn(ctx)
 		if err != nil {
 			return err

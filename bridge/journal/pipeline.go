@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // pipeline is one connection that writes to PostgreSQL. The writes of a transaction run side by side, each up to its
@@ -37,7 +39,7 @@ type trip struct {
 // transact tries once more, on a new connection, when nothing was written because another server writes by now.
 func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
 	doubt, err = p.once(ops)
-	if err != nil && movedOn(err) {
+	if err != nil && postgres.Moved(err) {
 		p.close()
 		p.moved()
 		if !doubt {

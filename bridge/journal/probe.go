@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"einvoice-bridge/bridge/journal/place"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // Probe tries whether a service could open the journal, and changes nothing. served says that one has it open, as far as
@@ -40,21 +41,21 @@ func Probe(ctx context.Context, dsn string) (served bool, err error) {
 
 // probeServer looks whether the server keeps sessions, and writes.
 func (j *Journal) probeServer(ctx context.Context, dsn string) error {
-	c, err := pgConfig(dsn)
+	c, err := postgres.Config(dsn)
 	if err != nil {
 		return err
 	}
 	j.nameServer(c)
-	if err := checkPooler(ctx, c); err != nil {
+	if err := postgres.CheckSessions(ctx, c); err != nil {
 		return j.explain(err)
 	}
-	return j.explain(checkWrites(ctx, c))
+	return j.explain(postgres.CheckWrites(ctx, c))
 }
 
 // version is that of the tables; 0 when there are none.
 func (j *Journal) version(ctx context.Context) (is int64, err error) {
 	err = j.read.QueryRowContext(ctx, `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`).Scan(&is)
-	if err != nil && (strings.Contains(err.Error(), "no such table") || sqlState(err) == "42P01") {
+	if err != nil && (strings.Contains(err.Error(), "no such table") || postgres.State(err) == "42P01") {
 		return 0, nil
 	}
 	return is, j.explain(err)

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // clock is PostgreSQL's own, in microseconds: instances agree on it whatever their own clocks say.
@@ -138,7 +140,7 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	if err == nil && <-nobody {
 		return
 	}
-	if movedOn(err) {
+	if postgres.Moved(err) {
 		s.moved()
 	}
 	select {
@@ -209,4 +211,30 @@ func (s *shared) hear(ctx context.Context) {
 		}
 		s.wake(n.Payload)
 	}
+}
+
+const eraKey = "einvoice-bridge era"
+
+// moved has every connection taken anew: what one of them met, the others have before them.
+func (s *shared) moved() {
+	s.era.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rehear != nil {
+		s.rehear()
+	}
+}
+
+// born notes since when a reader's connection is there.
+func (s *shared) born(_ context.Context, c *pgx.Conn) error {
+	c.PgConn().CustomData()[eraKey] = s.era.Load()
+	return nil
+}
+
+// current has a reader's connection of before a switchover thrown away.
+func (s *shared) current(_ context.Context, c *pgx.Conn) error {
+	if era, _ := c.PgConn().CustomData()[eraKey].(int64); era != s.era.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"einvoice-bridge/bridge/journal/place"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 //go:embed migrations
@@ -173,7 +174,7 @@ func (j *Journal) explain(err error) error {
 	case errors.As(err, &e):
 		hint = sqliteHint(e.Code() & 0xff) // the low byte is the kind, the rest its detail
 	default:
-		hint = postgresHint(err)
+		hint = postgres.Hint(err)
 	}
 	if hint == "" {
 		return fmt.Errorf("journal %s: %w", j.name, err)

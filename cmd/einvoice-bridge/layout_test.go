@@ -26,6 +26,7 @@ var may = map[string][]string{
 	"bridge/access":                 {"bridge"},
 	"bridge/journal":                {"bridge", "bridge/journal/"},
 	"bridge/journal/place":          {},
+	"bridge/journal/postgres":       {},
 	"bridge/journal/journaltest":    {"bridge"},
 	"bridge/upstream":               {"bridge"},
 	"bridge/upstream/":              {"bridge", "bridge/upstream", "bridge/upstream/irp"},
