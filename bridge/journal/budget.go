@@ -17,6 +17,7 @@ const (
 	// noted before the server's clock was set back.
 	selectWindowShared = selectWindow + `, ` + clock + `, EXISTS (SELECT 1 FROM heads WHERE key = $1 AND instance <> $3
 		AND entry < $4 AND until > ` + clock + ` AND until <= ` + clock + ` + $5)`
+	bookedSends = `SELECT count(*) FROM sends WHERE key = $1 AND at > $2`
 	insertSend  = `INSERT INTO sends (key, at, booked) VALUES ($1, $2, $2)`
 	deleteSends = `DELETE FROM sends WHERE key = $1 AND at < $2`
 	// After the clock was set back, sends of the future count as sent now, so that they age.
@@ -113,6 +114,17 @@ func (j *Journal) window(t *tx, r bridge.Rate, turn int64) (now, newest, oldest 
 	t.exec(bookAlone, r.Key)
 	t.one([]any{&newest, &oldest, &now, &behind}, selectWindowShared, r.Key, r.Limit-1, j.instance, turn, headFresh.Microseconds())
 	return now, newest, oldest, behind
+}
+
+// Room tells how many sends r has room for now, without booking one.
+func (j *Journal) Room(ctx context.Context, r bridge.Rate) (int, error) {
+	booked := 0
+	q := &reading{j: j, ctx: ctx}
+	q.query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, q.now()-r.Per.Microseconds())
+	if q.err != nil {
+		return 0, fmt.Errorf("reading what is left of %s: %w", r.Key, j.explain(q.err))
+	}
+	return max(r.Limit-booked, 0), nil
 }
 
 // Return gives back a booking under which nothing was sent. One that is gone already is no error.

@@ -64,6 +64,25 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 	})
 }
 
+// LookUpSoon makes the next lookup of a doubtful entry due at once, for whichever instance comes to it first.
+// ErrNotWaiting when nothing is in doubt.
+func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
+	err := j.write(ctx, "", func(t *tx) error {
+		_, err := change(t, id, nil, updateOutcome, func(r *record) error {
+			if r.State != bridge.Open {
+				return bridge.ErrNotWaiting
+			}
+			r.NextLookup = at(t.now())
+			return nil
+		})
+		return err
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", id, err)
+	}
+	return nil
+}
+
 // byHand ends an entry by an operator's word or wish, if allow lets it. The version that guards every change makes a flight
 // under way notice.
 func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {

@@ -193,3 +193,11 @@ func (w *writer) fail(ops []*op, err error) {
 		o.err = err
 	}
 }
+
+// Commits tells what the writers did since Open: transactions, the writes that shared them, and the time they took.
+func (j *Journal) Commits() (commits, writes int64, busy time.Duration) {
+	for _, w := range j.writers {
+		commits, writes, busy = commits+w.commits.Load(), writes+w.writes.Load(), busy+time.Duration(w.busy.Load())
+	}
+	return commits, writes, busy
+}
