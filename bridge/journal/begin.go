@@ -27,7 +27,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 		return bridge.Entry{}, false, bridge.ErrBusy
 	}
 	var (
-		rec     *record
+		rec     *entryRow
 		created bool
 		until   term
 	)
@@ -58,7 +58,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 }
 
 // begin inserts the entry, and its first send if that may leave at once, or reads the one that is there.
-func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
+func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 	e := b.Entry
 	e.State, e.Outcome, e.Attempts = bridge.Accepted, bridge.Outcome{}, nil
 	if b.SendNow {
@@ -74,7 +74,7 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 	if b.SendNow {
 		e.Attempts = []bridge.Attempt{j.startAttempt(t, e, e.Created)}
 	}
-	return &record{Entry: e, version: 1}, true
+	return &entryRow{Entry: e, version: 1}, true
 }
 
 // startAttempt writes a send down as running: without an end or a class, which is how it stays if the process dies in it.

@@ -26,7 +26,7 @@ type lease struct {
 	key      bridge.Key
 	taxpayer string
 	until    term
-	known    *record // the entry as last written or read; nil when unknown
+	known    *entryRow // the entry as last written or read; nil when unknown
 	freed    chan struct{}
 }
 
@@ -86,7 +86,7 @@ func (ls *leases) held(k bridge.Key, taxpayer string) bool {
 }
 
 // remember notes an entry as it is on disk now.
-func (ls *leases) remember(r *record) {
+func (ls *leases) remember(r *entryRow) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, ok := ls.byKey[r.Key]; ok && l.taxpayer == r.Taxpayer {
@@ -95,8 +95,8 @@ func (ls *leases) remember(r *record) {
 	}
 }
 
-// recall returns what is known of an entry, or nil. The record is shared: copy before changing it.
-func (ls *leases) recall(entry int64) *record {
+// recall returns what is known of an entry, or nil. The row is shared: copy before changing it.
+func (ls *leases) recall(entry int64) *entryRow {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, ok := ls.byEntry[entry]; ok {

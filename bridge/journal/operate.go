@@ -68,7 +68,7 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 // ErrNotWaiting when nothing is in doubt.
 func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
 	err := j.write(ctx, "", func(t *tx) error {
-		_, err := change(t, id, nil, updateOutcome, func(r *record) error {
+		_, err := change(t, id, nil, updateOutcome, func(r *entryRow) error {
 			if r.State != bridge.Open {
 				return bridge.ErrNotWaiting
 			}
@@ -88,10 +88,10 @@ func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
 func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
 	word := o
 	word.Alarm, word.Exchanges, o.Exchanges = why, nil, nil
-	var rec *record
+	var rec *entryRow
 	err := j.write(ctx, "", func(t *tx) (err error) {
 		now := at(t.now())
-		rec, err = change(t, id, nil, updateOutcome, func(r *record) error {
+		rec, err = change(t, id, nil, updateOutcome, func(r *entryRow) error {
 			if err := allow(&r.Entry); err != nil {
 				return err
 			}

@@ -29,8 +29,8 @@ func (j *Journal) Find(ctx context.Context, k bridge.Key, taxpayer string) (brid
 }
 
 // load reads an entry with its attempts; nil when there is none or the querier failed.
-func load(q querier, query string, args ...any) *record {
-	var rec *record
+func load(q querier, query string, args ...any) *entryRow {
+	var rec *entryRow
 	q.query(func(scan func(...any) error) (err error) {
 		rec, err = scanEntry(scan)
 		return err

@@ -11,15 +11,15 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// record is an entry as a row: with the version that guards its changes.
-type record struct {
+// entryRow is an entry as it is on disk, with the version that guards its changes.
+type entryRow struct {
 	bridge.Entry
 	version int64
 	told    int64 // bits of toldCancelled and toldNot
 }
 
 // clone keeps what callers do with their copy out of ours.
-func (r *record) clone() bridge.Entry {
+func (r *entryRow) clone() bridge.Entry {
 	e := r.Entry
 	e.Attempts = slices.Clone(r.Attempts)
 	return e
@@ -29,9 +29,9 @@ const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn,
 	state, class, outcome, created, updated, expires, next_lookup, told, version`
 
 // scanEntry reads entryColumns.
-func scanEntry(scan func(...any) error) (*record, error) {
+func scanEntry(scan func(...any) error) (*entryRow, error) {
 	var (
-		r                                record
+		r                                entryRow
 		class, outcome                   string
 		created, updated, expires, again int64
 	)
