@@ -34,7 +34,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 	undo := func(committed bool) {
 		switch {
 		case committed && created:
-			go j.takeBack(rec.Entry) // the writer, who calls this, must not wait for itself
+			later(func(ctx context.Context) { j.takeBack(ctx, rec.Entry) })
 		case fresh:
 			j.letGo(b.Entry.Key, b.Entry.Taxpayer, committed)
 		}
@@ -93,16 +93,13 @@ func (t *tx) insertAttempt(entry int64, a bridge.Attempt, exchanges any) bridge.
 
 // takeBack ends an entry whose Begin went through after its caller had given up and was told that it had not: it must
 // never be carried out. Its lease is kept until that is written.
-func (j *Journal) takeBack(e bridge.Entry) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+func (j *Journal) takeBack(ctx context.Context, e bridge.Entry) {
 	late := bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"}
 	fin := bridge.Finish{Entry: e.ID, State: bridge.Final, At: j.now(), Release: true, Outcome: late}
 	if len(e.Attempts) > 0 { // written in the same commit, and never sent
 		fin.Attempt, fin.Result = e.Attempts[0].ID, late
 	}
-	_, err := j.Finish(ctx, fin)
-	if err != nil {
+	if _, err := j.Finish(ctx, fin); err != nil {
 		j.leases.drop(e.Key, e.Taxpayer)
 	}
 }

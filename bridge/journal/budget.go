@@ -67,7 +67,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 		return nil
 	}, func(committed bool) {
 		if committed && !booked.IsZero() { // nobody knows of it
-			go j.returnLate(r, booked)
+			later(func(ctx context.Context) { _ = j.Return(ctx, r, booked) }) // else it ages
 		}
 	})
 	if err != nil {
@@ -147,13 +147,6 @@ func (j *Journal) Return(ctx context.Context, r bridge.Rate, booked time.Time) e
 		return fmt.Errorf("giving a booking under %s back: %w", r.Key, err)
 	}
 	return nil
-}
-
-// returnLate gives back a booking whose Take went through after its caller had given up.
-func (j *Journal) returnLate(r bridge.Rate, booked time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	_ = j.Return(ctx, r, booked) // else it ages
 }
 
 // gates are the closed gates, in memory because every call asks.

@@ -84,12 +84,7 @@ func (j *Journal) candidates(ctx context.Context, query string, args ...any) (id
 		free = fmt.Sprintf(unleased, len(args))
 	}
 	r := &reading{j: j, ctx: ctx}
-	r.query(func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	}, fmt.Sprintf(query, free), args...)
+	ids = r.ids(fmt.Sprintf(query, free), args...)
 	return ids, j.explain(r.err)
 }
 

@@ -37,8 +37,11 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 	look := j.lookRow(f.Look)
 
 	var rec *entryRow
-	known := j.leases.recall(f.Entry)
-	err := j.write(ctx, j.leases.document(f.Entry), func(t *tx) (err error) {
+	known, document := j.leases.recall(f.Entry), ""
+	if known != nil {
+		document = known.Key.Document
+	}
+	err := j.write(ctx, document, func(t *tx) (err error) {
 		r := known
 		if r == nil {
 			if r = t.lock(f.Entry); r == nil {

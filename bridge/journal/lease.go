@@ -112,14 +112,6 @@ func (ls *leases) size() int {
 	return len(ls.byEntry)
 }
 
-// document is the document of an entry that is recalled, or empty.
-func (ls *leases) document(entry int64) string {
-	if r := ls.recall(entry); r != nil {
-		return r.Key.Document
-	}
-	return ""
-}
-
 // freed is closed when the document's lease is given back; nil when nobody here has it.
 func (ls *leases) freed(k bridge.Key) <-chan struct{} {
 	ls.mu.Lock()
@@ -177,11 +169,7 @@ func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (term, bool) {
 func (j *Journal) letGo(k bridge.Key, taxpayer string, row bool) {
 	j.leases.drop(k, taxpayer)
 	if row && j.shared != nil {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			j.giveBack(ctx, k, taxpayer)
-		}()
+		later(func(ctx context.Context) { j.giveBack(ctx, k, taxpayer) })
 	}
 }
 

@@ -111,6 +111,17 @@ func (r *reading) fetch(each eachFunc, query string, args ...any) error {
 	return eachRow(rows, err, each)
 }
 
+// ids reads the first column.
+func (r *reading) ids(query string, args ...any) (ids []int64) {
+	r.query(func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, args...)
+	return ids
+}
+
 // readers are goroutines that wait for the disk on behalf of those who may leave before it answers. Some stay when they
 // are idle: a new one has a small stack, and growing it to what SQLite needs costs half as much as a point read.
 type readers struct {

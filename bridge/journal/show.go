@@ -60,14 +60,7 @@ type storyKey struct {
 
 // ofEntries adds the entries whose ids query finds.
 func (s *stories) ofEntries(query string, arg any) {
-	var ids []int64
-	s.r.query(func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	}, query, arg)
-	for _, id := range ids {
+	for _, id := range s.r.ids(query, arg) {
 		if rec := load(s.r, selectEntry, id); rec != nil {
 			s.add(rec.Entry)
 		}

@@ -137,6 +137,8 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 // schemaVersion is that of the last file under migrations.
 const schemaVersion = 5
 
+const selectVersion = `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`
+
 // versionError compares the tables' version with this program's.
 func versionError(is int64) error {
 	switch {
@@ -151,14 +153,11 @@ func versionError(is int64) error {
 // checkVersion is for those who may not change tables.
 func (j *Journal) checkVersion(ctx context.Context) error {
 	var is int64
-	err := j.read.QueryRowContext(ctx, `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`).Scan(&is)
-	if err != nil {
-		return j.explain(err)
+	err := j.read.QueryRowContext(ctx, selectVersion).Scan(&is)
+	if err == nil {
+		err = versionError(is)
 	}
-	if err := versionError(is); err != nil {
-		return fmt.Errorf("journal %s: %w", j.name, err)
-	}
-	return nil
+	return j.explain(err)
 }
 
 // explain puts a database error into words that name the file and what to do.

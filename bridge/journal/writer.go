@@ -87,6 +87,15 @@ func (w *writer) write(ctx context.Context, run func(*tx) error, undo func(commi
 	}
 }
 
+// later does what nobody waits for: the writer, who calls undo, must not wait for itself.
+func later(do func(ctx context.Context)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		do(ctx)
+	}()
+}
+
 // abandon leaves the write to the writer and returns err, unless it has ended just now.
 func (o *op) abandon(err error) error {
 	switch {
