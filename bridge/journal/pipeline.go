@@ -17,9 +17,8 @@ import (
 // Writes of one transaction may thus interleave, statement by statement. Nothing that they do to the same row depends
 // on more than one statement: entries carry versions, leases and budgets are decided in one statement each.
 type pipeline struct {
-	config  *pgx.ConnConfig
+	server  *postgres.Server
 	timeout time.Duration // of one transaction
-	moved   func()        // this server writes no more
 	conn    *pgx.Conn
 }
 
@@ -41,7 +40,7 @@ func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
 	doubt, err = p.once(ops)
 	if err != nil && postgres.Moved(err) {
 		p.close()
-		p.moved()
+		p.server.Moved()
 		if !doubt {
 			doubt, err = p.once(ops)
 		}
@@ -78,7 +77,7 @@ func (p *pipeline) begin(ctx context.Context) (err error) {
 		}
 		p.close()
 	}
-	if p.conn, err = pgx.ConnectConfig(ctx, p.config.Copy()); err != nil {
+	if p.conn, err = p.server.Connect(ctx); err != nil {
 		p.conn = nil
 		return err
 	}

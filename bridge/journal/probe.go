@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"einvoice-bridge/bridge/journal/place"
@@ -34,22 +33,22 @@ func Probe(ctx context.Context, dsn string) (served bool, err error) {
 	}
 	is, err := j.version(ctx)
 	if err == nil && is > schemaVersion { // older tables are brought up to date
-		err = fmt.Errorf("journal %s: %w", j.name, versionError(is))
+		err = j.explain(versionError(is))
 	}
 	return false, err
 }
 
 // probeServer looks whether the server keeps sessions, and writes.
 func (j *Journal) probeServer(ctx context.Context, dsn string) error {
-	c, err := postgres.Config(dsn)
+	s, err := postgres.New(dsn)
 	if err != nil {
 		return err
 	}
-	j.nameServer(c)
-	if err := postgres.CheckSessions(ctx, c); err != nil {
-		return j.explain(err)
+	j.name = s.Name()
+	if err = s.CheckSessions(ctx); err == nil {
+		err = s.CheckWrites(ctx)
 	}
-	return j.explain(postgres.CheckWrites(ctx, c))
+	return j.explain(err)
 }
 
 // version is that of the tables; 0 when there are none.

@@ -1,8 +1,7 @@
-// Package place looks after the file of a journal on this machine, as far as SQLite doesn't: who serves with it, by
-// whatever name it is reached (lock_*.go), whether it is there still, and where the index of its log is kept, so that a
-// frozen file system stops no process (index_linux.go). It knows nothing of what is in the file. Of what SQLite counts on
-// one thing is the caller's to keep: closing any descriptor of the file gives SQLite's locks on it back, so a [Place] is
-// closed after SQLite has closed everything.
+// Package place looks after the file of a journal on this machine: who serves with it, by whatever name it is reached
+// (lock_*.go), whether it is there still, where the index of its log is kept, so that a frozen file system stops no
+// process (index_linux.go), how SQLite opens it and what its errors mean (sqlite.go). It knows nothing of what is in the
+// file. Closing any descriptor of the file gives SQLite's locks on it back, so a [Place] is closed after all else.
 package place
 
 import (

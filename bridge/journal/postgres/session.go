@@ -1,5 +1,3 @@
-// Package postgres is the way to a PostgreSQL server: what a journal's sessions must be set to and be held to, whether
-// they are sessions at all, and what the server's errors mean. It knows nothing of tables.
 package postgres
 
 import (
@@ -15,21 +13,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// How many connections an instance uses.
-const (
-	Writers     = 2 // more only make the transactions smaller (measured)
-	Readers     = 8
-	Connections = Writers + Readers + 2 // with the one that books and the one that listens
-)
-
-// Config reads the DSN and adds what a journal needs, where the DSN doesn't say otherwise. Durability it may only
+// config reads the DSN and adds what a journal needs, where the DSN doesn't say otherwise. Durability it may only
 // raise (remote_apply). The settings are made after connecting: poolers know few at connecting.
-func Config(dsn string) (*pgx.ConnConfig, error) {
+func config(dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	s := Settings{
+	s := settings{
 		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on",
 	}
 	for name := range s {
@@ -47,7 +38,7 @@ func Config(dsn string) (*pgx.ConnConfig, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 5 * time.Second
 	}
-	c.AfterConnect = s.Hold
+	c.AfterConnect = s.hold
 	return c, nil
 }
 
@@ -64,15 +55,15 @@ func unreadable(err error) error {
 	return fmt.Errorf("%s: %s", advice, why)
 }
 
-// Settings are what a journal's session needs, by PostgreSQL's names.
-type Settings map[string]string
+// settings are what a journal's session needs, by PostgreSQL's names.
+type settings map[string]string
 
 const poolerAdvice = "a pooler that keeps no sessions stands between (PgBouncer's pool_mode=transaction or statement): give the " +
 	"journal a database entry of its own with pool_mode=session, or PostgreSQL's own port"
 
-// Hold makes the settings for a new connection and reads them back: what is silently dropped on the way would be
+// hold makes the settings for a new connection and reads them back: what is silently dropped on the way would be
 // durability.
-func (s Settings) Hold(ctx context.Context, c *pgconn.PgConn) error {
+func (s settings) hold(ctx context.Context, c *pgconn.PgConn) error {
 	names := slices.Sorted(maps.Keys(s))
 	var set, get []string
 	var values [][]byte
@@ -113,8 +104,8 @@ func oneRow(r *pgconn.ResultReader) (row []string, err error) {
 
 // CheckSessions makes sure that a connection is a session: while another is in a transaction, it has the same server
 // process as before, and not the other's.
-func CheckSessions(ctx context.Context, c *pgx.ConnConfig) error {
-	one, err := pgx.ConnectConfig(ctx, c.Copy())
+func (s *Server) CheckSessions(ctx context.Context) error {
+	one, err := s.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +114,7 @@ func CheckSessions(ctx context.Context, c *pgx.ConnConfig) error {
 	if err != nil {
 		return err
 	}
-	two, err := pgx.ConnectConfig(ctx, c.Copy())
+	two, err := s.Connect(ctx)
 	if err != nil {
 		return fmt.Errorf("a second connection (each instance uses up to %d): %w", Connections, err)
 	}
@@ -152,8 +143,8 @@ func backend(ctx context.Context, c *pgx.Conn) (string, error) {
 }
 
 // CheckWrites makes sure that this server is the one that writes.
-func CheckWrites(ctx context.Context, c *pgx.ConnConfig) error {
-	conn, err := pgx.ConnectConfig(ctx, c.Copy())
+func (s *Server) CheckWrites(ctx context.Context) error {
+	conn, err := s.Connect(ctx)
 	if err != nil {
 		return err
 	}
