@@ -123,7 +123,7 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	if err := os.RemoveAll(part); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	err := place.Private(part)
+	err := place.CreatePrivate(part)
 	if err == nil {
 		err = j.readers.within(ctx, func() error {
 			_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)

@@ -58,7 +58,7 @@ func (j *Journal) postgresWriter(s *postgres.Server, batch int) *writer {
 
 // migratePostgres brings the tables up to date. Instances that start at once take turns.
 func (j *Journal) migratePostgres(ctx context.Context, s *postgres.Server) error {
-	db := s.Patient()
+	db := s.PatientPool()
 	defer db.Close()
 	turns, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // asks every second, 120 times
 	if err != nil {

@@ -68,7 +68,7 @@ func (j *Journal) point(ctx context.Context) *reading { return &reading{j: j, ct
 // can be interrupted.
 func (r *reading) query(each eachFunc, query string, args ...any) {
 	if r.err == nil {
-		r.err = r.j.explain(r.j.place.Served())
+		r.err = r.j.explain(r.j.place.StillServed())
 	}
 	if r.err != nil {
 		return

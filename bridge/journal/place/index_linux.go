@@ -174,8 +174,8 @@ func findIndex(shm *os.File) (memory *os.File, err error) {
 // errStopped ends a command whose bridge has gone: as long as it goes on, no other can start.
 var errStopped = errors.New("the bridge that served with it has stopped meanwhile: run the command again")
 
-// Served ends what a command reads by the index of a service that has gone.
-func (p *Place) Served() error {
+// StillServed ends what a command reads by the index of a service that has gone.
+func (p *Place) StillServed() error {
 	if p != nil && p.index != nil && p.index.shared && holder(p.index.shm, unix.F_RDLCK) == "" {
 		return errStopped
 	}

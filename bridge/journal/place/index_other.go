@@ -11,5 +11,5 @@ func (*Place) joinIndex() error { return nil }
 
 func (*Place) leaveIndex() error { return nil }
 
-// Served ends what a command reads by the index of a service that has gone: here it reads by SQLite's own.
-func (*Place) Served() error { return nil }
+// StillServed ends what a command reads by the index of a service that has gone: here it reads by SQLite's own.
+func (*Place) StillServed() error { return nil }

@@ -34,7 +34,7 @@ type Place struct {
 
 // Own makes the file this process's until Close, and creates it if need be: nobody else serves with it.
 func Own(path string) (*Place, error) {
-	if err := Private(path); err != nil {
+	if err := CreatePrivate(path); err != nil {
 		return nil, err
 	}
 	unlock, err := lockFile(path)
@@ -74,9 +74,9 @@ func find(path string) (*Place, error) {
 	return p, err
 }
 
-// Private creates the file, if it isn't there, for its owner only: SQLite would let everybody read it. The log that
+// CreatePrivate creates the file, if it isn't there, for its owner only: SQLite would let everybody read it. The log that
 // SQLite keeps beside it gets the same permissions.
-func Private(path string) error {
+func CreatePrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("it can't be opened, check that its folder exists and may be written: %w", err)

@@ -61,8 +61,8 @@ func (s *Server) Pool(n int) *sql.DB {
 	return db
 }
 
-// Patient has connections that wait for a lock or a statement for as long as it takes.
-func (s *Server) Patient() *sql.DB {
+// PatientPool has connections that wait for a lock or a statement for as long as it takes.
+func (s *Server) PatientPool() *sql.DB {
 	c := s.config.Copy()
 	c.AfterConnect = settings{"statement_timeout": "0", "lock_timeout": "0", "synchronous_commit": "on"}.hold
 	return stdlib.OpenDB(*c)
