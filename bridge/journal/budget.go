@@ -251,10 +251,7 @@ func (j *Journal) shutGates(ctx context.Context) (map[string]bridge.Gate, error)
 		return err
 	}, selectGates, clock)
 	if r.err == nil && far {
-		_ = j.write(ctx, "", func(t *tx) error { // when it can't, whoever reads them next tries again
-			t.exec(clampGates, most)
-			return nil
-		}, nil)
+		_, _ = j.put(ctx, "bounding gates", clampGates, most) // when it can't, whoever reads them next tries again
 	}
 	return shut, r.err
 }

@@ -157,6 +157,15 @@ func (j *Journal) write(ctx context.Context, document string, run func(*tx) erro
 
 var seed = maphash.MakeSeed()
 
+// put carries out one statement, which does what doing says, and tells how many rows it changed.
+func (j *Journal) put(ctx context.Context, doing, query string, args ...any) (n int64, err error) {
+	err = j.write(ctx, "", func(t *tx) error { n = t.exec(query, args...); return nil }, nil)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	return n, nil
+}
+
 // instanceName tells processes apart, also after a restart with the same process id.
 func instanceName() string {
 	host, err := os.Hostname()

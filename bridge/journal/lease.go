@@ -147,19 +147,29 @@ func (j *Journal) Release(ctx context.Context, e bridge.Entry) error {
 	return nil
 }
 
-// take makes the lease ours in t; false while somebody else has it. One that is not fresh was ours once: it is no more.
-func (j *Journal) take(t *tx, k bridge.Key, taxpayer string, fresh bool) (term, bool) {
-	until, ok := j.shared.take(t, k, taxpayer)
-	if !ok && !fresh && t.err == nil {
-		j.leases.drop(k, taxpayer)
+// take makes the lease ours in t until the given time; false while somebody else has it. One that is not fresh was ours
+// once: it is no more.
+func (j *Journal) take(t *tx, k bridge.Key, taxpayer string, fresh bool) (until term, ok bool) {
+	if j.shared == nil {
+		return term{}, true
 	}
-	return until, ok
+	return j.prolong(t, takeLease, k, taxpayer, !fresh, time.Duration(j.shared.settle.Load()).Microseconds())
 }
 
 // keep renews a lease in t; false when it has passed to somebody else: then it isn't ours here any more either.
-func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (term, bool) {
-	until, ok := j.shared.keep(t, k, taxpayer)
-	if !ok && t.err == nil {
+func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
+	if j.shared == nil {
+		return term{}, true
+	}
+	return j.prolong(t, keepLease, k, taxpayer, true)
+}
+
+// prolong is what take and keep have in common; ours says that the lease is noted here, until it turns out not to be ours.
+func (j *Journal) prolong(t *tx, query string, k bridge.Key, taxpayer string, ours bool, more ...any) (until term, ok bool) {
+	s := j.shared
+	until = s.term()
+	ok = t.exec(query, append([]any{k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()}, more...)...) == 1
+	if !ok && ours && t.err == nil {
 		j.leases.drop(k, taxpayer)
 	}
 	return until, ok

@@ -89,12 +89,6 @@ func (j *Journal) Keep(ctx context.Context, credential string, s bridge.Session)
 
 // Yield implements bridge.Sessions.
 func (j *Journal) Yield(ctx context.Context, credential, who string) error {
-	err := j.write(ctx, "", func(t *tx) error {
-		t.exec(yieldTurn, credential, who)
-		return nil
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("giving back the turn to log in: %w", err)
-	}
-	return nil
+	_, err := j.put(ctx, "giving back the turn to log in", yieldTurn, credential, who)
+	return err
 }

@@ -50,7 +50,7 @@ const (
 )
 
 // shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
-// SQLite, where there is one instance and its memory is enough; every method takes that for an answer.
+// SQLite, where there is one instance and its memory is enough.
 type shared struct {
 	server  *postgres.Server
 	db      *sql.DB
@@ -59,24 +59,6 @@ type shared struct {
 	lease   time.Duration
 	now     func() time.Time // this process's wall clock
 	settle  atomic.Int64     // a time.Duration
-}
-
-// take makes the document's lease ours until the given time; ok is false while somebody else has it.
-func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
-	if s == nil {
-		return term{}, true
-	}
-	until = s.term()
-	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), time.Duration(s.settle.Load()).Microseconds()) == 1
-}
-
-// keep renews a lease; false when it has passed to somebody else.
-func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
-	if s == nil {
-		return term{}, true
-	}
-	until = s.term()
-	return until, t.exec(keepLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()) == 1
 }
 
 // term is that of a lease that is taken or renewed by a statement which leaves after this.

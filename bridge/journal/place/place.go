@@ -84,6 +84,27 @@ func CreatePrivate(path string) error {
 	return f.Close()
 }
 
+// lockFile takes the file for this process, by whatever name it is reached. The kernel gives it back when the process
+// ends, however it ends.
+func lockFile(path string) (unlock func() error, err error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(lockName(real), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("it can't be opened for locking, check its permissions and its folder's: %w", err)
+	}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		if errors.Is(err, errLocked) {
+			return nil, errTaken
+		}
+		return nil, fmt.Errorf("locking it: %w", err)
+	}
+	return f.Close, nil
+}
+
 // Try looks whether the file, or its folder where there is none yet, may be written, and is free: ErrServed when not.
 func Try(path string) (there bool, err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
