@@ -123,7 +123,7 @@ func (s *Service) awaitRelease(f *flight) bool {
 	defer cancel()
 	_, span := beginSpan(f.ctx, "wait for another instance")
 	defer span.End()
-	s.journal.Released(ctx, f.key)
+	s.journal.AwaitRelease(ctx, f.key)
 	switch {
 	case s.waits.Err() != nil:
 		f.stopped(closing, errClosing.Error())
@@ -164,7 +164,7 @@ func (s *Service) queue(f *flight) {
 	}
 	limit, over := f.left(s.clock()), overdue
 	if f.entry.State == bridge.Accepted {
-		limit, over = f.entry.Expires.Sub(s.clock()), expired
+		limit, over = f.expires(s.clock()), expired
 		f.setWaiting(true)
 		defer f.setWaiting(false)
 	}

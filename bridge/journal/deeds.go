@@ -17,6 +17,20 @@ func (t *tx) note(d bridge.Deed) {
 	t.exec(insertDeed, micros(d.At), d.Who, string(d.What), d.Entry, bridge.OneLine(d.About, 500))
 }
 
+// putBy is put, with a note of the deed if it changed something and somebody did it.
+func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string, args ...any) (n int64, err error) {
+	err = j.write(ctx, "", func(t *tx) error {
+		if n = t.exec(query, args...); n > 0 && d.Who != "" {
+			t.note(d)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	return n, nil
+}
+
 // Did writes down what an operator did that the journal itself does not hear of.
 func (j *Journal) Did(ctx context.Context, d bridge.Deed) error {
 	err := j.write(ctx, "", func(t *tx) error {

@@ -40,21 +40,13 @@ type cachedToken struct {
 
 // Issue keeps a new token. Its hash must not have been issued before.
 func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
-	isNew := false
-	err := j.write(ctx, "", func(x *tx) error {
-		isNew = x.exec(insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires)) == 1
-		if isNew && t.By != "" {
-			x.note(bridge.Deed{At: t.Issued, Who: t.By, What: bridge.DidIssue, About: "token " + t.Hash[:min(12, len(t.Hash))] + " of " + t.Caller + ", " + cmp.Or(t.Label, "without a label")})
-		}
-		return nil
-	}, nil)
-	if err == nil && !isNew {
-		err = fmt.Errorf("the same token was issued before, choose another")
+	doing := "keeping a token of " + t.Caller
+	issued := bridge.Deed{At: t.Issued, Who: t.By, What: bridge.DidIssue, About: named(t.Hash) + " of " + t.Caller + ", " + cmp.Or(t.Label, "without a label")}
+	n, err := j.putBy(ctx, issued, doing, insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s: the same token was issued before, choose another", doing)
 	}
-	if err != nil {
-		return fmt.Errorf("keeping a token of %s: %w", t.Caller, err)
-	}
-	return nil
+	return err
 }
 
 // Token finds an issued token by hash, and notes that it was used.
@@ -105,20 +97,18 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 	return all, j.explain(r.err)
 }
 
+// named is a token as lists have it.
+func named(hash string) string { return "token " + hash[:min(12, len(hash))] }
+
 // Revoke ends a token everywhere within 5 s, as an operator wants it; ErrNoEntry when there is none that could be revoked.
 func (j *Journal) Revoke(ctx context.Context, hash, by string) error {
-	found := false
-	err := j.write(ctx, "", func(t *tx) error {
-		if found = t.exec(revokeToken, hash, j.now().UnixMicro()) == 1; found {
-			t.note(bridge.Deed{At: at(t.now()), Who: by, What: bridge.DidRevoke, About: "token " + hash[:min(12, len(hash))]})
-		}
-		return nil
-	}, nil)
+	revoked := bridge.Deed{At: j.now(), Who: by, What: bridge.DidRevoke, About: named(hash)}
+	n, err := j.putBy(ctx, revoked, "revoking a token", revokeToken, hash, j.now().UnixMicro())
 	if err != nil {
-		return fmt.Errorf("revoking a token: %w", err)
+		return err
 	}
 	j.tokens.forget(hash)
-	if !found {
+	if n == 0 {
 		return bridge.ErrNoEntry
 	}
 	return nil

@@ -24,10 +24,14 @@ var may = map[string][]string{
 	"bridge/observe":                {"bridge"},
 	"bridge/flow":                   {"bridge"},
 	"bridge/config":                 {"bridge"},
-	"bridge/soap":                   {"bridge"},
+	"bridge/soap":                   {"bridge", "bridge/soap/payload"},
+	"bridge/soap/payload":           {},
+	"bridge/soap/saved":             {"bridge/soap", "bridge/soap/payload"},
 	"bridge/server":                 {"bridge", "bridge/soap", "bridge/access", "wsdl"},
 	"bridge/access":                 {"bridge"},
-	"bridge/journal":                {"bridge"},
+	"bridge/journal":                {"bridge", "bridge/journal/"},
+	"bridge/journal/place":          {},
+	"bridge/journal/postgres":       {},
 	"bridge/journal/journaltest":    {"bridge"},
 	"bridge/upstream":               {"bridge"},
 	"bridge/upstream/":              {"bridge", "bridge/upstream", "bridge/upstream/irp"},
@@ -114,7 +118,7 @@ func TestOneHomeForFiberEtreeAndTraces(t *testing.T) {
 		path := strings.TrimPrefix(p.ImportPath, module)
 		for _, i := range p.Imports {
 			for lib, home := range homes {
-				if i == lib && path != home && !strings.HasPrefix(path, "fixtures/peers/") {
+				if i == lib && path != home && !strings.HasPrefix(path, home+"/") && !strings.HasPrefix(path, "fixtures/peers/") {
 					t.Errorf("%s imports %s; only %s may", path, lib, home)
 				}
 			}
@@ -138,9 +142,9 @@ func TestBridgeTakesTheStandardLibraryAlone(t *testing.T) {
 	t.Error("there is no package bridge")
 }
 
-// stillLarge are the packages over the limit that are being made smaller, each with its own limit; an entry goes as soon as its
-// package needs none.
-var stillLarge = map[string]int{"bridge/journal": 5300, "bridge/soap": 4400}
+// stillLarge are packages over the limit until something of theirs has found another house, each with its own limit: of the
+// journal the queue of rejected calls, which is not about the record.
+var stillLarge = map[string]int{"bridge/journal": 4300}
 
 // A package is a room: one that nobody can know by heart is two, and one of a few lines needs a reason, in its comment, why
 // it is none of its neighbour's files.
