@@ -20,7 +20,7 @@ func TestResolveMany(t *testing.T) {
 		t.Errorf("%d can be ticked, want the two in doubt\n%s", n, html)
 	}
 	_, html = o.get("/many?id=7&id=8&id=7")
-	o.wants(html, "each of these 2", short(document), short(other), `name="date-7"`, `name="date-8"`, "IST")
+	o.wants(html, "Record for 2", short(document), short(other), `name="date-7"`, `name="date-8"`, "IST")
 	form := url.Values{"id": {"7", "8"}, "outcome": {"cancelled"}, "why": {"portal, ticket 815"}, "date-7": {"2026-11-22 14:03:00"}}
 	_, html = o.send("/many?id=7&id=8", "/resolve-many", form)
 	o.wants(html, "as your word", "Give the cancel date as the portal shows it")

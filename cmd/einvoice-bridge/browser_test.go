@@ -201,7 +201,7 @@ func TestResolveManyInTheBrowser(t *testing.T) {
 	}
 	b.click("input[type=checkbox]")
 	b.click("form[action='/many'] button")
-	b.reads("for each of these 1")
+	b.reads("for each document below")
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int{1280, 390} {
 			b.look(width, theme)
@@ -239,7 +239,7 @@ func TestPictures(t *testing.T) {
 	b := newBrowser(t)
 	for name, path := range map[string]string{
 		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.Success, "doubtful": "/show?of=" + w.doubtful,
-		"callers": "/callers", "settings": "/settings", "calls": "/calls",
+		"callers": "/callers", "settings": "/settings", "calls": "/calls", "audit": "/audit", "words": "/words", "rejected-none": "/rejected",
 	} {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{1280, 390} {
