@@ -163,7 +163,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 }
 
 // schemaVersion is that of the last file under migrations.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // versionError compares the tables' version with this program's.
 func versionError(is int64) error {

@@ -51,6 +51,11 @@ func (p *problems) operation(op *Operation, request, reply []string) {
 			p.add("%s: %q is not an XML name without colon", at, name)
 		}
 	}
+	for i, part := range op.Response {
+		if part.Type != "" && !isNCName(part.Type) {
+			p.add("%s.response[%d].type: %q is not the name of an XSD type, such as string", at, i, part.Type)
+		}
+	}
 	p.parts(at+".request", op.Request, request, false)
 	p.parts(at+".response", op.Response, reply, true)
 	for _, alias := range slices.Sorted(maps.Keys(op.Aliases)) {
@@ -102,14 +107,14 @@ func (p *problems) alias(at string, op *Operation, alias string) {
 	}
 }
 
-// values insists on numbers where callers' proxies have integers: those throw on an empty element.
+// values insists on a word where callers' proxies may have integers: those throw on an empty element.
 func (p *problems) values(v *Values) {
 	for _, e := range []struct{ name, value string }{
 		{"success_code", v.SuccessCode}, {"failed_code", v.FailedCode}, {"auth_code", v.AuthCode},
 		{"success_flag", v.SuccessFlag}, {"failed_flag", v.FailedFlag},
 	} {
-		if e.value == "" || strings.Trim(e.value, "0123456789") != "" {
-			p.add("contract.values.%s is %q, must be a number", e.name, e.value)
+		if e.value == "" || strings.ContainsAny(e.value, " \t\r\n") {
+			p.add("contract.values.%s is %q, must be one word", e.name, e.value)
 		}
 	}
 	for _, e := range []struct{ name, value string }{

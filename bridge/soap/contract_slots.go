@@ -93,7 +93,7 @@ func (w *wsdlReader) complain(s *shape, slots []string, parts []Part) {
 	}
 	for _, slot := range slots {
 		if !slices.ContainsFunc(parts, func(p Part) bool { return p.Slot == slot }) {
-			w.missing.add("%s has no element for %s among: %s", s.name, slot, strings.Join(names, ", "))
+			w.unnamed.add("%s has no element for %s among: %s", s.name, slot, strings.Join(names, ", "))
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // ContractFromWSDL derives names, order and namespace from a customer's saved WSDL 1.1 (document/literal wrapped, or
 // rpc), in whatever character set. What the WSDL doesn't say is the default contract's. The error names everything that
-// could not be found; such a contract must then be configured by hand.
+// could not be found. Where that is the meaning of some names alone, the contract comes with it, for these to be
+// configured by hand.
 func ContractFromWSDL(wsdl []byte) (*Contract, error) {
 	root, err := parseWSDL(wsdl)
 	if err != nil {
@@ -24,13 +25,16 @@ func ContractFromWSDL(wsdl []byte) (*Contract, error) {
 		w.operation(&w.contract.Token, tokenRequestSlots, tokenReplySlots)
 	}
 	w.qualify()
-	if len(w.missing) == 0 {
+	if len(w.missing)+len(w.unnamed) == 0 {
 		w.missing = w.contract.Check()
 	}
-	if len(w.missing) > 0 {
-		return nil, fmt.Errorf("derive the contract from the saved WSDL: %w", errors.Join(w.missing...))
+	if all := append(w.missing, w.unnamed...); len(all) > 0 {
+		err = fmt.Errorf("derive the contract from the saved WSDL: %w", errors.Join(all...))
 	}
-	return w.contract, nil
+	if len(w.missing) > 0 {
+		return nil, err
+	}
+	return w.contract, err
 }
 
 func parseWSDL(wsdl []byte) (*etree.Element, error) {
@@ -60,6 +64,7 @@ type wsdlReader struct {
 	// qualified and unqualified tell how the answers' parts are declared.
 	qualified, unqualified bool
 	missing                problems
+	unnamed                problems // names that say nothing to us
 }
 
 // operation fills op from the WSDL's operation of the same name.

@@ -54,6 +54,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(),
-		cancelCommand(), tokenCommand(), journalCommand(), initCommand())
+		cancelCommand(), tokenCommand(), journalCommand(), rehearsalCommand(), initCommand())
 	return cmd
 }

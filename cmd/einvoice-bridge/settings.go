@@ -83,7 +83,7 @@ func serverOptions(f *config.File) (server.Options, error) {
 		o.SavedWSDL, o.Flavour = []byte(f.WSDL.Saved), ""
 	}
 	if f.Forward.URL != "" {
-		o.Forward = &server.Forward{URL: f.Forward.URL, Tokens: f.Forward.RelayTokens, Timeout: f.Forward.Timeout.D()}
+		o.Forward = &server.Forward{URL: f.Forward.URL, Tokens: f.Forward.RelayTokens, Timeout: f.Forward.Timeout.D(), Rehearse: f.Forward.Rehearse}
 	}
 	return o, nil
 }
@@ -114,12 +114,13 @@ func contractOf(f *config.File) (*soap.Contract, error) {
 	c := soap.DefaultContract()
 	if f.WSDL.Saved != "" {
 		saved, err := soap.ContractFromWSDL([]byte(f.WSDL.Saved))
-		if err != nil {
+		if err != nil && (saved == nil || len(f.Contract.Operations) == 0) {
 			return nil, fmt.Errorf("wsdl.saved: %w", err)
 		}
-		c = saved
+		c = saved // with names that contract.operations has the meaning of; Check finds what is left
 	}
 	set(&c.Namespace, f.Contract.Namespace)
+	c.Qualified = c.Qualified || f.Contract.Qualified
 	for name, o := range f.Contract.Operations {
 		op := c.Operation(name)
 		if op == nil {
@@ -140,7 +141,7 @@ func contractOf(f *config.File) (*soap.Contract, error) {
 	} {
 		set(w.into, w.word)
 	}
-	c.Mimic = soap.Mimic{EncodingStyle: f.Mimic.EncodingStyle, ResponseCharset: f.Mimic.ResponseCharset}
+	c.Mimic = soap.Mimic{EncodingStyle: f.Mimic.EncodingStyle, ResponseCharset: f.Mimic.ResponseCharset, NoDeclaration: f.Mimic.NoDeclaration}
 	c.Faults = soap.FaultStyle{TypedDetail: f.FaultDetail == "typed", SpecStatus: f.SOAP12FaultStatus == "spec"}
 	if errs := c.Check(); len(errs) > 0 {
 		return nil, fmt.Errorf("contract: %w", errors.Join(errs...))
@@ -150,6 +151,9 @@ func contractOf(f *config.File) (*soap.Contract, error) {
 
 func layOver(op *soap.Operation, o config.Operation) {
 	set(&op.ResponseWrapper, o.ResponseWrapper)
+	set(&op.ResponseName, o.ResponseElement)
+	set(&op.Namespace, o.RequestNamespace)
+	set(&op.EncodingStyle, o.EncodingStyle)
 	if len(o.Request) > 0 {
 		op.Request = parts(o.Request)
 	}
@@ -167,7 +171,7 @@ func layOver(op *soap.Operation, o config.Operation) {
 func parts(list []config.Part) []soap.Part {
 	all := make([]soap.Part, len(list))
 	for i, p := range list {
-		all[i] = soap.Part{Slot: p.Slot, Name: p.Name, Const: p.Const}
+		all[i] = soap.Part{Slot: p.Slot, Name: p.Name, Const: p.Const, Type: p.Type}
 	}
 	return all
 }
