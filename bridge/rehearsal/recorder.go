@@ -22,6 +22,8 @@ type Recorder struct {
 	keep bridge.Rehearsals
 	log  *slog.Logger
 	jobs chan job
+	quit chan struct{}
+	done chan struct{}
 	size atomic.Int64 // of what waits
 	lost atomic.Int64 // left out since the last that was written down
 }
@@ -31,9 +33,17 @@ type job struct {
 	read func() bridge.Rehearsed
 }
 
-// NewRecorder makes one that does nothing before Run.
+// NewRecorder makes one that works until Close.
 func NewRecorder(keep bridge.Rehearsals, log *slog.Logger) *Recorder {
-	return &Recorder{keep: keep, log: log, jobs: make(chan job, waitingMost)}
+	r := &Recorder{keep: keep, log: log, jobs: make(chan job, waitingMost), quit: make(chan struct{}), done: make(chan struct{})}
+	go r.run()
+	return r
+}
+
+// Close writes down what still waits. Nothing may be noted any more.
+func (r *Recorder) Close() {
+	close(r.quit)
+	<-r.done
 }
 
 // Note has a request read and written down, unless too many wait already.
@@ -57,21 +67,17 @@ func (r *Recorder) leaveOut(j job) {
 	}
 }
 
-// Run reads and writes until ctx ends, and then what still waits.
-func (r *Recorder) Run(ctx context.Context) {
+func (r *Recorder) run() {
+	defer close(r.done)
 	for {
 		select {
 		case j := <-r.jobs:
 			r.write(r.batch(j))
-		case <-ctx.Done():
-			for {
-				select {
-				case j := <-r.jobs:
-					r.write(r.batch(j))
-				default:
-					return
-				}
+		case <-r.quit:
+			for len(r.jobs) > 0 {
+				r.write(r.batch(<-r.jobs))
 			}
+			return
 		}
 	}
 }

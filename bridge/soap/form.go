@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -44,6 +45,7 @@ func ReadForm(h Header, body []byte, tokens bool) (*Form, error) {
 		return nil, errors.New(strings.Replace(fault.Text, "The request", "the answer", 1))
 	}
 	f.read = &Request{doc: r.scan.doc, hide: r.scan.hidden.sorted()}
+	f.read.hide = slices.DeleteFunc(f.read.hide, func(s span) bool { return r.scan.holdsElements(s) })
 	return f, nil
 }
 
@@ -69,7 +71,7 @@ func (r *reading) form(f *Form, body []byte, tokens bool) *Fault {
 		return clientf("the root element is no SOAP Envelope")
 	}
 	f.EncodingStyle, _ = r.scan.attr(r.scan.name.space, "encodingStyle")
-	envelope, fault := r.partForm(tokens)
+	envelope, fault := r.partForm(tokens, false)
 	if fault != nil {
 		return fault
 	}
@@ -97,8 +99,15 @@ func (f *Form) take(envelope []PartForm) *Fault {
 	return nil
 }
 
-// partForm reads the element that has just been opened.
-func (r *reading) partForm(tokens bool) (PartForm, *Fault) {
+// holdsElements tells of a hidden span whether there are elements in it. Those of answers are hidden one by one, since
+// access_new_tokenResponse is called like a secret and holds what must be seen.
+func (s *scanner) holdsElements(hidden span) bool {
+	return bytes.IndexByte(s.doc[hidden.start:hidden.end], '<') >= 0 && !bytes.HasSuffix(s.doc[:hidden.start], []byte(openComment)) && !hidden.value
+}
+
+// partForm reads the element that has just been opened, in a secret or not.
+func (r *reading) partForm(tokens, secret bool) (PartForm, *Fault) {
+	secret = secret || len(r.scan.open) > 3 && secretName(r.scan.name.local) // beyond Envelope, Body and the operation
 	p := PartForm{Name: strings.Clone(r.scan.name.local), Namespace: strings.Clone(r.scan.name.space), Type: r.typeName()}
 	var fault *Fault
 	if p.Nil, fault = r.isNil(); fault != nil {
@@ -116,14 +125,14 @@ func (r *reading) partForm(tokens bool) (PartForm, *Fault) {
 		case t == tokText:
 			text.WriteString(r.scan.text)
 		case t == tokStart:
-			child, fault := r.partForm(tokens)
+			child, fault := r.partForm(tokens, secret)
 			if fault != nil {
 				return p, fault
 			}
 			p.Parts = append(p.Parts, child)
 		default:
 			p.Text = trimXML(text.String())
-			if tokens && mayBeToken(p.Text) {
+			if p.Parts == nil && p.Text != "" && (secret || tokens && mayBeToken(p.Text)) {
 				r.scan.hidden.add(start, r.scan.start, true)
 			}
 			return p, nil

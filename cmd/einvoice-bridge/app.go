@@ -23,6 +23,7 @@ import (
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/journal"
+	"einvoice-bridge/bridge/rehearsal"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/upstream"
 )
@@ -44,6 +45,7 @@ type app struct {
 	halt     context.CancelFunc
 	webhook  *webhook
 	traces   *traces // nil: none
+	recorder *rehearsal.Recorder
 	upkeep   sync.WaitGroup
 
 	hangups    chan os.Signal
@@ -67,6 +69,7 @@ func (a *app) wire(ctx context.Context, f *config.File) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
+	a.recorder = rehearsal.NewRecorder(a.journal, a.log)
 	shared := upstream.NewShared(a.journal, a.log)
 	if key := f.SealKey(); key != nil {
 		if err = shared.Seal(a.journal, key); err != nil {
@@ -115,6 +118,8 @@ func (a *app) equip(p *plan) {
 	p.terms.Tracer = a.traces.tracer()
 	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.log, p.terms.Tracer
+	p.options.Rehearsal = a.recorder
+	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
 	var refusals []string
 	for _, r := range server.Refusals {
@@ -235,6 +240,9 @@ func (a *app) release() {
 		a.console.Close()
 	} else if a.consoleL != nil {
 		a.consoleL.Close()
+	}
+	if a.recorder != nil {
+		a.recorder.Close()
 	}
 	if a.journal != nil {
 		if err := a.journal.Close(); err != nil {
