@@ -30,6 +30,8 @@ type Report struct {
 
 	// Lines are what makes the bridge's answers the provider's, as a piece of the configuration file; "" when they are.
 	Lines string
+	// Problem is why Lines can't be used; "" when they can.
+	Problem string
 	// WSDL is the provider's own description, if somebody asked for it.
 	WSDL string
 	// Before and After are the answers held to the provider's, as configured now and with Lines.

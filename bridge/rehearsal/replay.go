@@ -196,3 +196,6 @@ func differences(theirs, ours *soap.Form) (found []Difference) {
 	}
 	return found
 }
+
+// Derived is Replay under the derived contract itself, without the way through a configuration.
+func (r *Report) Derived(all Source) (*Comparison, error) { return r.Replay(all, r.contract) }

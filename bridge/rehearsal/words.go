@@ -59,6 +59,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.Lines != "" {
 		fmt.Fprintf(&b, "\nthese lines of configuration make them equal:\n\n%s", indented(r.Lines))
 	}
+	if r.Problem != "" {
+		fmt.Fprintf(&b, "\nthey can't be used as they are: %s\n", r.Problem)
+	}
 	if r.After != nil {
 		fmt.Fprintf(&b, "\nwith them: %s\n", r.Verdict())
 		writeDifferences(&b, r.After.Differences, true)

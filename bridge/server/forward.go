@@ -201,9 +201,14 @@ func (r *relay) request(ctx context.Context, in inbound) (*http.Request, error) 
 		return nil, err
 	}
 	req.Header["User-Agent"] = []string{in.agent} // an empty one keeps net/http from saying its own
+	spelled := map[string]string{}                // as the first of that name
 	for _, f := range in.fields {
-		if !strings.EqualFold(f[0], "User-Agent") && !strings.EqualFold(f[0], hopHeader) {
-			req.Header[f[0]] = append(req.Header[f[0]], f[1])
+		name := http.CanonicalHeaderKey(f[0])
+		if spelled[name] == "" {
+			spelled[name] = f[0]
+		}
+		if name != "User-Agent" && name != hopHeader {
+			req.Header[spelled[name]] = append(req.Header[spelled[name]], f[1])
 		}
 	}
 	req.Header.Set(hopHeader, strings.TrimPrefix(in.hops+","+r.hop, ","))

@@ -59,8 +59,8 @@ func (r *record) rehearsal(cmd *cobra.Command, since, write string) (err error) 
 	if err := report.WriteText(cmd.OutOrStdout()); err != nil || write == "" {
 		return err
 	}
-	if report.Lines == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "nothing is written: the configuration needs no other lines")
+	if report.Lines == "" || report.Problem != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing is written: there are no lines to put in")
 		return nil
 	}
 	return writeProposed(cmd, write, proposed, report.WSDL)
@@ -124,8 +124,9 @@ func propose(report *rehearsal.Report, all rehearsal.Source, file []byte, dir st
 		return nil, fmt.Errorf("with the derived lines: %w", err)
 	}
 	c, err := contractOf(f)
-	if err != nil {
-		return nil, fmt.Errorf("with the derived lines: %w", err)
+	if err != nil { // such as a provider whose refusals have the words of a success
+		report.Problem = err.Error()
+		return file, nil
 	}
 	report.After, err = report.Replay(all, c)
 	return proposed, err
