@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"einvoice-bridge/bridge/rehearsal"
 )
 
 // Options is what the console shows and asks.
@@ -26,6 +28,8 @@ type Options struct {
 	Settings  func(ctx context.Context) Settings
 	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
 	Reload func(by string)
+	// Rehearsal says what the rehearsal has shown since then.
+	Rehearsal func(ctx context.Context, since time.Time) (*rehearsal.Report, error)
 	// NewToken makes an access token and the hash that it is kept by.
 	NewToken func() (token, hash string)
 	// SignIn lets operators in; nil lets in everybody who reaches the listener.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/rehearsal"
 )
 
 // noon is when everything in these tests happens.
@@ -33,6 +34,7 @@ type memory struct {
 	err     error
 
 	settings  Settings
+	rehearsed func(context.Context, time.Time) (*rehearsal.Report, error)
 	upstreams []Upstream // nil: a healthy one
 
 	filters  []bridge.Filter
@@ -223,8 +225,9 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Reload: func(by string) {
 			m.settings.Last = &Reload{By: by, Changes: []Change{{"grace", Changed, "40s", "1m0s"}}}
 		},
-		NewToken: func() (string, string) { return "fresh-token", "hash-of-it" },
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Rehearsal: func(ctx context.Context, since time.Time) (*rehearsal.Report, error) { return m.rehearsed(ctx, since) },
+		NewToken:  func() (string, string) { return "fresh-token", "hash-of-it" },
+		Log:       slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if password != "" {
 		o.SignIn = func(_ context.Context, user, word string, _ netip.Addr) (bool, time.Duration) {

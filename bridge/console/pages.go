@@ -70,6 +70,7 @@ func newPages(o Options) http.Handler {
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,
 		"GET /settings":           p.settings,
+		"GET /rehearsal":          p.rehearsal,
 		"POST /reload":            p.reload,
 		"POST /logout":            p.logout,
 	} {

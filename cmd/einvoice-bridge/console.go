@@ -25,7 +25,7 @@ func (a *app) consoleOptions(c config.Console) (console.Options, error) {
 		Upstreams: func(ctx context.Context) []console.Upstream { return (&health{a.plan.Load(), a.journal}).all(ctx) },
 		Notes:     func() map[string]string { return (&health{a.plan.Load(), a.journal}).notes() },
 		Callers:   func() []console.Caller { return consoleCallers(a.plan.Load().file) },
-		Settings:  a.settings, Reload: a.reload,
+		Settings:  a.settings, Reload: a.reload, Rehearsal: a.rehearsal,
 		NewToken: func() (string, string) {
 			token := access.NewToken()
 			return token, access.HashToken(token)

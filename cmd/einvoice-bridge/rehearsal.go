@@ -66,6 +66,20 @@ func (r *record) rehearsal(cmd *cobra.Command, since, write string) (err error) 
 	return writeProposed(cmd, write, proposed, report.WSDL)
 }
 
+// rehearsal is the report on what is recorded, for the configuration file as it is now.
+func (a *app) rehearsal(ctx context.Context, since time.Time) (*rehearsal.Report, error) {
+	path := a.plan.Load().file.Path()
+	var data []byte
+	if path != "" { // the demo has no file
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	report, _, err := rehearse(ctx, data, filepath.Dir(path), a.journal, since)
+	return report, err
+}
+
 // savedWSDL is the file beside the configuration that the provider's description is kept in.
 const savedWSDL = "provider.wsdl"
 

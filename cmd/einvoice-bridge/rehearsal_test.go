@@ -159,6 +159,9 @@ func TestRehearsal(t *testing.T) {
 			t.Errorf("the report does not say %q", want)
 		}
 	}
+	if page := w.get("/rehearsal"); !strings.Contains(page, equal[0][len("with them: "):]) {
+		t.Errorf("the console's page says something else than the command\n%s", page)
+	}
 	w.nothingSent()
 	w.noSecrets(oddToken, demoToken, erpPassword, erpSecret, "of-the-erp")
 
