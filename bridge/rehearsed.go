@@ -16,8 +16,8 @@ type Rehearsed struct {
 	Caller   string        `json:"caller,omitempty"`
 	Taxpayer string        `json:"taxpayer,omitempty"`
 
-	// Operation is the name of the element in Body; "" when it was not found, and for a GET. Ours tells that it was read
-	// as one of our operations.
+	// Operation is the name of the element in Body; "" when it was not found, and for a GET, unless that was of a
+	// description. Ours tells that it was read as one of our operations.
 	Operation string `json:"operation,omitempty"`
 	Ours      bool   `json:"ours,omitempty"`
 	// Fault is why a request could not be read, Refused what the bridge itself would have refused it with.
@@ -30,6 +30,9 @@ type Rehearsed struct {
 	Failed  string  `json:"failed,omitempty"` // why there is no answer
 	Lost    int     `json:"lost,omitempty"`   // requests before it that could not be written down
 }
+
+// RehearsedWSDL stands for the operation where a description was asked for.
+const RehearsedWSDL = "?wsdl"
 
 // Message is one HTTP message, with secrets masked. Body is kept where it is of use and could be masked.
 type Message struct {

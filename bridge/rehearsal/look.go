@@ -39,6 +39,7 @@ type Report struct {
 
 	contract *soap.Contract // derived
 	base     *soap.Contract
+	decoder  *soap.Decoder
 }
 
 // Kind is what one caller sent of one sort.
@@ -57,8 +58,8 @@ type Group struct {
 
 // Look reads what was recorded under the contract that is configured.
 func Look(all Source, configured *soap.Contract) (*Report, error) {
-	r := &Report{base: configured}
 	s := newStudy(configured)
+	r := &Report{base: configured, decoder: s.decoder}
 	kinds, groups := map[Kind]int{}, [5]map[Group]*Group{{}, {}, {}, {}, {}}
 	err := all(func(c bridge.Rehearsed) error {
 		if r.Calls++; r.First.IsZero() {
@@ -88,7 +89,7 @@ func Look(all Source, configured *soap.Contract) (*Report, error) {
 				note(4, h[0])
 			}
 		}
-		if c.Request.Method == "GET" && c.Answer.Body != "" {
+		if c.Operation == bridge.RehearsedWSDL && c.Answer.Body != "" {
 			r.WSDL = c.Answer.Body
 		}
 		return nil
@@ -127,18 +128,13 @@ func sorted(groups map[Group]*Group) (all []Group) {
 
 // sort is what a request is, for people.
 func sort(c bridge.Rehearsed) string {
-	switch {
-	case c.Request.Method != "" && c.Answer.Body != "":
-		return "?wsdl"
-	case c.Request.Method != "":
-		return c.Request.Method
-	}
-	return cmp.Or(c.Operation, "unreadable")
+	return cmp.Or(c.Operation, c.Request.Method, "unreadable")
 }
 
 // study is what the provider's answers have in common.
 type study struct {
 	base     *soap.Contract
+	decoder  *soap.Decoder
 	ops      map[string]*opStudy
 	charsets tally // of answers
 	declared tally
@@ -170,7 +166,8 @@ type partStudy struct {
 }
 
 func newStudy(base *soap.Contract) *study {
-	return &study{base: base, ops: map[string]*opStudy{}, charsets: tally{}, declared: tally{}, spaces: tally{}, own: tally{}}
+	d := soap.NewDecoder(base).With(soap.Accept{UnderstoodAny: true, BareParams: true, ActionDispatch: true, XML11: true, HeaderBlocks: 64})
+	return &study{base: base, decoder: d, ops: map[string]*opStudy{}, charsets: tally{}, declared: tally{}, spaces: tally{}, own: tally{}}
 }
 
 // tally counts texts.
@@ -216,7 +213,7 @@ func (s *study) take(c bridge.Rehearsed) (unanswered string) {
 		op = &opStudy{forms: map[string]*formCount{}, asked: tally{}, foreign: tally{}}
 		s.ops[c.Operation] = op
 	}
-	req := s.request(c)
+	req := requestOf(c, s.decoder)
 	s.own.add(form.Namespace)
 	if req == nil || req.Namespace != form.Namespace {
 		s.spaces.add(form.Namespace)
@@ -314,15 +311,12 @@ func formOf(c bridge.Rehearsed) (*soap.Form, error) {
 
 var labelled = regexp.MustCompile(`(?i);\s*charset\s*=[^;]*`)
 
-// request reads the call that was written down; nil when it can't be read.
-func (s *study) request(c bridge.Rehearsed) *soap.Request { return requestOf(c, s.base) }
-
-func requestOf(c bridge.Rehearsed, contract *soap.Contract) *soap.Request {
+// requestOf reads the call that was written down; nil when it can't be read.
+func requestOf(c bridge.Rehearsed, d *soap.Decoder) *soap.Request {
 	media := labelled.ReplaceAllString(c.Request.Header("Content-Type"), "")
 	if strings.HasPrefix(strings.ToLower(media), "multipart/") {
 		media = ""
 	}
-	d := soap.NewDecoder(contract).With(soap.Accept{UnderstoodAny: true, BareParams: true, ActionDispatch: true, XML11: true, HeaderBlocks: 64})
 	req, err := d.Decode(soap.Header{ContentType: media, SOAPAction: c.Request.Header("SOAPAction")}, []byte(c.Request.Body))
 	if err != nil {
 		return nil

@@ -249,6 +249,26 @@ func TestRecorderIsBounded(t *testing.T) {
 	}
 }
 
+// A description that every start of a program asks for is kept once an hour, or when it has changed.
+func TestRecorderKeepsADescriptionOnce(t *testing.T) {
+	s := &store{}
+	r := rehearsal.NewRecorder(s, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	for i, body := range []string{"a", "a", "b", "a", "a"} {
+		at := time.Unix(1_800_000_000, 0).Add(time.Duration(i/4) * 2 * time.Hour)
+		r.Note(1, func() bridge.Rehearsed {
+			return bridge.Rehearsed{Operation: bridge.RehearsedWSDL, At: at, Answer: bridge.Message{Body: body}}
+		})
+	}
+	r.Close()
+	kept := ""
+	for _, c := range s.all {
+		kept += c.Answer.Body + ","
+	}
+	if kept != "a,,b,a,a," {
+		t.Errorf("kept: %s", kept)
+	}
+}
+
 // What can't be written is counted with the next that can.
 func TestRecorderCountsWhatTheDiskRefused(t *testing.T) {
 	s := &store{fail: 1}

@@ -93,7 +93,7 @@ func ordered(all map[Difference]*Difference) (list []Difference) {
 func (r *Report) answer(call bridge.Rehearsed, theirs *soap.Form, c *soap.Contract) (status int, contentType string, says []byte) {
 	version, space := theirs.Version, theirs.Namespace
 	var addressing *soap.Addressing
-	if req := requestOf(call, r.base); req != nil {
+	if req := requestOf(call, r.decoder); req != nil {
 		version, space, addressing = req.Version, req.Namespace, req.Addressing
 	}
 	contentType = c.ContentType(version)

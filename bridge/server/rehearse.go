@@ -68,12 +68,16 @@ func (s *Desk) rehearse(in inbound) reply {
 // readdress puts our address into the provider's description: a program that loads it when it starts would else go to the
 // provider directly from then on.
 func (s *Desk) readdress(in inbound, r *reply) {
-	if in.method == "" || r.status != http.StatusOK || !bytes.Contains(r.body, []byte("definitions")) {
+	if in.method == "" || !isDescription(*r) {
 		return
 	}
 	if body, err := wsdl.Readdress(r.body, s.publicURL+in.path); err == nil {
 		r.body = body
 	}
+}
+
+func isDescription(r reply) bool {
+	return r.status == http.StatusOK && bytes.Contains(r.body, []byte("definitions"))
 }
 
 // welcome reads the request, and takes note of a token that the provider has issued before the ERP can use it: if the
@@ -119,8 +123,11 @@ func (s *Desk) seen(in inbound, r reply, req *soap.Request, fault *soap.Fault) b
 	}
 	switch {
 	case in.method != "":
-		if len(r.body) <= descriptionMost && bytes.Contains(r.body, []byte("definitions")) {
-			w.Answer.Body = string(r.body)
+		if isDescription(r) {
+			w.Operation = bridge.RehearsedWSDL
+			if len(r.body) <= descriptionMost {
+				w.Answer.Body = string(r.body)
+			}
 		}
 	case fault != nil:
 		w.Operation = shortTo(fault.Operation, 128)
