@@ -13,7 +13,8 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}"
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/einvoice-bridge /einvoice-bridge
-# The journal's folder belongs to the user that the bridge runs as; mount a local disk here, never NFS.
+# The journal's folder belongs to the user that the bridge runs as; mount a local disk here, never NFS. The configuration
+# names it whole, sqlite:/var/lib/einvoice-bridge/bridge.db: a bare name counts from the configuration's own folder.
 COPY --from=build --chown=65532:65532 /out/journal /var/lib/einvoice-bridge
 WORKDIR /var/lib/einvoice-bridge
 USER 65532:65532

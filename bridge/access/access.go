@@ -18,13 +18,10 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// DefaultTokenLife is how long an issued token lives when nothing else is configured; the provider's tokens do too.
-const DefaultTokenLife = 4 * time.Hour
-
 // Config lists everybody who may call.
 type Config struct {
 	Callers   []CallerConfig
-	TokenLife time.Duration    // of issued tokens; 0: DefaultTokenLife
+	TokenLife time.Duration    // of issued tokens
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -122,9 +119,6 @@ func (a *Access) Next(cfg Config) (*Access, error) {
 		life: cfg.TokenLife, now: a.now, tokens: a.tokens, memory: a.memory, hashes: map[string]*hash{},
 		callers: map[string]*Caller{}, byToken: map[string]*Caller{},
 		byUser: map[string]*Caller{}, byClient: map[string]*Caller{},
-	}
-	if next.life == 0 {
-		next.life = DefaultTokenLife
 	}
 	return next, next.take(cfg.Callers, a)
 }

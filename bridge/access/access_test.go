@@ -96,7 +96,7 @@ func newWorld(t *testing.T, change ...func(*access.Config)) world {
 	t.Helper()
 	w := world{clock: &clock{t: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}, journal: &journal{tokens: map[string]bridge.Token{}}}
 	cfg := access.Config{
-		Now: w.now,
+		TokenLife: 4 * time.Hour, Now: w.now,
 		Callers: []access.CallerConfig{
 			{
 				Name: "sap", Within: time.Minute, Tokens: []string{"sha256:" + access.HashToken("long-lived")}, Taxpayers: []string{"29AAFCD5862R000"},

@@ -12,7 +12,7 @@ import (
 // next is the same world under a changed configuration.
 func (w world) next(t *testing.T, callers ...access.CallerConfig) world {
 	t.Helper()
-	next, err := w.Access.Next(access.Config{Callers: callers})
+	next, err := w.Access.Next(access.Config{TokenLife: time.Hour, Callers: callers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,8 @@
 //
 // Values are expanded after the YAML is parsed, so a secret can't change the structure: ${NAME} is an environment
 // variable (an unset one is a problem), a value that starts with "file:" is the file's content without the final line
-// break (a relative path counts from the configuration file), and $$ is a dollar sign. systemd credentials are
-// "file:${CREDENTIALS_DIRECTORY}/name".
+// break, and $$ is a dollar sign. systemd credentials are "file:${CREDENTIALS_DIRECTORY}/name". A relative path, of such a
+// file as of journal: sqlite:FILE, counts from the configuration's folder, for every command.
 //
 // A running bridge takes the changed file up at SIGHUP, whole or not at all: it loads it anew, with its files and the
 // environment of its start. Only a restart changes journal, listen, console and traces.

@@ -44,10 +44,14 @@ func Load(path string, kinds Kinds) (*File, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	f, err := Parse(data, filepath.Dir(path), os.LookupEnv, kinds)
-	if err == nil {
-		f.path = path
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	f.path = path
+	if f.Journal, err = Placed(f.Journal, filepath.Dir(path)); err != nil {
+		return nil, Problems{{f.Line("journal"), err.Error()}}
+	}
+	return f, nil
 }
 
 // Parse is Load for bytes in hand: dir is where relative file: values are found, env resolves ${NAME}.

@@ -12,7 +12,7 @@ import (
 type File struct {
 	Listen    Listeners     `yaml:"listen" validate:"dive" doc:"Where callers reach the bridge: one address, or a list of them." example:"0.0.0.0:8080"`
 	PublicURL string        `yaml:"public_url" doc:"Scheme and host that the WSDL names to callers, as they reach the bridge." example:"https://einvoice.example.com"`
-	Journal   string        `yaml:"journal" doc:"The record of every cancellation: sqlite:FILE, or postgres://… when several instances run."`
+	Journal   string        `yaml:"journal" doc:"The record of every cancellation: sqlite:FILE, which counts from this file's folder, or postgres://… when several instances run."`
 	Seal      bridge.Secret `yaml:"seal" doc:"Encrypts the sessions that are kept in the journal: 32 random bytes in base64. Without it sessions end with the process." example:"${EINVOICE_BRIDGE_SEAL}"`
 
 	ReplyWithin         bridge.Duration `yaml:"reply_within" doc:"How long a caller is kept waiting. Less than its own timeout."`

@@ -223,7 +223,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 		},
 		Settings: func(context.Context) Settings { return m.settings },
 		Reload: func(by string) {
-			m.settings.Last = &Reload{By: by, Changes: []Change{{"grace", Changed, "40s", "1m0s"}}}
+			m.settings.Last = &Reload{By: by, Changes: []bridge.Change{{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}}}
 		},
 		Rehearsal: func(ctx context.Context, since time.Time) (*rehearsal.Report, error) { return m.rehearsed(ctx, since) },
 		NewToken:  func() (string, string) { return "fresh-token", "hash-of-it" },

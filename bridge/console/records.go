@@ -63,19 +63,16 @@ type Caller struct {
 	PerMinute    int
 }
 
-// Setting is one line of the effective configuration, its secrets masked, with what the key is about.
-type Setting struct{ Path, Value, About string }
-
 // Settings is the configuration that works now, and its file as it is now.
 type Settings struct {
-	Running []Setting
+	Running []bridge.Setting
 	Since   time.Time
 	Path    string
 	// Check is what the check command says of the file, line by line; Good that it is in order.
 	Check []string
 	Good  bool
 	// Changes are what the file says otherwise than what works; Restart names those that only a restart takes up.
-	Changes []Change
+	Changes []bridge.Change
 	Restart []string
 	Last    *Reload // since the start; nil: none
 }
@@ -87,40 +84,12 @@ func (s Settings) Takes() bool { return s.Good && len(s.Changes) > 0 && len(s.Re
 type Reload struct {
 	At       time.Time
 	By       string
-	Changes  []Change
+	Changes  []bridge.Change
 	Problems []string // why nothing was changed
 }
 
 // Good tells whether it went well.
 func (r Reload) Good() bool { return len(r.Problems) == 0 }
-
-// Change is one key that differs. A secret has neither Was nor Is.
-type Change struct {
-	Path    string
-	Kind    ChangeKind
-	Was, Is string
-}
-
-// ChangeKind says what happened to a key.
-type ChangeKind string
-
-// The kinds of changes.
-const (
-	Added   ChangeKind = "added"
-	Changed ChangeKind = "changed"
-	Removed ChangeKind = "removed"
-)
-
-// String is the change on one line.
-func (c Change) String() string {
-	switch {
-	case c.Was == "" && c.Is == "":
-		return c.Path + " " + string(c.Kind)
-	case c.Kind == Changed:
-		return c.Path + ": " + c.Was + " → " + c.Is
-	}
-	return c.Path + " " + string(c.Kind) + ": " + c.Was + c.Is
-}
 
 // SignIn looks at a user name and password. wait is set when too many were wrong and this one wasn't looked at.
 type SignIn func(ctx context.Context, username, password string, from netip.Addr) (ok bool, wait time.Duration)

@@ -5,15 +5,17 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"einvoice-bridge/bridge"
 )
 
 // The settings page says what works, what check says of the file, and how the two differ; only when a reload would
 // change something there is a button for it.
 func TestSettingsPage(t *testing.T) {
-	running := []Setting{{"listen", "127.0.0.1:8080", "Where callers reach it."}, {"upstreams.nic.client_secret", "(hidden)", ""}}
-	changes := []Change{
-		{"grace", Changed, "40s", "1m0s"}, {"upstreams.nic.client_secret", Changed, "", ""},
-		{"taxpayers.X.upstream", Added, "", "nic"}, {"retain", Removed, "30d", ""},
+	running := []bridge.Setting{{Path: "listen", Value: "127.0.0.1:8080", About: "Where callers reach it."}, {Path: "upstreams.nic.client_secret", Value: "(hidden)"}}
+	changes := []bridge.Change{
+		{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}, {Path: "upstreams.nic.client_secret", Kind: bridge.Changed},
+		{Path: "taxpayers.X.upstream", Kind: bridge.Added, Is: "nic"}, {Path: "retain", Kind: bridge.Removed, Was: "30d"},
 	}
 	const button, same = "<button>Reload</button>", "It says what works now."
 	for name, tc := range map[string]struct {
@@ -51,7 +53,7 @@ func TestSettingsPage(t *testing.T) {
 
 // The button reloads, with the form's token only, and the page then says how it went.
 func TestReloadFromThePage(t *testing.T) {
-	m := &memory{settings: Settings{Good: true, Changes: []Change{{"grace", Changed, "40s", "1m0s"}}}}
+	m := &memory{settings: Settings{Good: true, Changes: []bridge.Change{{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}}}}
 	o := open(t, m, "")
 	o.get("/settings")
 	if resp, err := o.client.PostForm(o.url+"/reload", url.Values{"csrf": {"guess"}}); err != nil || resp.StatusCode != http.StatusForbidden || m.settings.Last != nil {
@@ -63,11 +65,11 @@ func TestReloadFromThePage(t *testing.T) {
 }
 
 func TestChangeOnOneLine(t *testing.T) {
-	for want, c := range map[string]Change{
-		"grace: 40s → 1m0s":           {"grace", Changed, "40s", "1m0s"},
-		"token changed":               {"token", Changed, "", ""},
-		"token removed":               {"token", Removed, "", ""},
-		"callers.x.wsse added: check": {"callers.x.wsse", Added, "", "check"},
+	for want, c := range map[string]bridge.Change{
+		"grace: 40s → 1m0s":           {Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"},
+		"token changed":               {Path: "token", Kind: bridge.Changed},
+		"token removed":               {Path: "token", Kind: bridge.Removed},
+		"callers.x.wsse added: check": {Path: "callers.x.wsse", Kind: bridge.Added, Is: "check"},
 	} {
 		if got := c.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

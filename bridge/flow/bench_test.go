@@ -1,7 +1,11 @@
 package flow_test
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/flow"
@@ -29,4 +33,64 @@ func BenchmarkDecodeCheckEncode(b *testing.B) {
 	}
 	b.ReportMetric(40, "budget-µs/op")
 	b.ReportMetric(40, "budget-allocs/op")
+}
+
+// nothing is a journal, an upstream, a budget and an observer that take no time: what is left is the flow's own.
+type nothing struct {
+	bridge.Journal
+	profile bridge.Profile
+}
+
+func (*nothing) Begin(_ context.Context, b bridge.Begin) (bridge.Entry, bool, error) {
+	e := b.Entry
+	e.ID, e.State, e.Attempts = 1, bridge.Sending, []bridge.Attempt{{ID: 1, Kind: bridge.SendCancel, Start: e.Created}}
+	return e, true, nil
+}
+
+func (*nothing) Finish(_ context.Context, f bridge.Finish) (bridge.Entry, error) {
+	return bridge.Entry{ID: f.Entry, State: f.State, Outcome: f.Outcome}, nil
+}
+func (*nothing) MaySend(context.Context, bridge.Entry) error { return nil }
+func (*nothing) Release(context.Context, bridge.Entry) error { return nil }
+func (*nothing) Take(context.Context, bridge.Rate, int64) (time.Time, time.Duration, error) {
+	return time.Time{}, 0, nil
+}
+func (*nothing) Return(context.Context, bridge.Rate, time.Time) error { return nil }
+func (*nothing) Shut(context.Context, string, bridge.Gate) error      { return nil }
+func (*nothing) Gate(context.Context, string) (bridge.Gate, bool, error) {
+	return bridge.Gate{}, false, nil
+}
+func (*nothing) Answered(bridge.CallReport)     {}
+func (*nothing) Attempted(bridge.AttemptReport) {}
+func (*nothing) Alarm(bridge.Alarm)             {}
+func (n *nothing) Profile() *bridge.Profile     { return &n.profile }
+func (*nothing) Cancel(ctx context.Context, _ bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+	if err := fence(ctx); err != nil {
+		return bridge.Outcome{Class: bridge.NotApplied}
+	}
+	return bridge.Outcome{Class: bridge.Cancelled, Date: "2026-01-02 03:04:05", DateSource: bridge.DateUpstream, Sent: true}
+}
+
+func (*nothing) Lookup(context.Context, bridge.Cancellation) (bridge.DocumentState, error) {
+	return bridge.DocumentState{}, errors.ErrUnsupported
+}
+func (*nothing) Probe(context.Context) error { return nil }
+
+// BenchmarkCall is the flow's own share of a call that nothing stands in front of.
+func BenchmarkCall(b *testing.B) {
+	n := &nothing{profile: bridge.Profile{Name: "nic", Kind: "nic", Space: "irp", Zone: time.UTC, Credential: "digest", CallTimeout: 30 * time.Second, LookupTimeout: 10 * time.Second,
+		Rules: bridge.Rules{Document: "irn", Remarks: "max=100", Normal: strings.ToLower}}}
+	t := &flow.Terms{CarryOutWithin: time.Hour, Route: func(string) (bridge.Upstream, bool) { return n, true }}
+	s := flow.New(n, n, n, t)
+	b.ReportAllocs()
+	for b.Loop() {
+		now := time.Now()
+		a := s.Cancel(t, bridge.Request{Ref: "r", Caller: "erp", Taxpayer: "29AAFCD5862R000", IRN: strings.Repeat("1e6a", 16), Reason: "1", Remarks: "Wrong entry",
+			Received: now, Until: now.Add(50 * time.Second), Context: context.Background(), SOAPIn: make([]byte, 600), Render: func(bridge.Answer) []byte { return nil }})
+		if a.Code() != 200 {
+			b.Fatal(a)
+		}
+	}
+	b.ReportMetric(30, "budget-µs/op")
+	b.ReportMetric(45, "budget-allocs/op")
 }

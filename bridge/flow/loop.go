@@ -15,7 +15,7 @@ func (s *Service) carry(f *flight) {
 	defer s.work.end()
 	defer s.flights.leave(f)
 	defer s.giveBooking(f)
-	if f.entry.ID == 0 && !s.straight(f) {
+	if f.entry.ID == 0 && !s.leavesAtOnce(f) {
 		s.find(f)
 	}
 	for {
@@ -48,9 +48,9 @@ func (s *Service) facts(f *flight) facts {
 	}
 }
 
-// straight tells whether nothing stands in front of the cancellation. Then its document is not asked for first: writing
+// leavesAtOnce tells whether nothing stands in front of the cancellation. Then its document is not asked for first: writing
 // it down tells whether it is new. That is only for upstreams without a rate, where no send can be booked in vain.
-func (s *Service) straight(f *flight) bool {
+func (s *Service) leavesAtOnce(f *flight) bool {
 	p := f.up.Profile()
 	if p.Cancels.Limit > 0 {
 		return false
@@ -351,7 +351,7 @@ func (s *Service) save(f *flight) {
 	w := weigh(f.entry.Attempts)
 	fin.State, fin.At = bridge.Accepted, s.clock()
 	if w.doubt || w.sent.Outcome.Class != bridge.NotApplied {
-		fin.State, fin.NextLookup = bridge.Open, leaving(f.entry, w, s.facts(f)).again
+		fin.State, fin.NextLookup = bridge.Open, leaving(f.entry, w, s.facts(f)).nextLook
 		fin.Outcome = bridge.Outcome{Class: bridge.Unknown, Message: whyDoubtful(w)}
 	}
 	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })

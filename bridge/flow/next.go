@@ -34,7 +34,7 @@ const (
 	pause              // before another send or lookup
 	leave              // leave it open: the background looks again
 	park               // leave it accepted: whoever takes it up carries it out
-	record             // tell what is on record
+	recall             // tell what is on record
 	end                // write down how it ended, and tell
 	fail               // tell that this call came to nothing; the record stays as it is
 )
@@ -42,12 +42,12 @@ const (
 // step is a move and what belongs to it.
 type step struct {
 	move
-	outcome bridge.Outcome // of end, record and fail
-	fault   string         // of park and fail, when there is no outcome to tell
-	wait    time.Duration  // of pause
-	jitter  bool           // the pause may be half as long again
-	again   time.Time      // of leave: the next lookup; zero: it is the operator's
-	alarm   bridge.AlarmKind
+	outcome  bridge.Outcome // of end, recall and fail
+	fault    string         // of park and fail, when there is no outcome to tell
+	wait     time.Duration  // of pause
+	jitter   bool           // the pause may be half as long again
+	nextLook time.Time      // of leave: the next lookup; zero: it is the operator's
+	alarm    bridge.AlarmKind
 }
 
 // What is told when nothing came of a call.
@@ -106,7 +106,7 @@ type progress struct {
 func next(e bridge.Entry, f facts) step {
 	switch {
 	case e.State == bridge.Final && f.tells(e):
-		return step{move: record, outcome: e.Outcome}
+		return step{move: recall, outcome: e.Outcome}
 	case f.obstacle != noObstacle:
 		return stopped(e, f)
 	case !f.held:
@@ -287,13 +287,13 @@ func doubtful(e bridge.Entry, w weight, f facts) step {
 // until the authority's lookup window, counted from the first send, is over.
 func leaving(e bridge.Entry, w weight, f facts) step {
 	if f.barred {
-		return step{move: leave, again: f.now.Add(barredPause)}
+		return step{move: leave, nextLook: f.now.Add(barredPause)}
 	}
 	if f.profile.LookupWindow > 0 && f.now.Sub(e.FirstSend()) > f.profile.LookupWindow {
 		return step{move: leave}
 	}
 	age := max(f.now.Sub(w.sent.Start), 0)
-	return step{move: leave, again: f.now.Add(lookDelay(age) - age)}
+	return step{move: leave, nextLook: f.now.Add(lookDelay(age) - age)}
 }
 
 // lookDelay is the first slot of the schedule after age.

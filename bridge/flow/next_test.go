@@ -61,7 +61,7 @@ type row struct {
 	entry  bridge.Entry
 	change func(*facts)
 	want   move
-	class  bridge.Class // of end, record and fail
+	class  bridge.Class // of end, recall and fail
 	more   func(step) bool
 }
 
@@ -123,17 +123,17 @@ func dateFrom(source bridge.DateSource, date string) func(step) bool {
 }
 
 func again(d time.Duration) func(step) bool {
-	return func(s step) bool { return s.again.Equal(t0.Add(d)) }
+	return func(s step) bool { return s.nextLook.Equal(t0.Add(d)) }
 }
 
 func TestNextOnRecord(t *testing.T) {
 	const none = bridge.None
 	for _, r := range []row{
 		{"a new document is written down", bridge.Entry{}, free, take, none, nil},
-		{"cancelled is told as often as asked", ended(bridge.Cancelled), free, record, bridge.Cancelled, nil},
-		{"… whatever the reason", ended(bridge.Cancelled), all(free, func(f *facts) { f.asked.Reason = "3" }), record, bridge.Cancelled, nil},
-		{"… and with the lease", ended(bridge.Cancelled), nil, record, bridge.Cancelled, nil},
-		{"a fresh refusal is told", ended(bridge.Refused), all(free, after(59*time.Second)), record, bridge.Refused, nil},
+		{"cancelled is told as often as asked", ended(bridge.Cancelled), free, recall, bridge.Cancelled, nil},
+		{"… whatever the reason", ended(bridge.Cancelled), all(free, func(f *facts) { f.asked.Reason = "3" }), recall, bridge.Cancelled, nil},
+		{"… and with the lease", ended(bridge.Cancelled), nil, recall, bridge.Cancelled, nil},
+		{"a fresh refusal is told", ended(bridge.Refused), all(free, after(59*time.Second)), recall, bridge.Refused, nil},
 		{"an old one is sent again", ended(bridge.Refused), all(free, after(60*time.Second)), take, none, nil},
 		{"one of the future is no fresh one", ended(bridge.Refused), all(free, after(-time.Hour)), take, none, nil},
 		{"one for another reason is sent", ended(bridge.Refused), all(free, func(f *facts) { f.asked.Reason = "2" }), take, none, nil},
@@ -147,8 +147,8 @@ func TestNextOnRecord(t *testing.T) {
 		{"open is looked up first", with(bridge.Open, sent(oUnknown)), nil, look, none, nil},
 		{"… by the background", with(bridge.Open, sent(oUnknown)), truth, look, none, nil},
 		{"what a dead process was sending is looked up first", with(bridge.Open, sent(oNone)), nil, look, none, nil},
-		{"what ended while the flight was on its way is the answer", ended(bridge.NotApplied), func(f *facts) { f.begun = true }, record, bridge.NotApplied, nil},
-		{"the background tells what has ended", ended(bridge.Refused), all(truth, after(time.Hour)), record, bridge.Refused, nil},
+		{"what ended while the flight was on its way is the answer", ended(bridge.NotApplied), func(f *facts) { f.begun = true }, recall, bridge.NotApplied, nil},
+		{"the background tells what has ended", ended(bridge.Refused), all(truth, after(time.Hour)), recall, bridge.Refused, nil},
 		{"a repeat of what is disproved is sent again", ended(bridge.NotApplied, sent(oUnknown), active, proof), nil, queue, none, nil},
 		{"one that was ended in doubt is looked up first", ended(bridge.Refused, sent(oUnknown), sent(oRefused)), after(time.Hour), look, none, nil},
 	} {
@@ -297,7 +297,7 @@ func TestNextStopped(t *testing.T) {
 		{"not carried out in time", with(bridge.Accepted), met(expired), end, bridge.NotApplied, func(s step) bool { return s.alarm == bridge.AlarmExpired }},
 		{"nobody waits for a doubtful one's turn", with(bridge.Open, sent(oUnknown), active), all(askedOf, met(overdue)), leave, none, nil},
 		{"somebody else is busy with it", bridge.Entry{}, all(free, met(overdue)), fail, bridge.Unknown, nil},
-		{"ended meanwhile", ended(bridge.Cancelled), all(free, met(closing)), record, bridge.Cancelled, nil},
+		{"ended meanwhile", ended(bridge.Cancelled), all(free, met(closing)), recall, bridge.Cancelled, nil},
 	} {
 		r.check(t)
 	}
@@ -312,7 +312,7 @@ func TestLookupSchedule(t *testing.T) {
 	} {
 		row{"after " + r.age.String(), with(bridge.Open, sent(oUnknown), active), all(truth, askedOf, after(r.age)), leave, bridge.None, again(r.want)}.check(t)
 	}
-	never := func(s step) bool { return s.again.IsZero() }
+	never := func(s step) bool { return s.nextLook.IsZero() }
 	row{"when the window is over", with(bridge.Open, sent(oUnknown), active), all(truth, askedOf, after(49*time.Hour)), leave, bridge.None, never}.check(t)
 }
 

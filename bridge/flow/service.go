@@ -97,7 +97,7 @@ func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool
 		return bridge.Answer{}, false
 	}
 	st := next(e, s.facts(f))
-	if st.move != record {
+	if st.move != recall {
 		return bridge.Answer{}, false
 	}
 	return s.tellOne(m, newAsk(r, bridge.FromJournal), st), true

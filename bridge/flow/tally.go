@@ -25,7 +25,7 @@ func (t *tally) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.n--; t.shut {
-		t.settle()
+		t.checkDone()
 	}
 }
 
@@ -36,12 +36,12 @@ func (t *tally) close() {
 	if !t.shut {
 		t.shut = true
 		close(t.closing)
-		t.settle()
+		t.checkDone()
 	}
 }
 
-// settle needs the lock.
-func (t *tally) settle() {
+// checkDone notes that nothing is left to wait for. It needs the lock.
+func (t *tally) checkDone() {
 	if t.n > 0 {
 		return
 	}

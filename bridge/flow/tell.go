@@ -28,14 +28,14 @@ func (s *Service) land(f *flight, st step) {
 		if f.trouble != "" && (f.barred || f.obstacle != noObstacle) {
 			o.Message = bridge.OneLine(o.Message+"; "+f.trouble, 500)
 		}
-		s.conclude(f, bridge.Finish{State: bridge.Open, Outcome: o, NextLookup: st.again})
+		s.conclude(f, bridge.Finish{State: bridge.Open, Outcome: o, NextLookup: st.nextLook})
 		s.alarmAge(f)
 	case park:
 		s.save(f)
 		s.tellAll(f, st, bridge.FromCheck)
 	case fail:
 		s.tellAll(f, st, bridge.FromCheck)
-	case record:
+	case recall:
 		s.save(f)
 		s.quiet.forget(f.entry.ID)
 		s.tellAll(f, st, bridge.FromJournal)
@@ -61,7 +61,7 @@ func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 	fin.At = s.clock()
 	asks, st := f.ending(), step{outcome: fin.Outcome}
 	answers, how := f.answers(asks, st), bridge.FromUpstream
-	fin.Asks = f.records(asks, answers, how, fin.At)
+	fin.Asks = f.toldTo(asks, answers, how, fin.At)
 	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })
 	if err != nil {
 		s.alarm(f.matter, bridge.AlarmJournal, "an outcome can't be written: "+err.Error())
@@ -71,7 +71,7 @@ func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 	if o := e.Outcome; o.Class == bridge.Cancelled && (st.outcome.Class != bridge.Cancelled || st.outcome.Date != o.Date) { // another one's truth is on record already
 		st.outcome = e.Outcome
 		answers, how = f.answers(asks, st), bridge.FromJournal
-		f.report.Journal += s.note(f.matter, f.records(asks, answers, how, fin.At), f.left(fin.At))
+		f.report.Journal += s.note(f.matter, f.toldTo(asks, answers, how, fin.At), f.left(fin.At))
 	}
 	s.letGo(f, asks, answers, how, st.outcome)
 	return true
@@ -81,7 +81,7 @@ func (s *Service) finish(f *flight, fin bridge.Finish) bool {
 func (s *Service) tellAll(f *flight, st step, how bridge.How) {
 	asks, now := f.ending(), s.clock()
 	answers := f.answers(asks, st)
-	f.report.Journal += s.note(f.matter, f.records(asks, answers, how, now), f.left(now))
+	f.report.Journal += s.note(f.matter, f.toldTo(asks, answers, how, now), f.left(now))
 	s.letGo(f, asks, answers, how, st.outcome)
 	if f.held {
 		s.release(f.ctx, bridge.Entry{Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name}) // the entry may be lost
@@ -123,18 +123,18 @@ func (f *flight) answers(asks []*ask, st step) []bridge.Answer {
 	return all
 }
 
-// records is what the journal keeps of answers.
-func (f *flight) records(asks []*ask, answers []bridge.Answer, how bridge.How, now time.Time) []bridge.Ask {
+// toldTo is what the journal keeps of answers.
+func (f *flight) toldTo(asks []*ask, answers []bridge.Answer, how bridge.How, now time.Time) []bridge.Ask {
 	all := make([]bridge.Ask, len(asks))
 	for i, a := range asks {
-		all[i] = f.record(f.entry.ID, a, a.heard(how), answers[i], now)
+		all[i] = f.told(f.entry.ID, a, a.heard(how), answers[i], now)
 		all[i].SOAPOut = a.render(answers[i], false)
 	}
 	return all
 }
 
-// record is what the journal keeps of a caller who is told ans now, but for its envelope.
-func (m matter) record(entry int64, a *ask, how bridge.How, ans bridge.Answer, now time.Time) bridge.Ask {
+// told is what the journal keeps of a caller who is told ans now, but for its envelope.
+func (m matter) told(entry int64, a *ask, how bridge.How, ans bridge.Answer, now time.Time) bridge.Ask {
 	return bridge.Ask{
 		Ref: a.req.Ref, Caller: a.req.Caller, Taxpayer: m.c.Taxpayer, Key: m.key, IRN: a.req.IRN,
 		Reason: a.req.Reason, Remarks: a.req.Remarks, Entry: entry, Received: a.req.Received,
@@ -187,7 +187,7 @@ func (s *Service) tellOne(m matter, a *ask, st step) bridge.Answer {
 	if left <= 0 {
 		return s.late(m, a, ans)
 	}
-	r := m.record(0, a, a.how, ans, s.clock())
+	r := m.told(0, a, a.how, ans, s.clock())
 	r.SOAPOut = a.render(ans, false)
 	took := s.note(m, []bridge.Ask{r}, left)
 	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, a.how, ans, st.outcome))
@@ -196,7 +196,7 @@ func (s *Service) tellOne(m matter, a *ask, st step) bridge.Answer {
 
 // late tells a caller whose time is over; the work goes on.
 func (s *Service) late(m matter, a *ask, ans bridge.Answer) bridge.Answer {
-	r := m.record(0, a, a.how, ans, s.clock())
+	r := m.told(0, a, a.how, ans, s.clock())
 	r.SOAPOut = a.render(ans, true)
 	a.late <- r
 	s.noteLater(m, []bridge.Ask{r})

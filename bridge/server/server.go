@@ -50,7 +50,7 @@ type Options struct {
 	// Check is what a cancellation would be refused with before anything is sent; "" when it would be carried out. It is
 	// asked in a rehearsal alone; nil: nothing is refused.
 	Check func(bridge.Request) string
-	// InFlight bounds the calls that are being answered at a time; 0 stands for 3,072. No caller, no upstream and nothing
+	// InFlight bounds the calls that are being answered at a time. No caller, no upstream and nothing
 	// that nobody has logged in for takes all of them, see places.go. Half of that on top is for calls that are turned
 	// away: all that is done for them is to ask the record.
 	InFlight int
@@ -136,7 +136,6 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 	if o.Refused == nil {
 		o.Refused = func(Refusal) {}
 	}
-	o.InFlight = orElse(o.InFlight, 3*1024)
 	if o.Upstream == nil {
 		o.Upstream = func(string) string { return "" }
 	}
@@ -212,15 +211,6 @@ func (s *Server) closeListeners() {
 	for _, ln := range s.bound {
 		ln.Close()
 	}
-}
-
-// Addrs are the bound addresses, in the order of Options.Listeners.
-func (s *Server) Addrs() []net.Addr {
-	var addrs []net.Addr
-	for _, ln := range s.bound {
-		addrs = append(addrs, ln.Addr())
-	}
-	return addrs
 }
 
 // Serve answers callers until Shutdown, which makes it return nil, or until a listener breaks.

@@ -156,11 +156,11 @@ func start(t testing.TB, change ...func(*setup)) *rig {
 	o := &setup{
 		server.Options{
 			Listeners: []server.Listener{{Address: "127.0.0.1:0"}}, PublicURL: "https://bridge.example",
-			Contract: c, Decoder: soap.NewDecoder(c), Canceller: r.fake,
+			Contract: c, Decoder: soap.NewDecoder(c), Canceller: r.fake, InFlight: 3072,
 			Log:     slog.New(slog.NewJSONHandler(r.log, nil)),
 			Refused: func(k server.Refusal) { mu.Lock(); refusals = append(refusals, k); mu.Unlock() },
 		},
-		access.Config{Callers: callers()},
+		access.Config{TokenLife: 4 * time.Hour, Callers: callers()},
 	}
 	for _, f := range change {
 		f(o)

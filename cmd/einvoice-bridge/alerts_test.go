@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 )
@@ -43,13 +44,12 @@ tests:
 func TestAlertsCountFromTheFirst(t *testing.T) {
 	promtool := need(t, "promtool")
 	_, path := sandboxed(t, nil)
-	f, err := config.Load(path, fileKinds)
+	f, err := config.Load(path, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := serving(t, f)
-	a.metrics.Register(newLogQueue(io.Discard).collector()) // as serve does
-	resp, err := http.Get(a.consoleURL() + "/metrics")
+	resp, err := http.Get(a.ConsoleURL() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

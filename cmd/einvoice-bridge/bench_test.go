@@ -15,26 +15,28 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
+	"einvoice-bridge/fixtures/sandbox/demo"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
-// startBench starts a bridge on a journal on disk, in front of NIC's simulator, which takes every IRN.
-func startBench(tb testing.TB) *app {
+// startBench starts a bridge on a journal on disk, in front of NIC's demo.Simulator, which takes every IRN.
+func startBench(tb testing.TB) *app.App {
 	tb.Helper()
 	dir := tb.TempDir()
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	sims = sims[:1]
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(closeAll)
-	f, err := config.Parse([]byte(demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte(demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func fsyncTime(tb testing.TB, dir string) time.Duration {
 // Load generator and simulator run in the same process and share the processors.
 func BenchmarkWholePath(b *testing.B) {
 	a := startBench(b)
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	const callers = 32
 	var left atomic.Int64
@@ -108,7 +110,7 @@ func randomIRN() string {
 }
 
 func cancelOnce(client *http.Client, url, irn string) error {
-	resp, err := client.Post(url, soapType, bytes.NewReader([]byte(envelope(nic.DemoGSTIN, irn))))
+	resp, err := client.Post(url, soapType, bytes.NewReader([]byte(demo.Envelope(nic.DemoGSTIN, irn))))
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,11 @@ func TestWhatHappenedToThisInvoice(t *testing.T) {
 			b.T = t
 			b.script(script)
 			for document, answer := range map[string]string{
-				w.sim.success:                  "It is cancelled at the authority, dated",
-				w.sim.refusal:                  "It is not cancelled. The authority refused: 2143: Invoice does not belongs to the user GSTIN",
+				w.sim.Success:                  "It is cancelled at the authority, dated",
+				w.sim.Refusal:                  "It is not cancelled. The authority refused: 2143: Invoice does not belongs to the user GSTIN",
 				w.doubtful:                     "It is not known whether it is cancelled",
 				strings.Repeat("0", 64):        "Nothing was sent to the authority",
-				strings.ToUpper(w.sim.success): "It is cancelled at the authority, dated",
+				strings.ToUpper(w.sim.Success): "It is cancelled at the authority, dated",
 			} {
 				b.open(console + "/")
 				b.fill(".find input", document)
@@ -34,7 +34,7 @@ func TestWhatHappenedToThisInvoice(t *testing.T) {
 				b.reads(answer, "erp asked", "erp was told")
 			}
 			b.open(console + "/cancellations")
-			b.fill("#document", w.sim.success[:10])
+			b.fill("#document", w.sim.Success[:10])
 			b.click(".filter button")
 			b.at("document=")
 			b.click("table a")
@@ -62,7 +62,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv(tokenVariable, token)
-	if out, err := runCommand(t, "cancel", "--url", w.url, "--taxpayer", w.sim.taxpayer, "--irn", w.sim.success); err != nil {
+	if out, err := runCommand(t, "cancel", "--url", w.url, "--taxpayer", w.sim.Taxpayer, "--irn", w.sim.Success); err != nil {
 		t.Errorf("the token does not work: %v\n%s", err, out)
 	}
 	b.click("form[action='/revoke'] button")
@@ -118,7 +118,7 @@ func TestOverviewIsLive(t *testing.T) {
 	b := newBrowser(t)
 	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/")
 	b.reads("1 cancelled")
-	w.call(w.sim.success, "1")
+	w.call(w.sim.Success, "1")
 	b.reads("2 cancelled")
 }
 
@@ -127,12 +127,12 @@ func TestPictures(t *testing.T) {
 	w := atWork(t)
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	for range 7 {
-		w.call(w.sim.success, "1")
+		w.call(w.sim.Success, "1")
 	}
 	w.run("token", "issue", "--caller", "erp", "--label", "SAP PI production")
 	b := newBrowser(t)
 	for name, path := range map[string]string{
-		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.success, "doubtful": "/show?of=" + w.doubtful,
+		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.Success, "doubtful": "/show?of=" + w.doubtful,
 		"callers": "/callers", "settings": "/settings",
 	} {
 		for _, theme := range []string{"light", "dark"} {

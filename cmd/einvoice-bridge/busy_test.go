@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // While no new work is taken, a repeat of what is on record hears it, and nothing is said of a document that nobody has
@@ -18,34 +19,34 @@ func TestBusyBridgeTellsWhatIsOnRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sims, path := sandboxed(t, edit)
 			s, a := sims[0], startFile(t, path, slog.New(slog.DiscardHandler))
-			url := a.server.PublicURL() + "/einvoice"
+			url := a.PublicURL() + "/einvoice"
 			ask := func(irn string) string {
-				body, err := post(url, envelope(s.taxpayer, irn))
+				body, err := post(url, demo.Envelope(s.Taxpayer, irn))
 				if err != nil {
 					t.Error(err)
 				}
 				return string(body)
 			}
-			first := ask(s.success)
-			if err := s.log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+			first := ask(s.Success)
+			if err := s.Log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
 				t.Fatal(err)
 			}
 			held := make(chan string)
-			go func() { held <- ask(s.refusal) }()
-			if _, err := s.log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
+			go func() { held <- ask(s.Refusal) }()
+			if _, err := s.Log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
 				t.Fatal(err)
 			}
-			if got := ask(s.success); got != first || !strings.Contains(got, "<code>200</code>") {
+			if got := ask(s.Success); got != first || !strings.Contains(got, "<code>200</code>") {
 				t.Errorf("a repeat hears\n%s\nfirst it was\n%s", got, first)
 			}
 			if got := ask(strings.Repeat("a0", 32)); !strings.Contains(got, "The bridge is busy; nothing was sent for this call. Retry later. [ref ") {
 				t.Errorf("what is not on record: %s", got)
 			}
-			s.log.Release()
+			s.Log.Release()
 			if got := <-held; !strings.Contains(got, "<code>204</code>") {
 				t.Errorf("the call that was held: %s", got)
 			}
-			if err := a.stop(); err != nil {
+			if err := a.Stop(); err != nil {
 				t.Error(err)
 			}
 		})

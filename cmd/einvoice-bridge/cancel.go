@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
@@ -145,11 +146,11 @@ func (c *cancelCall) configure() (err error) {
 	c.contract = soap.DefaultContract()
 	fallback := "http://127.0.0.1:8080"
 	if c.configFile != "" {
-		f, err := config.Load(c.configFile, fileKinds)
+		f, err := config.Load(c.configFile, app.FileKinds)
 		if err != nil {
 			return err
 		}
-		if c.contract, err = contractOf(f); err != nil {
+		if c.contract, err = app.Contract(f); err != nil {
 			return err
 		}
 		fallback = cmp.Or(strings.TrimRight(f.PublicURL, "/"), "http://"+f.Listen[0].Address)

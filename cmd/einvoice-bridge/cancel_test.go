@@ -10,14 +10,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // The cancel command ends with the exit code of its outcome, in both SOAP versions, and shows no token.
 func TestCancelCommand(t *testing.T) {
 	sims, path, url, ready := served(t)
 	spawn(t, "serve", "-c", path).await(ready)
-	t.Setenv(tokenVariable, demoToken)
-	good, s := sims[0].success, sims[0]
+	t.Setenv(tokenVariable, demo.Token)
+	good, s := sims[0].Success, sims[0]
 	for _, c := range []struct {
 		name string
 		args []string
@@ -26,21 +28,21 @@ func TestCancelCommand(t *testing.T) {
 	}{
 		{"cancelled", []string{"--irn", good}, 0, "cancelled  " + good + " on 20"},
 		{"cancelled, SOAP 1.2", []string{"--irn", good, "--soap", "1.2"}, 0, "cancelled  " + good + " on 20"},
-		{"refused", []string{"--irn", s.refusal}, exitRefused, "refused  " + s.says + " (code 204)"},
+		{"refused", []string{"--irn", s.Refusal}, exitRefused, "refused  " + s.Says + " (code 204)"},
 		{"refused by a check", []string{"--irn", good, "--reason", "7"}, exitRefused, "cancel_reason"},
 		{"not his taxpayer", []string{"--irn", good, "--taxpayer", "29XXXXX0000X1Z5"}, exitFault, "not configured correctly"},
 		{"names from the configuration", []string{"--irn", good, "-c", path}, 0, "cancelled"},
 		{"the envelopes", []string{"--irn", good, "--wire"}, 0, "<access_token>***</access_token>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, err := runCommand(t, append([]string{"cancel", "--url", url, "--taxpayer", s.taxpayer}, c.args...)...)
+			out, err := runCommand(t, append([]string{"cancel", "--url", url, "--taxpayer", s.Taxpayer}, c.args...)...)
 			if err == nil {
 				err = exitCode(0)
 			}
 			if err != c.code || !strings.Contains(out, c.says) {
 				t.Errorf("got %v, want exit %d and %q\n%s", err, c.code, c.says, out)
 			}
-			if strings.Contains(out, demoToken) {
+			if strings.Contains(out, demo.Token) {
 				t.Errorf("the token shows:\n%s", out)
 			}
 		})
@@ -52,15 +54,15 @@ func TestCancelCommandForScripts(t *testing.T) {
 	sims, path, url, ready := served(t)
 	spawn(t, "serve", "-c", path).await(ready)
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(demoToken+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(demo.Token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := runCommand(t, "cancel", "--json", "--url", url, "--taxpayer", sims[0].taxpayer, "--irn", sims[0].refusal, "--token-file", file)
+	out, err := runCommand(t, "cancel", "--json", "--url", url, "--taxpayer", sims[0].Taxpayer, "--irn", sims[0].Refusal, "--token-file", file)
 	var got toldJSON
 	if jsonErr := json.Unmarshal([]byte(out), &got); jsonErr != nil || err != exitRefused {
 		t.Fatalf("got %v, %v\n%s", err, jsonErr, out)
 	}
-	if want := (toldJSON{Outcome: "refused", HTTPStatus: 200, Code: "204", Message: sims[0].says}); got != want {
+	if want := (toldJSON{Outcome: "refused", HTTPStatus: 200, Code: "204", Message: sims[0].Says}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -87,7 +89,7 @@ func TestCancelCommandWhenThingsGoWrong(t *testing.T) {
 	}
 	closed := "http://" + l.Addr().String()
 	l.Close()
-	t.Setenv(tokenVariable, demoToken)
+	t.Setenv(tokenVariable, demo.Token)
 	for url, want := range map[string]struct {
 		code exitCode
 		says string

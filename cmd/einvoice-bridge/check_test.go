@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 )
 
@@ -71,11 +73,11 @@ func TestCheckAndServeAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, checked := runCommand(t, "check", "--online", "-c", path)
-			f, served := config.Load(path, fileKinds)
+			f, served := config.Load(path, app.FileKinds)
 			if served == nil {
-				var a *app
-				if a, served = newApp(t.Context(), f, slog.New(slog.DiscardHandler)); served == nil {
-					a.release()
+				var a *app.App
+				if a, served = app.New(t.Context(), f, app.Process{Log: slog.New(slog.DiscardHandler)}); served == nil {
+					served = errors.Join(a.Start(), a.Stop())
 				}
 			}
 			if (checked == nil) != (c.says == "") || (served == nil) != (c.says == "") || !strings.Contains(out, c.says) ||

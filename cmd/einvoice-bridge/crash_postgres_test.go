@@ -14,6 +14,7 @@ import (
 
 	"einvoice-bridge/fixtures/postgres"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // startPostgres starts a server of the test's own, or skips the test loudly where there is none.
@@ -114,7 +115,7 @@ func TestTwoInstancesAreOne(t *testing.T) {
 	}
 	answers := make(chan string, 2)
 	call := func(i *instance) {
-		body, err := post(i.url, envelope(r.taxpayer, irn))
+		body, err := post(i.url, demo.Envelope(r.taxpayer, irn))
 		if err != nil {
 			t.Error(err)
 		}
@@ -128,7 +129,7 @@ func TestTwoInstancesAreOne(t *testing.T) {
 	time.Sleep(300 * time.Millisecond) // the second call has arrived; nothing shows that from outside
 	r.sim.Release()
 	first, second := <-answers, <-answers
-	third, err := post(r.instances[1].url, envelope(r.taxpayer, irn))
+	third, err := post(r.instances[1].url, demo.Envelope(r.taxpayer, irn))
 	if err != nil {
 		t.Fatal(err)
 	}

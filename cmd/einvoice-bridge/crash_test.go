@@ -22,6 +22,7 @@ import (
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/cleartax"
+	"einvoice-bridge/fixtures/sandbox/demo"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -111,7 +112,7 @@ func newCrashRig(t *testing.T, n int, dsn string, sim *sandbox.Sandbox, h http.H
 			config: filepath.Join(dir, fmt.Sprintf("bridge%d.yaml", i)),
 			url:    "http://" + ports[0] + "/api.einvoice.php", ready: "http://" + ports[1] + "/readyz",
 		}
-		text := fmt.Sprintf(crashConfig, ports[0], dsn, seal, ports[1], fmt.Sprintf(upstream, l.URL), taxpayer, settings, access.HashToken(demoToken))
+		text := fmt.Sprintf(crashConfig, ports[0], dsn, seal, ports[1], fmt.Sprintf(upstream, l.URL), taxpayer, settings, access.HashToken(demo.Token))
 		if err := os.WriteFile(in.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +126,7 @@ func (r *crashRig) call(client *http.Client, irn string) (final bool) {
 	r.calls.Add(1)
 	a := told{code: "none"}
 	url := r.instances[rand.IntN(len(r.instances))].url
-	resp, err := client.Post(url, soapType, strings.NewReader(envelope(r.taxpayer, irn)))
+	resp, err := client.Post(url, soapType, strings.NewReader(demo.Envelope(r.taxpayer, irn)))
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(resp.Body)

@@ -22,6 +22,7 @@ import (
 
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 var strangersFlag = flag.Int("strangers", 1500, "connections of TestStrangersTakeNothing; 12,000 is the full size")
@@ -30,7 +31,7 @@ var strangersFlag = flag.Int("strangers", 1500, "connections of TestStrangersTak
 type crowded struct {
 	*testing.T
 	*process
-	sims         []simulator
+	sims         []demo.Simulator
 	dir          string
 	url, console string
 	client       *http.Client
@@ -41,17 +42,17 @@ type crowded struct {
 func newCrowded(t *testing.T, edit func(string) string) *crowded {
 	t.Helper()
 	dir := t.TempDir()
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
 	ports := freePorts(t, 2)
-	text := demoConfig(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]))
+	text := demo.Config(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]))
 	path := filepath.Join(dir, "bridge.yaml")
 	if err := os.WriteFile(path, []byte(edit(text)), 0o600); err != nil {
 		t.Fatal(err)
@@ -93,7 +94,7 @@ func (c *crowded) resident() int {
 }
 
 // good makes good calls with a few callers, each a new cancellation, until stop is closed, and returns how long each took.
-func (c *crowded) good(s simulator, token string, stop <-chan struct{}) []time.Duration {
+func (c *crowded) good(s demo.Simulator, token string, stop <-chan struct{}) []time.Duration {
 	var mu sync.Mutex
 	var took []time.Duration
 	var all sync.WaitGroup
@@ -105,7 +106,7 @@ func (c *crowded) good(s simulator, token string, stop <-chan struct{}) []time.D
 					return
 				case <-time.After(time.Duration(rand.IntN(10)) * time.Millisecond):
 				}
-				body := strings.Replace(envelope(s.taxpayer, documentID(s.name, int(c.issued.Add(1)))), demoToken, token, 1)
+				body := strings.Replace(demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, int(c.issued.Add(1)))), demo.Token, token, 1)
 				began := time.Now()
 				if answer := c.post(body); strings.Contains(answer, "The bridge is busy") {
 					c.busy.Add(1)
@@ -136,7 +137,7 @@ func (c *crowded) post(body string) string {
 }
 
 // during makes good calls while f runs.
-func (c *crowded) during(s simulator, token string, f func()) (took []time.Duration) {
+func (c *crowded) during(s demo.Simulator, token string, f func()) (took []time.Duration) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() { defer close(ended); took = c.good(s, token, stop) }()
 	f()
@@ -175,13 +176,13 @@ func (c *crowded) send(n int, request string) net.Conn {
 func TestStrangersTakeNothing(t *testing.T) {
 	c := newCrowded(t, func(text string) string { return text })
 	s := c.sims[0]
-	quiet := c.during(s, demoToken, func() { time.Sleep(3 * time.Second) })
+	quiet := c.during(s, demo.Token, func() { time.Sleep(3 * time.Second) })
 	before := c.resident()
 	var peak int
 	var told, cut atomic.Int64
 	var all sync.WaitGroup
 	conns := make(chan net.Conn, *strangersFlag)
-	attacked := c.during(s, demoToken, func() {
+	attacked := c.during(s, demo.Token, func() {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -225,7 +226,7 @@ func TestStrangersTakeNothing(t *testing.T) {
 	}
 	all.Wait()
 	after := c.resident()
-	c.during(s, demoToken, func() {
+	c.during(s, demo.Token, func() {
 		for end := time.Now().Add(30 * time.Second); after-before > 32<<20 && time.Now().Before(end); after = c.resident() {
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -248,7 +249,7 @@ var fatFlag = flag.Duration("fat", 4*time.Second, "how long TestFatEnvelopesFill
 // A caller without a limit who sends nothing but large envelopes that are refused fills no disk.
 func TestFatEnvelopesFillNoDisk(t *testing.T) {
 	c := newCrowded(t, func(text string) string { return text })
-	fat := strings.Replace(envelope(c.sims[0].taxpayer, documentID(c.sims[0].name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
+	fat := strings.Replace(demo.Envelope(c.sims[0].Taxpayer, demo.DocumentID(c.sims[0].Name, 1)), "<irn>", strings.Repeat(" ", 60_000)+"<irn>", 1)
 	fat = strings.Replace(fat, "<cancel_reason>1<", "<cancel_reason>9<", 1)
 	var refused, busy atomic.Int64
 	flood := func(enough func(since time.Duration) bool) (grown int) {
@@ -297,21 +298,21 @@ const otherToken = "another caller's token"
 // Whatever hangs (one caller's calls to an authority, calls for the provider, log-ins from many addresses): another caller's
 // cancellations are carried out meanwhile as if nothing were.
 func TestHangingCallsStopNobody(t *testing.T) {
-	for what, call := range map[string]func(s simulator, n int) string{
-		"calls of one caller to an authority": func(s simulator, n int) string {
-			return soapRequest(envelope(s.taxpayer, documentID(s.name, 1_000_000+n)), "eInvoiceCancel")
+	for what, call := range map[string]func(s demo.Simulator, n int) string{
+		"calls of one caller to an authority": func(s demo.Simulator, n int) string {
+			return soapRequest(demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, 1_000_000+n)), "eInvoiceCancel")
 		},
-		"calls for the provider": func(s simulator, _ int) string {
-			return soapRequest(strings.ReplaceAll(envelope(s.taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
+		"calls for the provider": func(s demo.Simulator, _ int) string {
+			return soapRequest(strings.ReplaceAll(demo.Envelope(s.Taxpayer, "1"), "eInvoiceCancel", "eInvoiceGenerate"), "eInvoiceGenerate")
 		},
-		"log-ins": func(_ simulator, n int) string { return soapRequest(fmt.Sprintf(guess, n), "access_new_token") },
+		"log-ins": func(_ demo.Simulator, n int) string { return soapRequest(fmt.Sprintf(guess, n), "access_new_token") },
 	} {
 		t.Run(what, func(t *testing.T) { hang(t, call) })
 	}
 }
 
 // hang makes calls that hang, and meanwhile good ones.
-func hang(t *testing.T, call func(s simulator, n int) string) {
+func hang(t *testing.T, call func(s demo.Simulator, n int) string) {
 	over := make(chan struct{})
 	provider := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 	t.Cleanup(provider.Close)
@@ -323,10 +324,10 @@ func hang(t *testing.T, call func(s simulator, n int) string) {
 		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\nforward: {url: %q}\n", "sha256:"+access.HashToken(otherToken), provider.URL)
 	})
 	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
-	if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+	if err := hanging.Log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(hanging.log.Release)
+	t.Cleanup(hanging.Log.Release)
 	quiet := c.during(healthy, otherToken, func() { time.Sleep(2 * time.Second) })
 	var turnedAway atomic.Int64
 	took := c.during(healthy, otherToken, func() {

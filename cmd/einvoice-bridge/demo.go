@@ -14,13 +14,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 func demoCommand() *cobra.Command {
-	d := demo{}
+	d := demonstration{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: simulators, bridge and one cancellation through each upstream, without any set-up",
@@ -36,25 +39,25 @@ func demoCommand() *cobra.Command {
 	return cmd
 }
 
-// demo is a bridge in front of simulators, and a caller that shows what goes over each wire.
-type demo struct {
+// demonstration is a bridge in front of simulators, and a caller that shows what goes over each wire.
+type demonstration struct {
 	listen, dir string
 	once        bool
 	out         io.Writer
 
-	app   *app
-	sims  []simulator
+	app   *app.App
+	sims  []demo.Simulator
 	taps  map[string]*tap
 	wrong int // answers that were not right
 }
 
-func (d *demo) run(ctx context.Context) error {
+func (d *demonstration) run(ctx context.Context) error {
 	dir, done, err := workDir(d.dir)
 	if err != nil {
 		return err
 	}
 	defer done()
-	sims, err := simulators(dir, false)
+	sims, err := demo.New(dir, false)
 	if err != nil {
 		return err
 	}
@@ -62,11 +65,11 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 // play starts everything, makes the calls, and then serves unless it is to end.
-func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
+func (d *demonstration) play(ctx context.Context, dir string, sims []demo.Simulator) error {
 	d.sims, d.taps = sims, map[string]*tap{}
-	urls, closeAll, err := listenAll(d.sims, func(s simulator) http.Handler {
-		d.taps[s.name] = &tap{handler: s.handler}
-		return d.taps[s.name]
+	urls, closeAll, err := demo.Listen(d.sims, func(s demo.Simulator) http.Handler {
+		d.taps[s.Name] = &tap{handler: s.Handler}
+		return d.taps[s.Name]
 	})
 	if err != nil {
 		return err
@@ -78,9 +81,9 @@ func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
 	d.show()
 	if !d.once && !interrupted(ctx) {
 		d.invite()
-		err = d.app.wait(ctx)
+		err = d.app.Wait(ctx)
 	}
-	if stopErr := d.app.stop(); err == nil {
+	if stopErr := d.app.Stop(); err == nil {
 		err = stopErr
 	}
 	if err == nil && d.wrong > 0 {
@@ -90,56 +93,45 @@ func (d *demo) play(ctx context.Context, dir string, sims []simulator) error {
 	return err
 }
 
-func (d *demo) startBridge(ctx context.Context, dir string, urls map[string]string) error {
+func (d *demonstration) startBridge(ctx context.Context, dir string, urls map[string]string) error {
 	path := filepath.Join(dir, "bridge.yaml")
-	text := demoConfig(d.sims, urls, d.listen, dir, quiet)
+	text := demo.Config(d.sims, urls, d.listen, dir, demo.Quiet)
 	if !strings.HasSuffix(d.listen, ":0") {
 		text = "public_url: http://" + d.listen + "\n" + text
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	f, err := config.Load(path, fileKinds)
+	f, err := config.Load(path, app.FileKinds)
 	if err != nil {
 		return err
 	}
 	// The first call of the demo is the story; only trouble is worth a line between.
-	log := newLogger(os.Stderr, config.Log{Format: "text", Level: slog.LevelError.String()})
-	if d.app, err = newApp(ctx, f, log); err != nil {
+	log := observe.NewLogger(os.Stderr, "text", slog.LevelError.String())
+	if d.app, err = app.New(ctx, f, app.Process{Log: log, Version: buildVersion()}); err != nil {
 		return err
 	}
-	if err := d.app.start(); err != nil {
-		d.app.release()
-		return err
-	}
-	return nil
+	return d.app.Start()
 }
 
 // show makes the demo's calls: a success and a refusal through each upstream, and one repeat.
-func (d *demo) show() {
+func (d *demonstration) show() {
 	for i, s := range d.sims {
-		d.call(s, "is cancelled", s.success, soap.CancelReply{IRN: s.success, Code: "200"})
-		d.call(s, "is refused", s.refusal, soap.CancelReply{Failed: true, Message: s.says, Code: "204"})
+		d.call(s, "is cancelled", s.Success, soap.CancelReply{IRN: s.Success, Code: "200"})
+		d.call(s, "is refused", s.Refusal, soap.CancelReply{Failed: true, Message: s.Says, Code: "204"})
 		if i == 0 {
-			d.call(s, "is asked for again: answered from the journal, nothing is sent", s.success,
-				soap.CancelReply{IRN: s.success, Code: "200"})
+			d.call(s, "is asked for again: answered from the journal, nothing is sent", s.Success,
+				soap.CancelReply{IRN: s.Success, Code: "200"})
 		}
 	}
 }
 
-// envelope is the provider's own sample request, with another taxpayer and document.
-func envelope(taxpayer, irn string) string {
-	return `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:urn="urn:server">   <soapenv:Header/>   <soapenv:Body>      <urn:eInvoiceCancel>         <access_token>` +
-		demoToken + `</access_token>         <user_gstin>` + taxpayer + `</user_gstin>         <irn>` + irn +
-		`</irn>         <cancel_reason>1</cancel_reason>         <cancel_remarks>Wrong entry</cancel_remarks>      </urn:eInvoiceCancel>   </soapenv:Body></soapenv:Envelope>`
-}
-
 // call posts one envelope, shows what went over both wires and holds the answer against want. The date of a success
 // is the authority's and only its form is known.
-func (d *demo) call(s simulator, what, document string, want soap.CancelReply) {
-	in := envelope(s.taxpayer, document)
-	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.title, document, what, in)
-	body, err := post(d.app.server.PublicURL()+server.Paths[0], in)
+func (d *demonstration) call(s demo.Simulator, what, document string, want soap.CancelReply) {
+	in := demo.Envelope(s.Taxpayer, document)
+	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.Title, document, what, in)
+	body, err := post(d.app.PublicURL()+server.Paths[0], in)
 	if err != nil {
 		d.complain("no answer: %v", err)
 		return
@@ -157,7 +149,7 @@ func (d *demo) call(s simulator, what, document string, want soap.CancelReply) {
 	}
 }
 
-func (d *demo) compare(got, want soap.CancelReply) {
+func (d *demonstration) compare(got, want soap.CancelReply) {
 	_, err := time.Parse(time.DateTime, got.CancelDate)
 	if dated := err == nil; dated != (want.Code == "200") {
 		d.complain("cancel date %q", got.CancelDate)
@@ -170,15 +162,15 @@ func (d *demo) compare(got, want soap.CancelReply) {
 	fmt.Fprintln(d.out, "✔ right")
 }
 
-func (d *demo) complain(format string, args ...any) {
+func (d *demonstration) complain(format string, args ...any) {
 	d.wrong++
 	fmt.Fprintf(d.out, "✘ "+format+"\n", args...)
 }
 
 // showWire prints what reached the simulator since the last call: the bytes, and what they say decrypted.
-func (d *demo) showWire(s simulator) {
-	calls := s.log.Calls()
-	raw := d.taps[s.name].take()
+func (d *demonstration) showWire(s demo.Simulator) {
+	calls := s.Log.Calls()
+	raw := d.taps[s.Name].take()
 	if len(raw) == 0 {
 		fmt.Fprintln(d.out, "JSON on the wire\n  (none)")
 	}
@@ -197,7 +189,7 @@ func (d *demo) showWire(s simulator) {
 
 // decrypted prints what a body says, where the simulator had to decrypt it: it files such a body as another JSON
 // object than what was on the wire, any other as it came (a form as a JSON string).
-func (d *demo) decrypted(filed, wire []byte) {
+func (d *demonstration) decrypted(filed, wire []byte) {
 	filed, wire = bytes.TrimSpace(filed), bytes.TrimSpace(wire)
 	if bytes.HasPrefix(filed, []byte("{")) && !bytes.Equal(filed, wire) {
 		fmt.Fprintf(d.out, "  decrypted %s\n", filed)
@@ -205,11 +197,11 @@ func (d *demo) decrypted(filed, wire []byte) {
 }
 
 // invite prints what to do next.
-func (d *demo) invite() {
-	url := d.app.server.PublicURL() + server.Paths[0]
+func (d *demonstration) invite() {
+	url := d.app.PublicURL() + server.Paths[0]
 	s := d.sims[0]
 	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\n         %s?wsdl for new proxies\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
-		url, d.app.server.PublicURL()+server.Paths[1], url, d.app.consoleURL(), envelope(s.taxpayer, s.success), url)
+		url, d.app.PublicURL()+server.Paths[1], url, d.app.ConsoleURL(), demo.Envelope(s.Taxpayer, s.Success), url)
 }
 
 const soapType = "text/xml; charset=utf-8"

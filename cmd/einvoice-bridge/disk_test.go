@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // answer is what an address says, in time.
@@ -42,11 +43,11 @@ func TestJournalDeletedWhileServing(t *testing.T) {
 	if status, body, err := answer(ready); status != http.StatusServiceUnavailable || !strings.Contains(body, "deleted, moved or replaced") {
 		t.Errorf("/readyz: %d %s, %v", status, body, err)
 	}
-	body, err := post(url, envelope(s.taxpayer, s.success))
+	body, err := post(url, demo.Envelope(s.Taxpayer, s.Success))
 	if err != nil || !strings.Contains(string(body), bridge.FaultBusy) {
 		t.Errorf("a call: %s, %v", body, err)
 	}
-	if doc, _ := s.log.Document(s.success); len(doc.Attempts) != 0 {
+	if doc, _ := s.Log.Document(s.Success); len(doc.Attempts) != 0 {
 		t.Error("what is written nowhere was sent")
 	}
 	p.kill()
@@ -117,7 +118,7 @@ func skipOrFail(t *testing.T, why string) {
 // icebox is a bridge whose journal lies on a file system that can be frozen, as it is for a snapshot.
 type icebox struct {
 	*testing.T
-	sim              simulator
+	sim              demo.Simulator
 	url, ready, disk string
 	path             string
 	frozen           atomic.Bool
@@ -146,8 +147,8 @@ func TestFrozenDisk(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	p.terminate()
-	noOverlap(t, b.sim.log)
-	for _, doc := range b.sim.log.Documents() {
+	noOverlap(t, b.sim.Log)
+	for _, doc := range b.sim.Log.Documents() {
 		if doc.Commits() > 1 {
 			t.Errorf("%s is cancelled %d times", doc.ID, doc.Commits())
 		}
@@ -165,21 +166,21 @@ func newIcebox(t *testing.T) *icebox {
 	b.run("truncate", "-s", "64M", image)
 	b.run("mkfs.ext4", "-q", image)
 	mounted(t, b.disk, "-o", "loop", image)
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
 	for _, s := range sims {
-		if s.name == "cleartax-in" {
+		if s.Name == "cleartax-in" {
 			b.sim = s
 		}
 	}
-	text := demoConfig(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: warn}\nreply_within: 5s\n", ports[1]))
+	text := demo.Config(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: warn}\nreply_within: 5s\n", ports[1]))
 	if err := os.WriteFile(b.path, []byte(strings.Replace(text, "sqlite:"+dir, "sqlite:"+b.disk, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +197,7 @@ func (b *icebox) run(name string, args ...string) {
 // ask wants an answer in time: success, or, while the disk is away, a Fault.
 func (b *icebox) ask(document int) string {
 	frozen, start := b.frozen.Load(), time.Now()
-	body, err := post(b.url, envelope(b.sim.taxpayer, fmt.Sprintf("%064x", document)))
+	body, err := post(b.url, demo.Envelope(b.sim.Taxpayer, fmt.Sprintf("%064x", document)))
 	took, text := time.Since(start), string(body)
 	frozen = frozen || b.frozen.Load()
 	if err != nil || !strings.Contains(text, "<code>200</code>") && !(frozen && strings.Contains(text, "<faultstring>")) || took > 7*time.Second {

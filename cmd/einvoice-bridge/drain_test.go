@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // SIGTERM with a drain: the load balancer is told first, callers are answered meanwhile and sent elsewhere for their
@@ -38,7 +40,7 @@ func TestDrainsBeforeItStops(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	resp, err := http.Post(url, soapType, strings.NewReader(envelope(sims[0].taxpayer, sims[0].success)))
+	resp, err := http.Post(url, soapType, strings.NewReader(demo.Envelope(sims[0].Taxpayer, sims[0].Success)))
 	if err != nil {
 		t.Fatal("the door is closed before the balancer can know: ", err)
 	}

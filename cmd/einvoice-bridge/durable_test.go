@@ -13,6 +13,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // need skips a test loudly where a tool is missing; in CI a missing tool is a failure.
@@ -30,7 +31,7 @@ func need(t *testing.T, tool string) string {
 }
 
 // served writes a configuration with fixed ports in front of the demo's simulators.
-func served(t *testing.T) (sims []simulator, path, url, ready string) {
+func served(t *testing.T) (sims []demo.Simulator, path, url, ready string) {
 	t.Helper()
 	ports := freePorts(t, 2)
 	sims, path = sandboxed(t, func(text string) string {
@@ -44,33 +45,33 @@ func served(t *testing.T) (sims []simulator, path, url, ready string) {
 func TestKilledInAnAttempt(t *testing.T) {
 	sims, path, url, ready := served(t)
 	s := sims[0]
-	if err := s.log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+	if err := s.Log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	p := spawn(t, "serve", "-c", path)
 	p.await(ready)
-	go func() { _, _ = post(url, envelope(s.taxpayer, s.success)) }() // dies with the bridge
-	if _, err := s.log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
+	go func() { _, _ = post(url, demo.Envelope(s.Taxpayer, s.Success)) }() // dies with the bridge
+	if _, err := s.Log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
 		t.Fatal(err)
 	}
 	p.kill()
-	s.log.Release()
+	s.Log.Release()
 
 	dsn := "sqlite:" + filepath.Join(filepath.Dir(path), "bridge.db")
-	key := bridge.Key{Space: "irp/sandbox", Document: s.success}
-	e := findEntry(t, dsn, key, s.taxpayer)
+	key := bridge.Key{Space: "irp/sandbox", Document: s.Success}
+	e := findEntry(t, dsn, key, s.Taxpayer)
 	if e.State != bridge.Sending || len(e.Attempts) != 1 || !e.Attempts[0].End.IsZero() || e.Attempts[0].Outcome.Class != bridge.None {
 		t.Errorf("after the kill the journal says %s, %+v", e.State, e.Attempts)
 	}
 
 	p = spawn(t, "serve", "-c", path)
 	p.await(ready)
-	body, err := post(url, envelope(s.taxpayer, s.success))
+	body, err := post(url, demo.Envelope(s.Taxpayer, s.Success))
 	if err != nil || !strings.Contains(string(body), "<code>200</code>") {
 		t.Errorf("the repeat gets %s, %v", body, err)
 	}
 	p.terminate()
-	if doc, _ := s.log.Document(s.success); doc.Commits() != 1 || len(doc.Attempts) != 1 {
+	if doc, _ := s.Log.Document(s.Success); doc.Commits() != 1 || len(doc.Attempts) != 1 {
 		t.Errorf("sent %d times, cancelled %d times; once is enough", len(doc.Attempts), doc.Commits())
 	}
 }
@@ -105,8 +106,8 @@ func TestAttemptIsSyncedBeforeTheFirstByte(t *testing.T) {
 	go func() { p.done <- p.cmd.Wait() }()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	p.await(ready)
-	for _, irn := range []string{sims[0].success, sims[0].refusal} {
-		if _, err := post(url, envelope(sims[0].taxpayer, irn)); err != nil {
+	for _, irn := range []string{sims[0].Success, sims[0].Refusal} {
+		if _, err := post(url, demo.Envelope(sims[0].Taxpayer, irn)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // doubts are the ways a cancel's reply can go wrong so that the sender can't know what became of it. Half of them
@@ -25,82 +27,71 @@ var doubts = []sandbox.Fault{
 	{Name: "delay", Value: "1500"}, {Name: "late_commit", Value: "1500"}, {Name: "delay", Value: "300"},
 }
 
-// documentID makes an id that the upstream takes.
-func documentID(kind string, n int) string {
-	switch kind {
-	case "myinvois":
-		return fmt.Sprintf("%026d", n)
-	case "cleartax-my":
-		return fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
-	}
-	return fmt.Sprintf("%064x", n)
-}
-
 // For every upstream and every doubt, twice in a row too: the caller's final answer, with repeats, is the
 // simulator's truth: cancelled, once, and told so.
 func TestDoubtsEndInTheTruth(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gates := map[string]*gateway{}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler {
-		gates[s.name] = &gateway{next: s.handler}
-		return gates[s.name]
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler {
+		gates[s.Name] = &gateway{next: s.Handler}
+		return gates[s.Name]
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
 	for i := range sims {
-		if sims[i].name == "myinvois" {
-			sims[i].upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
+		if sims[i].Name == "myinvois" {
+			sims[i].Upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
 		}
-		sims[i].upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
+		sims[i].Upstream += "    timeout: 1s\n    lookup_timeout: 1s\n"
 	}
-	text := "reply_within: 6s\n" + demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)
-	f, err := config.Parse([]byte(text), dir, os.LookupEnv, fileKinds)
+	text := "reply_within: 6s\n" + demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)
+	f, err := config.Parse([]byte(text), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := serving(t, f)
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	for _, s := range sims {
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for n, fault := range doubts {
 				for times := 1; times <= 2; times++ {
-					doubt(t, s, url, documentID(s.name, 1000+2*n+times), fault, times)
+					doubt(t, s, url, demo.DocumentID(s.Name, 1000+2*n+times), fault, times)
 				}
 			}
 			for n, strike := range strikes {
-				id := documentID(s.name, 2000+n)
-				gates[s.name].arm(strike)
+				id := demo.DocumentID(s.Name, 2000+n)
+				gates[s.Name].arm(strike)
 				settled(t, s, url, id, strike.name)
 			}
-			noOverlap(t, s.log)
+			noOverlap(t, s.Log)
 		})
 	}
 }
 
 // doubt cancels one document whose first cancels go wrong.
-func doubt(t *testing.T, s simulator, url, id string, fault sandbox.Fault, times int) {
+func doubt(t *testing.T, s demo.Simulator, url, id string, fault sandbox.Fault, times int) {
 	t.Helper()
 	fault.Operation, fault.Document, fault.Times = sandbox.Cancel, id, times
-	if err := s.log.Arm(fault); err != nil {
+	if err := s.Log.Arm(fault); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, s, url, id, fmt.Sprintf("%s ×%d", fault, times))
 }
 
 // settled asks for a document until the answer is definite and holds it against the ledger.
-func settled(t *testing.T, s simulator, url, id, what string) {
+func settled(t *testing.T, s demo.Simulator, url, id, what string) {
 	t.Helper()
 	var body []byte
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		var err error
-		if body, err = post(url, envelope(s.taxpayer, id)); err != nil {
+		if body, err = post(url, demo.Envelope(s.Taxpayer, id)); err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Contains(body, []byte("<code>")) || time.Now().After(deadline) {
@@ -108,7 +99,7 @@ func settled(t *testing.T, s simulator, url, id, what string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	doc, _ := s.log.Document(id)
+	doc, _ := s.Log.Document(id)
 	if !strings.Contains(string(body), "<code>200</code>") || doc.Commits() != 1 {
 		t.Errorf("%s: cancelled %d times, the caller was told %s", what, doc.Commits(), body)
 	}

@@ -14,10 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/bridge/upstream/irp"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // What the README and the guides say is held to the program here: commands, alarms, rules, codes and samples.
@@ -164,7 +166,7 @@ func TestShownConfigurationsAreAccepted(t *testing.T) {
 			shown += rest[strings.Index(rest, "callers:"):]
 		}
 		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
-		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, fileKinds); err != nil {
+		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, app.FileKinds); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, shown)
 		}
 	}
@@ -256,7 +258,7 @@ func TestPLSQLSample(t *testing.T) {
 	}
 	sims, path, url, ready := served(t)
 	spawn(t, "serve", "-c", path).await(ready)
-	if values["p_token"] != demoToken || values["p_gstin"] != sims[0].taxpayer || values["p_irn"] != sims[0].success {
+	if values["p_token"] != demo.Token || values["p_gstin"] != sims[0].Taxpayer || values["p_irn"] != sims[0].Success {
 		t.Errorf("the sample is not the sandbox's: %v", values)
 	}
 	success, err := post(url, envelope.String())
@@ -316,7 +318,7 @@ func TestPHPSample(t *testing.T) {
 	_, sample, _ := strings.Cut(guide(t, "erp.md"), "```php\n")
 	sample, _, _ = strings.Cut(sample, "```")
 	sample = strings.ReplaceAll(sample, "https://einvoice.example.com", strings.TrimSuffix(url, server.Paths[0]))
-	for token, want := range map[string]string{demoToken: "Success 200 20", "wrong": "Failed 204  The access token provided is invalid"} {
+	for token, want := range map[string]string{demo.Token: "Success 200 20", "wrong": "Failed 204  The access token provided is invalid"} {
 		cmd := exec.Command(php, "-d", "soap.wsdl_cache_enabled=0", "-r", sample)
 		cmd.Env = append(os.Environ(), tokenVariable+"="+token)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), want) {

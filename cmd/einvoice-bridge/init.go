@@ -90,7 +90,7 @@ func (s *setup) run(path string) error {
 	if s.err != nil {
 		return s.err
 	}
-	env := beside(path, ".env")
+	env := config.Beside(path, ".env")
 	if err := errors.Join(writeNew(path, text, 0o644), writeNew(env, environment(text), 0o600)); err != nil {
 		return err
 	}

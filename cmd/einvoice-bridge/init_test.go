@@ -13,6 +13,7 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/deploy"
@@ -52,7 +53,7 @@ func TestInit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := config.Parse(text, filepath.Dir(path), exampleEnvironment, fileKinds)
+			f, err := config.Parse(text, filepath.Dir(path), exampleEnvironment, app.FileKinds)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
@@ -95,7 +96,7 @@ func wantEnvironment(t *testing.T, path, text string) {
 			return seal, ok
 		}
 		return "x", strings.Contains(string(env), "\n"+name+"=\n")
-	}, fileKinds)
+	}, app.FileKinds)
 	if err != nil {
 		t.Errorf("with the variables of the file: %v", err)
 	}
@@ -139,7 +140,7 @@ func TestInitKnowsItsExamples(t *testing.T) {
 			t.Errorf("%s has no base_url", o.kind)
 		}
 	}
-	if len(offers) != len(kinds) {
-		t.Errorf("%d offers for %d kinds", len(offers), len(kinds))
+	if len(offers) != len(app.Kinds) {
+		t.Errorf("%d offers for %d kinds", len(offers), len(app.Kinds))
 	}
 }

@@ -8,33 +8,35 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // Half of the traffic is broken envelopes and one upstream is down: the other taxpayers' calls all succeed, and none
 // of them waits for anybody else's trouble.
 func TestTroubleStaysWhereItIs(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir, true)
+	sims, err := demo.New(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	f, err := config.Parse([]byte("reply_within: 5s\n"+demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)), dir, os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte("reply_within: 5s\n"+demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)), dir, os.LookupEnv, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := serving(t, f)
-	if err := sims[1].log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
+	if err := sims[1].Log.Arm(sandbox.Fault{Name: "http503_html"}); err != nil { // MyInvois, until further notice
 		t.Fatal(err)
 	}
-	url := a.server.PublicURL() + server.Paths[0]
+	url := a.PublicURL() + server.Paths[0]
 	stop := make(chan struct{})
 	var noise sync.WaitGroup
 	for range 4 {
@@ -46,7 +48,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_, _ = post(url, envelope(sims[1].taxpayer, documentID("myinvois", n))) // a fault, sooner or later
+				_, _ = post(url, demo.Envelope(sims[1].Taxpayer, demo.DocumentID("myinvois", n))) // a fault, sooner or later
 			}
 		}
 	})
@@ -55,12 +57,12 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 		good.Go(func() {
 			for n := range 20 {
 				start := time.Now()
-				body, err := post(url, envelope(s.taxpayer, documentID(s.name, 3000+n)))
+				body, err := post(url, demo.Envelope(s.Taxpayer, demo.DocumentID(s.Name, 3000+n)))
 				if err != nil || !bytes.Contains(body, []byte("<code>200</code>")) {
-					t.Errorf("%s: %s, %v", s.name, body, err)
+					t.Errorf("%s: %s, %v", s.Name, body, err)
 				}
 				if took := time.Since(start); took > 3*time.Second { // the dead upstream's calls take their 5 s
-					t.Errorf("%s took %s", s.name, took)
+					t.Errorf("%s took %s", s.Name, took)
 				}
 			}
 		})

@@ -19,7 +19,7 @@ import (
 )
 
 func journalCommand() *cobra.Command {
-	r := &record{}
+	r := &journalAt{}
 	cmd := &cobra.Command{
 		Use:   "journal",
 		Short: "Look at the record: what was asked, what became of it, what each caller was told",
@@ -69,7 +69,7 @@ func (s *selection) filter() (f bridge.Filter, err error) {
 	return f, err
 }
 
-func (r *record) listCommand() *cobra.Command {
+func (r *journalAt) listCommand() *cobra.Command {
 	var s selection
 	var limit int
 	var before int64
@@ -114,7 +114,7 @@ func (r *record) listCommand() *cobra.Command {
 }
 
 // list reads entries, with the document's letter case as typed or as an authority writes it.
-func (r *record) list(ctx context.Context, f bridge.Filter) (entries []bridge.Entry, err error) {
+func (r *journalAt) list(ctx context.Context, f bridge.Filter) (entries []bridge.Entry, err error) {
 	j, err := r.read(ctx)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func all(entries []bridge.Entry) iter.Seq2[bridge.Entry, error] {
 	}
 }
 
-func (r *record) exportCommand() *cobra.Command {
+func (r *journalAt) exportCommand() *cobra.Command {
 	var s selection
 	var format, to string
 	cmd := &cobra.Command{
@@ -198,7 +198,7 @@ func (r *record) exportCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *record) export(cmd *cobra.Command, f bridge.Filter, to string, write func(io.Writer, iter.Seq2[bridge.Entry, error]) error) (err error) {
+func (r *journalAt) export(cmd *cobra.Command, f bridge.Filter, to string, write func(io.Writer, iter.Seq2[bridge.Entry, error]) error) (err error) {
 	j, err := r.read(cmd.Context())
 	if err != nil {
 		return err

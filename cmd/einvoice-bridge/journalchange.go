@@ -14,7 +14,7 @@ import (
 )
 
 // each opens the journal for a change and does it to every entry that is named by its number.
-func (r *record) each(cmd *cobra.Command, args []string, do func(*journal.Journal, int64) error) (err error) {
+func (r *journalAt) each(cmd *cobra.Command, args []string, do func(*journal.Journal, int64) error) (err error) {
 	ids := make([]int64, len(args))
 	for i, arg := range args {
 		if ids[i], err = strconv.ParseInt(arg, 10, 64); err != nil {
@@ -36,7 +36,7 @@ func (r *record) each(cmd *cobra.Command, args []string, do func(*journal.Journa
 	return nil
 }
 
-func (r *record) resolveCommand() *cobra.Command {
+func (r *journalAt) resolveCommand() *cobra.Command {
 	var as, date, message, why, by string
 	var yes bool
 	cmd := &cobra.Command{
@@ -94,7 +94,7 @@ func byHand(as, date, message string) (bridge.Outcome, error) {
 	return bridge.Outcome{}, fmt.Errorf("--as is cancelled, not_applied or refused, not %q", as)
 }
 
-func (r *record) withdrawCommand() *cobra.Command {
+func (r *journalAt) withdrawCommand() *cobra.Command {
 	var by string
 	cmd := &cobra.Command{
 		Use:   "withdraw ENTRY...",
@@ -117,7 +117,7 @@ func (r *record) withdrawCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *record) lookupCommand() *cobra.Command {
+func (r *journalAt) lookupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "lookup ENTRY...",
 		Short: "Have a running bridge ask the authority about doubtful cancellations now, not at the next planned time",
@@ -137,7 +137,7 @@ func (r *record) lookupCommand() *cobra.Command {
 	}
 }
 
-func (r *record) backupCommand() *cobra.Command {
+func (r *journalAt) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a consistent copy of an SQLite journal, also while serve runs",

@@ -15,7 +15,7 @@ import (
 	"einvoice-bridge/bridge/console"
 )
 
-func (r *record) showCommand() *cobra.Command {
+func (r *journalAt) showCommand() *cobra.Command {
 	var exchanges, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show WHAT",
@@ -46,7 +46,7 @@ func (r *record) showCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *record) stories(ctx context.Context, what string) (all []bridge.Story, err error) {
+func (r *journalAt) stories(ctx context.Context, what string) (all []bridge.Story, err error) {
 	j, err := r.read(ctx)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/deploy"
@@ -48,7 +49,7 @@ func keysIn(t reflect.Type) (all []key) {
 
 // kindKeys are a kind's own keys, and those that every kind takes.
 func kindKeys(kind string) (own, common []key) {
-	for _, k := range keysIn(reflect.TypeOf(kinds[kind].Settings()).Elem()) {
+	for _, k := range keysIn(reflect.TypeOf(app.Kinds[kind].Settings()).Elem()) {
 		if slices.ContainsFunc(keysIn(reflect.TypeFor[upstream.Settings]()), func(c key) bool { return c.name == k.name }) {
 			common = append(common, k)
 		} else {
@@ -79,7 +80,7 @@ func (k key) rule(name string) (param string, ok bool) {
 // needed says when a key of a kind must be there; empty: never.
 func (k key) needed(kind string) string {
 	name := func(field string) string {
-		f, _ := reflect.TypeOf(kinds[kind].Settings()).Elem().FieldByName(field)
+		f, _ := reflect.TypeOf(app.Kinds[kind].Settings()).Elem().FieldByName(field)
 		return f.Tag.Get("yaml")
 	}
 	if other, ok := k.rule("required_without"); ok {
@@ -120,7 +121,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 		}
 	}
 	walk("", reflect.TypeFor[config.File]())
-	for name, kind := range kinds {
+	for name, kind := range app.Kinds {
 		walk(name, reflect.TypeOf(kind.Settings()).Elem())
 	}
 }
@@ -179,7 +180,7 @@ func TestMadeSchema(t *testing.T) {
 // defaultFile is what a file works as that says nothing.
 func defaultFile(t *testing.T) config.File {
 	t.Helper()
-	f, err := config.Parse([]byte("callers: {erp: {tokens: [], taxpayers: all}}"), t.TempDir(), os.LookupEnv, fileKinds)
+	f, err := config.Parse([]byte("callers: {erp: {tokens: [], taxpayers: all}}"), t.TempDir(), os.LookupEnv, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -502,7 +503,7 @@ callers: {erp: {tokens: [], taxpayers: all}}
 		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
 			t.Fatal(err)
 		}
-		_, loadErr := config.Parse([]byte(text), t.TempDir(), os.LookupEnv, fileKinds)
+		_, loadErr := config.Parse([]byte(text), t.TempDir(), os.LookupEnv, app.FileKinds)
 		if err := schema.Validate(v); (err == nil) != tc.ok || (loadErr == nil) != tc.ok {
 			t.Errorf("%s → %s: schema %v, loader %v, want ok %v", tc.old, tc.new, err, loadErr, tc.ok)
 		}
@@ -518,7 +519,7 @@ callers: {erp: {tokens: [], taxpayers: all}}
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(examples) < len(kinds) {
+	if len(examples) < len(app.Kinds) {
 		t.Errorf("only %d examples", len(examples))
 	}
 }

@@ -2,83 +2,18 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
-
-// gate is a reader of log lines that takes them only while it is open.
-type gate struct {
-	mu   sync.Mutex
-	err  error
-	took strings.Builder
-}
-
-func (g *gate) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.err != nil {
-		return 0, g.err
-	}
-	return g.took.Write(p)
-}
-
-func (g *gate) set(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.err = err
-}
-
-// Lines that don't fit while the reader stalls, and those that it refuses, are lost whole, counted, and told when it reads
-// again.
-func TestLogQueueCountsWhatIsLost(t *testing.T) {
-	g := &gate{}
-	q := newLogQueue(g)
-	q.size = 20
-	q.start(func(lost int64) { fmt.Fprintf(q, "lost %d\n", lost) })
-	line := func(n int) { fmt.Fprintf(q, "line %02d\n", n) } // 8 bytes: two fit
-
-	line(1)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		g.mu.Lock()
-		n := g.took.Len()
-		g.mu.Unlock()
-		if n > 0 {
-			break
-		}
-	}
-	g.set(errors.New("gone"))
-	line(2)
-	for deadline := time.Now().Add(10 * time.Second); q.missedSoFar() != 1 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	g.set(nil)
-	g.mu.Lock() // stalls
-	for n := 3; n < 10; n++ {
-		line(n)
-	}
-	lost := q.missedSoFar()
-	g.mu.Unlock()
-	q.close(10 * time.Second)
-	got := g.took.String()
-	if want := fmt.Sprintf("lost %d\n", lost); lost < 4 || !strings.HasSuffix(got, want) || strings.Contains(got, "line 02") {
-		t.Errorf("%d lost, the reader has %q", lost, got)
-	}
-}
-
-func (q *logQueue) missedSoFar() int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.lost
-}
 
 // A full pipe behind standard error: nobody waits for it, nor does SIGTERM; what is lost is counted, and said when the
 // reader is back.
@@ -90,7 +25,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	p.await(ready)
 	answered(t, sims[0], url, 400)
 	for range 4500 { // with a fat taxpayer: more than pipe and queue hold
-		if _, err := post(url, envelope(strings.Repeat("X", 1000), sims[0].success)); err != nil {
+		if _, err := post(url, demo.Envelope(strings.Repeat("X", 1000), sims[0].Success)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +80,7 @@ func TestReaderOfTheLogDies(t *testing.T) {
 		t.Errorf("%.0f lines are lost, want each of 20", lost)
 	}
 	p.terminate()
-	if doc, _ := sims[0].log.Document(sims[0].success); doc.Commits() != 1 {
+	if doc, _ := sims[0].Log.Document(sims[0].Success); doc.Commits() != 1 {
 		t.Errorf("cancelled %d times", doc.Commits())
 	}
 }
@@ -182,10 +117,10 @@ func spawnPiped(t *testing.T, path string) (*process, *os.File) {
 }
 
 // answered makes calls and wants the truth of each.
-func answered(t *testing.T, s simulator, url string, n int) {
+func answered(t *testing.T, s demo.Simulator, url string, n int) {
 	t.Helper()
 	for range n {
-		body, err := post(url, envelope(s.taxpayer, s.success))
+		body, err := post(url, demo.Envelope(s.Taxpayer, s.Success))
 		if err != nil || !strings.Contains(string(body), "<code>200</code>") {
 			t.Fatalf("got %v, %s", err, body)
 		}

@@ -1,6 +1,5 @@
 // Command einvoice-bridge stands at a SOAP service's address and carries eInvoiceCancel calls to the REST APIs of tax
-// authorities and providers. The commands are one file each; app.go is the wiring, read top to bottom;
-// reload.go puts another configuration in its place while it works.
+// authorities and providers. The commands are one file each; what serve and demo start is package app's.
 package main
 
 import (
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"einvoice-bridge/bridge/observe"
 )
 
 func main() {
@@ -37,7 +38,7 @@ func complain(err error) {
 	}()
 	select {
 	case <-said:
-	case <-time.After(logFlush):
+	case <-time.After(observe.LogFlush):
 	}
 }
 

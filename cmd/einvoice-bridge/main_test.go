@@ -21,7 +21,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
+	"einvoice-bridge/fixtures/sandbox/demo"
 	"einvoice-bridge/fixtures/sandbox/nic"
 )
 
@@ -139,19 +144,19 @@ func TestDemoOnce(t *testing.T) {
 // A demo whose upstream lies exits 1.
 func TestDemoOnceFailsWhenAnAnswerIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir, false)
+	sims, err := demo.New(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range sims {
-		t.Run(sims[i].name, func(t *testing.T) {
+		t.Run(sims[i].Name, func(t *testing.T) {
 			dir := t.TempDir()
-			sims, err := simulators(dir, false)
+			sims, err := demo.New(dir, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			sims[i].success, sims[i].refusal = sims[i].refusal, sims[i].success
-			d := demo{listen: "127.0.0.1:0", once: true, out: io.Discard}
+			sims[i].Success, sims[i].Refusal = sims[i].Refusal, sims[i].Success
+			d := demonstration{listen: "127.0.0.1:0", once: true, out: io.Discard}
 			if err := d.play(context.Background(), dir, sims); err != exitCode(1) {
 				t.Errorf("got %v, want exit 1", err)
 			}
@@ -160,19 +165,19 @@ func TestDemoOnceFailsWhenAnAnswerIsWrong(t *testing.T) {
 }
 
 // sandboxed serves the demo's simulators and writes a configuration that reaches them, changed by edit.
-func sandboxed(t testing.TB, edit func(string) string) (sims []simulator, path string) {
+func sandboxed(t testing.TB, edit func(string) string) (sims []demo.Simulator, path string) {
 	t.Helper()
 	dir := t.TempDir()
-	sims, err := simulators(dir, false)
+	sims, err := demo.New(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	text := demoConfig(sims, urls, "127.0.0.1:0", dir, quiet)
+	text := demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)
 	if edit != nil {
 		text = edit(text)
 	}
@@ -184,17 +189,17 @@ func sandboxed(t testing.TB, edit func(string) string) (sims []simulator, path s
 }
 
 // serving is a bridge in this process, until the test ends.
-func serving(t testing.TB, f *config.File) *app {
+func serving(t testing.TB, f *config.File) *app.App {
 	t.Helper()
-	a, err := newApp(t.Context(), f, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	a, err := app.New(t.Context(), f, app.Process{Log: slog.New(slog.DiscardHandler), Metrics: []prometheus.Collector{observe.NewLogQueue(io.Discard).Collector()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.start(); err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.stop(); err != nil {
+		if err := a.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -313,8 +318,8 @@ func TestServeIsObservable(t *testing.T) {
 	p.await("http://" + ports[1] + "/readyz")
 	p.await("http://" + ports[1] + "/healthz")
 	url := "http://" + ports[0] + "/api.einvoice.php"
-	for _, irn := range []string{sims[0].success, sims[0].refusal, sims[0].success} {
-		if _, err := post(url, envelope(sims[0].taxpayer, irn)); err != nil {
+	for _, irn := range []string{sims[0].Success, sims[0].Refusal, sims[0].Success} {
+		if _, err := post(url, demo.Envelope(sims[0].Taxpayer, irn)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -338,7 +343,7 @@ func TestServeIsObservable(t *testing.T) {
 	}
 	p.terminate()
 	wantCallLines(t, p.err.String(), 3)
-	for _, secret := range []string{demoToken, "Sandbox@2026", "sandbox-client-secret", "Wrong entry"} {
+	for _, secret := range []string{demo.Token, "Sandbox@2026", "sandbox-client-secret", "Wrong entry"} {
 		if strings.Contains(p.err.String(), secret) || strings.Contains(string(metrics), secret) {
 			t.Errorf("%q shows in the log or the metrics", secret)
 		}

@@ -1,41 +1,36 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/user"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/journal"
 )
 
-// record is where an operator's command finds the journal. Such a command runs in a person's shell, which has none of
+// journalAt is where an operator's command finds the journal. Such a command runs in a person's shell, which has none of
 // the service's secrets: of the configuration it reads what it needs and nothing else.
-type record struct {
+type journalAt struct {
 	config, dsn string
 	callers     []string // of the configuration; none with --journal
 }
 
-func (r *record) flags(cmd *cobra.Command) {
+func (r *journalAt) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVarP(&r.config, "config", "c", "bridge.yaml", "configuration file")
 	cmd.PersistentFlags().StringVar(&r.dsn, "journal", "", "the journal itself (sqlite:FILE or postgres://…), instead of a configuration")
 }
 
 // read opens the journal for looking, also while a service writes it.
-func (r *record) read(ctx context.Context) (*journal.Journal, error) {
+func (r *journalAt) read(ctx context.Context) (*journal.Journal, error) {
 	if err := r.find(); err != nil {
 		return nil, err
 	}
@@ -43,57 +38,24 @@ func (r *record) read(ctx context.Context) (*journal.Journal, error) {
 }
 
 // change opens the journal for one small change, also while a service writes it.
-func (r *record) change(ctx context.Context) (*journal.Journal, error) {
+func (r *journalAt) change(ctx context.Context) (*journal.Journal, error) {
 	if err := r.find(); err != nil {
 		return nil, err
 	}
 	return journal.OpenBeside(ctx, r.dsn)
 }
 
-func (r *record) find() error {
+func (r *journalAt) find() (err error) {
 	if r.dsn != "" {
-		return nil
+		r.dsn, err = config.Placed(r.dsn, ".")
+		return err
 	}
-	data, err := os.ReadFile(r.config)
+	of, err := config.LoadOutline(r.config)
 	if err != nil {
-		return fmt.Errorf("reading the configuration (-c names it, or --journal the journal itself): %w", err)
+		return fmt.Errorf("%w (-c names the configuration, or --journal the journal itself)", err)
 	}
-	var f struct {
-		Journal string               `yaml:"journal"`
-		Callers map[string]yaml.Node `yaml:"callers"`
-	}
-	if err := yaml.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("%s is no configuration that can be read; einvoice-bridge check -c says where", r.config) // err quotes it
-	}
-	r.callers = slices.Sorted(maps.Keys(f.Callers))
-	r.dsn, err = expanded(cmp.Or(f.Journal, "sqlite:bridge.db"), filepath.Dir(r.config))
-	if err != nil {
-		return fmt.Errorf("%s: journal: %w", r.config, err)
-	}
+	r.dsn, r.callers = of.Journal, of.Callers
 	return nil
-}
-
-// expanded resolves the variables of one value and reads its file, from dir, as package config does for all.
-func expanded(s, dir string) (string, error) {
-	var errs []error
-	v := os.Expand(s, func(name string) string {
-		if name == "$" {
-			return "$"
-		}
-		v, ok := os.LookupEnv(name)
-		if !ok {
-			errs = append(errs, fmt.Errorf("the environment variable %s is not set here; set it, or name the journal with --journal", name))
-		}
-		return v
-	})
-	if path, ok := strings.CutPrefix(v, "file:"); ok {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		data, err := os.ReadFile(path)
-		v, errs = strings.TrimRight(string(data), "\r\n"), append(errs, err)
-	}
-	return v, errors.Join(errs...)
 }
 
 // operator is who runs the command, for the record.

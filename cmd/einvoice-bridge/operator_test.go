@@ -13,13 +13,14 @@ import (
 
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // worked is a bridge at work, as a process, after a day's worth of calls through NIC: one cancelled, one refused by the
 // authority, one by a check, and one in doubt that no lookup settles.
 type worked struct {
 	*testing.T
-	sim              simulator
+	sim              demo.Simulator
 	path, url, ready string
 	doubtful         string
 }
@@ -36,15 +37,15 @@ func atWork(t *testing.T) worked {
 	}
 	w := worked{T: t, sim: sims[0], path: path, url: url, ready: ready}
 	spawn(t, "serve", "-c", path).await(ready)
-	w.call(w.sim.success, "1")
-	w.call(w.sim.refusal, "1")
+	w.call(w.sim.Success, "1")
+	w.call(w.sim.Refusal, "1")
 	w.call(strings.Repeat("0", 64), "7")
 	w.doubtful = strings.Repeat("d0", 32)
-	if err := w.sim.log.Add(sandbox.Document{ID: w.doubtful, Owner: w.sim.taxpayer, State: "ACT", Issued: w.sim.log.Clock.Now()}); err != nil {
+	if err := w.sim.Log.Add(sandbox.Document{ID: w.doubtful, Owner: w.sim.Taxpayer, State: "ACT", Issued: w.sim.Log.Clock.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []sandbox.Fault{{Name: "lose_reply", Operation: sandbox.Cancel}, {Name: "http503_html", Operation: sandbox.Get}} {
-		if err := w.sim.log.Arm(f); err != nil {
+		if err := w.sim.Log.Arm(f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +61,7 @@ func (w worked) in(t *testing.T) worked {
 
 func (w worked) call(irn, reason string) string {
 	w.Helper()
-	body, err := post(w.url, strings.Replace(envelope(w.sim.taxpayer, irn), "<cancel_reason>1<", "<cancel_reason>"+reason+"<", 1))
+	body, err := post(w.url, strings.Replace(demo.Envelope(w.sim.Taxpayer, irn), "<cancel_reason>1<", "<cancel_reason>"+reason+"<", 1))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestTokenCommands(t *testing.T) {
 	}
 	t.Setenv(tokenVariable, token)
 	cancel := func() error {
-		_, err := runCommand(t, "cancel", "--url", w.url, "--taxpayer", w.sim.taxpayer, "--irn", w.sim.success)
+		_, err := runCommand(t, "cancel", "--url", w.url, "--taxpayer", w.sim.Taxpayer, "--irn", w.sim.Success)
 		return err
 	}
 	if err := cancel(); err != nil {
@@ -145,27 +146,27 @@ func TestJournalCommands(t *testing.T) {
 	t.Run("list", func(t *testing.T) {
 		w := w.in(t)
 		out := w.run("journal", "list")
-		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "open", w.sim.taxpayer)
+		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "open", w.sim.Taxpayer)
 		w.wants(w.run("journal", "list", "--open"), w.doubtful[:20])
-		if out := w.run("journal", "list", "--open"); strings.Contains(out, w.sim.success[:20]) {
+		if out := w.run("journal", "list", "--open"); strings.Contains(out, w.sim.Success[:20]) {
 			t.Errorf("--open lists what is settled:\n%s", out)
 		}
-		w.wants(w.run("journal", "list", "--document", strings.ToUpper(w.sim.success[:8])), w.sim.success[:20])
-		w.wants(w.run("journal", "list", "--outcome", "refused", "--since", "1h", "--caller", "erp"), w.sim.refusal[:20])
+		w.wants(w.run("journal", "list", "--document", strings.ToUpper(w.sim.Success[:8])), w.sim.Success[:20])
+		w.wants(w.run("journal", "list", "--outcome", "refused", "--since", "1h", "--caller", "erp"), w.sim.Refusal[:20])
 		w.wants(w.run("journal", "list", "--until", "2h"), "nothing fits")
 		w.wants(w.run("journal", "list", "--limit", "1"), "older ones: --before")
 	})
 	t.Run("show", func(t *testing.T) {
 		w := w.in(t)
-		w.wants(w.run("journal", "show", strings.ToUpper(w.sim.success)), "It is cancelled at the authority, dated", "erp asked", "sent to nic: cancelled", "erp was told 200")
+		w.wants(w.run("journal", "show", strings.ToUpper(w.sim.Success)), "It is cancelled at the authority, dated", "erp asked", "sent to nic: cancelled", "erp was told 200")
 		w.wants(w.run("journal", "show", w.doubtful), "It is not known whether it is cancelled", "erp was told 503")
 		w.wants(w.run("journal", "show", strings.Repeat("0", 64)), "Nothing was sent to the authority", "cancel_reason")
-		w.wants(w.run("journal", "show", w.sim.success, "--exchanges"), "<access_token>***</access_token>", `"CnlRsn":"1"`, "<status>Success</status>")
+		w.wants(w.run("journal", "show", w.sim.Success, "--exchanges"), "<access_token>***</access_token>", `"CnlRsn":"1"`, "<status>Success</status>")
 		var s storyJSON
-		if err := json.Unmarshal([]byte(w.run("journal", "show", w.sim.success, "--json")), &s); err != nil || len(s.Asks) != 1 || len(s.Attempts[0].Exchanges) == 0 {
+		if err := json.Unmarshal([]byte(w.run("journal", "show", w.sim.Success, "--json")), &s); err != nil || len(s.Asks) != 1 || len(s.Attempts[0].Exchanges) == 0 {
 			t.Errorf("%+v, %v", s, err)
 		}
-		if out := w.run("journal", "show", s.Asks[0].Ref); !strings.Contains(out, w.sim.success) {
+		if out := w.run("journal", "show", s.Asks[0].Ref); !strings.Contains(out, w.sim.Success) {
 			t.Errorf("a call's reference does not lead to its document:\n%s", out)
 		}
 		if _, err := runCommand(t, "journal", "show", "-c", w.path, "nothing"); err == nil || !strings.Contains(err.Error(), "journal list --document") {
@@ -178,7 +179,7 @@ func TestJournalCommands(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "copy.db")
 		w.wants(w.run("journal", "backup", file), file)
 		out, err := runCommand(t, "journal", "list", "--journal", "sqlite:"+file)
-		if err != nil || !strings.Contains(out, w.sim.success[:20]) {
+		if err != nil || !strings.Contains(out, w.sim.Success[:20]) {
 			t.Errorf("the copy: %v\n%s", err, out)
 		}
 		if _, err := runCommand(t, "journal", "backup", "-c", w.path, file); err == nil {
@@ -195,7 +196,7 @@ func testExport(t *testing.T, w worked) {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
-	if err != nil || len(rows) != 4 || rows[0][3] != "document" || rows[3][3] != w.sim.success || rows[3][12] != "cancelled" {
+	if err != nil || len(rows) != 4 || rows[0][3] != "document" || rows[3][3] != w.sim.Success || rows[3][12] != "cancelled" {
 		t.Errorf("%v\n%s", err, data)
 	}
 	if _, err := runCommand(t, "journal", "export", "-c", w.path, "-o", file); err == nil {
@@ -203,7 +204,7 @@ func testExport(t *testing.T, w worked) {
 	}
 	lines := strings.Split(strings.TrimSpace(w.run("journal", "export", "--format", "jsonl", "--outcome", "cancelled")), "\n")
 	var row console.Row
-	if err := json.Unmarshal([]byte(lines[0]), &row); err != nil || len(lines) != 1 || row.Document != w.sim.success || row.Sends != 1 {
+	if err := json.Unmarshal([]byte(lines[0]), &row); err != nil || len(lines) != 1 || row.Document != w.sim.Success || row.Sends != 1 {
 		t.Errorf("%v, %+v", err, lines)
 	}
 }
@@ -261,7 +262,7 @@ func (w worked) tellsWhoseWordItIs(id string) {
 func TestResolveAgainstARefusal(t *testing.T) {
 	w := atWork(t)
 	var s storyJSON
-	if err := json.Unmarshal([]byte(w.run("journal", "show", w.sim.refusal, "--json")), &s); err != nil {
+	if err := json.Unmarshal([]byte(w.run("journal", "show", w.sim.Refusal, "--json")), &s); err != nil {
 		t.Fatal(err)
 	}
 	word := []string{"journal", "resolve", fmt.Sprint(s.ID), "--as", "cancelled", "--date", time.Now().AddDate(0, 0, 1).Format(time.DateTime), "--why", "portal"}
@@ -269,7 +270,7 @@ func TestResolveAgainstARefusal(t *testing.T) {
 		t.Errorf("passes without --yes:\n%s", out)
 	}
 	w.wants(w.run(append(word, "--yes")...), "cancelled")
-	w.wants(w.call(w.sim.refusal, "1"), "<code>200</code>")
+	w.wants(w.call(w.sim.Refusal, "1"), "<code>200</code>")
 }
 
 // A call that never left says why, and that it was not sent: in the log, in the record and to the operator, not to the
@@ -278,24 +279,24 @@ func TestNotSentIsToldAsNotSent(t *testing.T) {
 	t.Parallel()
 	sims, path, url, ready := served(t)
 	s := sims[0]
-	if err := s.log.Arm(sandbox.Fault{Name: "http503_html", Operation: sandbox.Auth}); err != nil {
+	if err := s.Log.Arm(sandbox.Fault{Name: "http503_html", Operation: sandbox.Auth}); err != nil {
 		t.Fatal(err)
 	}
 	p := spawn(t, "serve", "-c", path)
 	p.await(ready)
-	body, err := post(url, envelope(s.taxpayer, s.success))
+	body, err := post(url, demo.Envelope(s.Taxpayer, s.Success))
 	if err != nil || !strings.Contains(string(body), ":Fault>") {
 		t.Fatalf("got %s, %v", body, err)
 	}
 	w := worked{T: t, path: path}
 	var shown storyJSON
-	if err := json.Unmarshal([]byte(w.run("journal", "show", s.success, "--json")), &shown); err != nil {
+	if err := json.Unmarshal([]byte(w.run("journal", "show", s.Success, "--json")), &shown); err != nil {
 		t.Fatal(err)
 	}
 	if len(shown.Attempts) == 0 || shown.Attempts[0].Sent == nil || *shown.Attempts[0].Sent || shown.Sends != 0 || shown.Why == "" || shown.Asks[0].Why == "" {
 		t.Errorf("the record says %+v", shown)
 	}
-	w.wants(w.run("journal", "show", s.success), "not sent to nic: not carried out", "It is not cancelled: "+strings.TrimRight(shown.Why, ". "))
+	w.wants(w.run("journal", "show", s.Success), "not sent to nic: not carried out", "It is not cancelled: "+strings.TrimRight(shown.Why, ". "))
 	p.terminate()
 	w.wants(p.err.String(), `sends=0`, `why="`)
 	if strings.Contains(p.err.String(), `why=""`) || strings.Contains(string(body), shown.Why) {
@@ -306,7 +307,7 @@ func TestNotSentIsToldAsNotSent(t *testing.T) {
 // "Look up now" makes a running bridge ask at once, and what it learns is the end.
 func TestLookupCommand(t *testing.T) {
 	w := atWork(t)
-	w.sim.log.Disarm("")
+	w.sim.Log.Disarm("")
 	var s storyJSON
 	if err := json.Unmarshal([]byte(w.run("journal", "show", w.doubtful, "--json")), &s); err != nil {
 		t.Fatal(err)
@@ -319,6 +320,52 @@ func TestLookupCommand(t *testing.T) {
 			t.Fatalf("not settled:\n%s", out)
 		}
 	}
+}
+
+// Serve and an operator's commands have one journal, wherever each of them runs; what is wrong with it is told with its
+// whole path.
+func TestOneJournalForEveryCommand(t *testing.T) {
+	sims, path, url, ready := served(t)
+	dir := filepath.Dir(path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(file string) {
+		t.Helper()
+		if err := os.WriteFile(path, bytes.Replace(text, []byte("sqlite:"+dir+"/bridge.db"), []byte("sqlite:"+file), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := filepath.Rel(here, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name("none/bridge.db")
+	for _, args := range [][]string{{"journal", "list"}, {"token", "list"}, {"check", "--online"}, {"serve"}} {
+		if out, err := runCommand(t, append(args, "-c", near)...); err == nil || !strings.Contains(out+err.Error(), dir+"/none/bridge.db") {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	name("bridge.db")
+	p := spawn(t, "serve", "-c", near)
+	p.await(ready)
+	answered(t, sims[0], url, 1)
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"journal", "list", "-c", path}, {"journal", "list", "--journal", "sqlite:" + dir + "/bridge.db"}} {
+		if out, err := runCommand(t, args...); err != nil || !strings.Contains(out, sims[0].Success[:20]) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	t.Chdir(dir)
+	if out, err := runCommand(t, "journal", "list", "--journal", "sqlite:none.db"); err == nil || !strings.Contains(err.Error(), dir+"/none.db") {
+		t.Errorf("a journal that isn't there: %v\n%s", err, out)
+	}
+	p.terminate()
 }
 
 // A person's shell has none of the service's secrets: the commands don't ask for them.

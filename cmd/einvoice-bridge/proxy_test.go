@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // readmeNginx is the README's set-up with a port, a bridge and files of the test.
@@ -105,7 +107,7 @@ func TestReadmeNginx(t *testing.T) {
 		{"not allowed, says it is", "127.0.0.4", "127.0.0.2", "token invalid"},
 		{"allowed, says something else", "127.0.0.2", "203.0.113.5", "cancelled"},
 	} {
-		got := postFrom(t, tc.from, client, "https://"+ports[1]+"/api.einvoice.php", envelope(sims[0].taxpayer, sims[0].success), tc.forwarded)
+		got := postFrom(t, tc.from, client, "https://"+ports[1]+"/api.einvoice.php", demo.Envelope(sims[0].Taxpayer, sims[0].Success), tc.forwarded)
 		if got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.what, got, tc.want)
 		}

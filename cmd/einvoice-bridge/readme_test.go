@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 func readme(t *testing.T) string {
@@ -58,11 +59,11 @@ var code = regexp.MustCompile("`([^`]+)`")
 // The mapping table says what goes over the wire: every name in it is in the cancel as the simulator got it.
 func TestReadmeMapsWhatIsSent(t *testing.T) {
 	dir := t.TempDir()
-	sims, err := simulators(dir, false)
+	sims, err := demo.New(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := demo{listen: "127.0.0.1:0", once: true, out: io.Discard}
+	d := demonstration{listen: "127.0.0.1:0", once: true, out: io.Discard}
 	if err := d.play(t.Context(), dir, sims); err != nil {
 		t.Fatal(err)
 	}
@@ -71,12 +72,12 @@ func TestReadmeMapsWhatIsSent(t *testing.T) {
 		if col == 0 {
 			continue
 		}
-		i := slices.IndexFunc(sims, func(s simulator) bool { return s.name == kind })
+		i := slices.IndexFunc(sims, func(s demo.Simulator) bool { return s.Name == kind })
 		if i < 0 {
 			t.Errorf("the README maps %s, which is no upstream", kind)
 			continue
 		}
-		wire := wireOf(t, sims[i].log)
+		wire := wireOf(t, sims[i].Log)
 		for _, row := range rows[1:6] { // the rows below are about answers
 			for _, name := range code.FindAllStringSubmatch(row[col], -1) {
 				if !strings.Contains(wire, strings.ToLower(name[1])) {

@@ -21,6 +21,7 @@ import (
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/fixtures/original/nusoap"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 const (
@@ -119,7 +120,7 @@ func form(t *testing.T, res *http.Response, body string) string {
 // bridge's own answers the provider's; then it goes live, and back.
 func TestRehearsal(t *testing.T) {
 	w := startRehearsal(t)
-	good := envelope(w.sim.taxpayer, w.sim.success)
+	good := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
 	bad := strings.Replace(good, "<cancel_reason>1<", "<cancel_reason>4<", 1)
 	calls := 0
 	for name, body := range map[string]string{
@@ -164,7 +165,7 @@ func TestRehearsal(t *testing.T) {
 		t.Errorf("the console's page says something else than the command\n%s", page)
 	}
 	w.nothingSent()
-	w.noSecrets(oddToken, demoToken, erpPassword, erpSecret, "of-the-erp")
+	w.noSecrets(oddToken, demo.Token, erpPassword, erpSecret, "of-the-erp")
 
 	theirs, want := ask(t, w.provider.URL(), good)
 	data, err := os.ReadFile(proposed)
@@ -183,14 +184,14 @@ func TestRehearsal(t *testing.T) {
 	if form(t, ours, got) != form(t, theirs, want) {
 		t.Errorf("live, the bridge says\n%s\n%swhere the provider said\n%s\n%s", got, form(t, ours, got), want, form(t, theirs, want))
 	}
-	if !strings.Contains(got, ">OK<") || !strings.Contains(got, ">"+w.sim.success+"<") {
+	if !strings.Contains(got, ">OK<") || !strings.Contains(got, ">"+w.sim.Success+"<") {
 		t.Errorf("live, a cancellation comes to %s", got)
 	}
-	if _, got := ask(t, w.url, strings.Replace(good, demoToken, oddToken, 1)); !strings.Contains(got, ">OK<") {
+	if _, got := ask(t, w.url, strings.Replace(good, demo.Token, oddToken, 1)); !strings.Contains(got, ">OK<") {
 		t.Errorf("the provider's token is worth nothing after the switch: %s", got)
 	}
 	theirs, want = ask(t, w.provider.URL(), bad)
-	ours, got = ask(t, w.url, strings.Replace(good, w.sim.success, w.sim.refusal, 1))
+	ours, got = ask(t, w.url, strings.Replace(good, w.sim.Success, w.sim.Refusal, 1))
 	if form(t, ours, got) != form(t, theirs, want) || !strings.Contains(got, ">NOK<") || !strings.Contains(got, ">422<") {
 		t.Errorf("live, a refusal is %s", got)
 	}
@@ -229,12 +230,12 @@ func (w *rehearsing) stacks() (calls int) {
 		}
 		dir := w.TempDir()
 		env := append(os.Environ(), "LC_ALL=C.UTF-8", "WAY="+s.way, "WSDL="+w.url+"?wsdl", "ENDPOINT="+site+"/api.einvoice.php",
-			"USER_GSTIN="+w.sim.taxpayer, "IRN="+w.sim.success, "CANCEL_REASON=1", "CANCEL_REMARKS=Wrong entry",
+			"USER_GSTIN="+w.sim.Taxpayer, "IRN="+w.sim.Success, "CANCEL_REASON=1", "CANCEL_REMARKS=Wrong entry",
 			"LOGIN_USERNAME=erp", "LOGIN_PASSWORD="+erpPassword, "LOGIN_CLIENT_ID=erp-client", "LOGIN_CLIENT_SECRET="+erpSecret)
 		if s.name == "mono-asmx" {
 			calls++ // its proxy is made from the provider's description
 		}
-		for _, step := range [][]string{{"build"}, {"call", "ACCESS_TOKEN=" + demoToken}, {"call", "ACCESS_TOKEN=" + demoToken, "CANCEL_REASON=4"}} {
+		for _, step := range [][]string{{"build"}, {"call", "ACCESS_TOKEN=" + demo.Token}, {"call", "ACCESS_TOKEN=" + demo.Token, "CANCEL_REASON=4"}} {
 			if step[0] == "call" {
 				calls++
 				if s.way == "run-time" {
@@ -255,7 +256,7 @@ func (w *rehearsing) stacks() (calls int) {
 // nothingSent holds the rehearsal to its first promise.
 func (w *rehearsing) nothingSent() {
 	w.Helper()
-	if calls := w.sim.log.Calls(); len(calls) > 0 {
+	if calls := w.sim.Log.Calls(); len(calls) > 0 {
 		w.Errorf("%d calls went to the authority: %+v", len(calls), calls[0])
 	}
 }
@@ -273,7 +274,7 @@ func (w *rehearsing) noSecrets(secrets ...string) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		found = found || bytes.Contains(data, []byte(w.sim.success))
+		found = found || bytes.Contains(data, []byte(w.sim.Success))
 		for _, secret := range secrets {
 			inJSON, err := json.Marshal(secret)
 			if err != nil {
@@ -294,7 +295,7 @@ func (w *rehearsing) noSecrets(secrets ...string) {
 // Going live and back under load loses no call: each is answered, by the provider or by the bridge.
 func TestRehearsalSwitchesUnderLoad(t *testing.T) {
 	w := startRehearsal(t)
-	body := envelope(w.sim.taxpayer, w.sim.success)
+	body := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
 	var wait sync.WaitGroup
 	var theirs, ours atomic.Int64
 	stop := make(chan struct{})
@@ -334,7 +335,7 @@ func TestRehearsalSwitchesUnderLoad(t *testing.T) {
 		t.Errorf("%d answered by the provider, %d by the bridge", theirs.Load(), ours.Load())
 	}
 	cancels := 0
-	for _, c := range w.sim.log.Calls() {
+	for _, c := range w.sim.Log.Calls() {
 		if c.Operation == sandbox.Cancel {
 			cancels++
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -19,14 +18,14 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
-	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // reloadable is a bridge at work whose configuration is changed under it.
 type reloadable struct {
 	*testing.T
-	sim              simulator // NIC
+	sim              demo.Simulator // NIC
 	path, url, admin string
 	*process
 }
@@ -105,14 +104,14 @@ func (w *reloadable) get(path string) string {
 // call cancels with a token and wants the answer to say something.
 func (w *reloadable) call(what, token, irn, want string) {
 	w.Helper()
-	body, err := post(w.url, strings.Replace(envelope(w.sim.taxpayer, irn), demoToken, token, 1))
+	body, err := post(w.url, strings.Replace(demo.Envelope(w.sim.Taxpayer, irn), demo.Token, token, 1))
 	if err != nil || !strings.Contains(string(body), want) {
 		w.Errorf("%s: got %s, %v; want %s", what, body, err, want)
 	}
 }
 
 func (w *reloadable) logins() (n int) {
-	for _, c := range w.sim.log.Calls() {
+	for _, c := range w.sim.Log.Calls() {
 		if c.Operation == sandbox.Auth {
 			n++
 		}
@@ -135,15 +134,15 @@ func TestReloadOnSIGHUP(t *testing.T) {
 	var byNewWay atomic.Int32
 	detour := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		byNewWay.Add(1)
-		w.sim.handler.ServeHTTP(rw, r)
+		w.sim.Handler.ServeHTTP(rw, r)
 	}))
 	defer detour.Close()
-	if err := w.sim.log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+	if err := w.sim.Log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	var inFlight sync.WaitGroup
-	inFlight.Go(func() { w.call("in flight", demoToken, w.sim.success, said200) })
-	if _, err := w.sim.log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Held }); err != nil {
+	inFlight.Go(func() { w.call("in flight", demo.Token, w.sim.Success, said200) })
+	if _, err := w.sim.Log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Held }); err != nil {
 		t.Fatal(err)
 	}
 
@@ -154,23 +153,23 @@ func TestReloadOnSIGHUP(t *testing.T) {
 	}
 	old, _ := url.Parse(address[1])
 	hash := func(token string) string { return `"sha256:` + access.HashToken(token) + `"` }
-	w.edit(old.Scheme+"://"+old.Host, detour.URL, hash(demoToken), hash(demoToken)+", "+hash("a-new-token"), "level: info", "level: debug")
-	w.call("before the reload", "a-new-token", w.sim.refusal, saidWrong)
+	w.edit(old.Scheme+"://"+old.Host, detour.URL, hash(demo.Token), hash(demo.Token)+", "+hash("a-new-token"), "level: info", "level: debug")
+	w.call("before the reload", "a-new-token", w.sim.Refusal, saidWrong)
 	w.reload("ok")
-	w.call("with a token that was added", "a-new-token", w.sim.refusal, said2143)
+	w.call("with a token that was added", "a-new-token", w.sim.Refusal, said2143)
 	if byNewWay.Load() == 0 {
 		t.Error("the next call did not take the new way")
 	}
 	taken := byNewWay.Load()
-	w.sim.log.Release()
+	w.sim.Log.Release()
 	inFlight.Wait()
 	if n := byNewWay.Load(); n != taken {
 		t.Errorf("the call in flight made %d calls by the new way", n-taken)
 	}
-	if doc, _ := w.sim.log.Document(w.sim.success); doc.Commits() != 1 || len(doc.Attempts) != 1 {
+	if doc, _ := w.sim.Log.Document(w.sim.Success); doc.Commits() != 1 || len(doc.Attempts) != 1 {
 		t.Errorf("sent %d times, cancelled %d times", len(doc.Attempts), doc.Commits())
 	}
-	w.call("its history stays", demoToken, w.sim.success, said200)
+	w.call("its history stays", demo.Token, w.sim.Success, said200)
 
 	good, _ := os.ReadFile(w.path)
 	for name, bad := range map[string][]string{
@@ -184,15 +183,15 @@ func TestReloadOnSIGHUP(t *testing.T) {
 		if w.metric("einvoice_config_last_reload_successful") != "0" {
 			t.Errorf("%s: the last reload counts as successful", name)
 		}
-		w.call(name, "a-new-token", w.sim.success, said200)
+		w.call(name, "a-new-token", w.sim.Success, said200)
 		if err := os.WriteFile(w.path, good, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.edit(", "+hash("a-new-token"), "")
 	w.reload("ok")
-	w.call("with a token that was taken out", "a-new-token", w.sim.success, saidWrong)
-	w.call("with the other one", demoToken, w.sim.success, said200)
+	w.call("with a token that was taken out", "a-new-token", w.sim.Success, saidWrong)
+	w.call("with the other one", demo.Token, w.sim.Success, said200)
 	if w.metric("einvoice_config_last_reload_successful") != "1" {
 		t.Error("the last reload does not count as successful")
 	}
@@ -216,10 +215,10 @@ func TestReloadOnSIGHUP(t *testing.T) {
 // nor the new one shows anywhere.
 func TestRotatedSecret(t *testing.T) {
 	w := startReloadable(t)
-	w.call("at first", demoToken, w.sim.success, said200)
+	w.call("at first", demo.Token, w.sim.Success, said200)
 	w.edit("level: info", "level: debug")
 	w.reload("ok")
-	w.call("after a reload", demoToken, w.sim.refusal, said2143)
+	w.call("after a reload", demo.Token, w.sim.Refusal, said2143)
 	if n := w.logins(); n != 1 {
 		t.Errorf("%d logins, want the one before the reload", n)
 	}
@@ -230,7 +229,7 @@ func TestRotatedSecret(t *testing.T) {
 	}
 	preview := w.get("/settings")
 	w.reload("ok")
-	w.call("with a password that NIC does not know", demoToken, strings.Repeat("0", 64), bridge.FaultMisconfigured)
+	w.call("with a password that NIC does not know", demo.Token, strings.Repeat("0", 64), bridge.FaultMisconfigured)
 	if n := w.logins(); n != 2 {
 		t.Errorf("%d logins, want one more with the new password", n)
 	}
@@ -306,78 +305,4 @@ func TestReloadFromTheConsole(t *testing.T) {
 		t.Error("the webhook's address shows")
 	}
 	w.terminate()
-}
-
-// Reloads back and forth while callers call: each call meets one configuration or the other, whole, and none fails.
-func TestReloadUnderLoad(t *testing.T) {
-	sims, path := sandboxed(t, nil)
-	read, _ := os.ReadFile(path)
-	other := strings.Replace(string(read), "upstreams:", "contract: {values: {success: Done, token_invalid: Nobody}}\nupstreams:", 1)
-	other = strings.Replace(other, access.HashToken(demoToken), access.HashToken("other"), 1)
-	f, err := config.Load(path, fileKinds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := newApp(t.Context(), f, newLogger(io.Discard, config.Log{Level: "debug"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	known := regexp.MustCompile(`<status>Success</status>|<status>Done</status>`)
-	var calls sync.WaitGroup
-	var ended atomic.Bool
-	for _, token := range []string{demoToken, "other", demoToken, "other"} {
-		calls.Go(func() {
-			for !ended.Load() {
-				body, err := post(a.server.PublicURL()+"/einvoice", strings.Replace(envelope(sims[0].taxpayer, sims[0].success), demoToken, token, 1))
-				switch said := known.FindString(string(body)); {
-				case err != nil, strings.Contains(string(body), "Fault"):
-					t.Errorf("%s, %v", body, err)
-				case token == demoToken && said == "<status>Done</status>", token == "other" && said == "<status>Success</status>":
-					t.Errorf("token and words are of two configurations: %s", body)
-				case said == "" && token == "other" && strings.Contains(string(body), "Nobody"),
-					said == "" && token == demoToken && !strings.Contains(string(body), "Nobody"):
-					t.Errorf("refused under the configuration that knows the token: %s", body)
-				}
-			}
-		})
-	}
-	for i := range 20 {
-		text := string(read)
-		if i%2 == 0 {
-			text = other
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		a.reload("test")
-		if r := a.lastReload.Load(); !r.Good() || len(r.Changes) != 3 {
-			t.Fatalf("reload %d: %+v", i, r)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	ended.Store(true)
-	calls.Wait()
-	if err := a.stop(); err != nil {
-		t.Error(err)
-	}
-	a.reload("too late")
-	if a.lastReload.Load().By != "test" {
-		t.Error("a stopped bridge reloads")
-	}
-}
-
-// Log form and level follow the file, also for loggers that were derived before.
-func TestLogFollows(t *testing.T) {
-	var b strings.Builder
-	log := newLogger(&b, config.Log{Format: "text", Level: "warn"})
-	derived := log.With("a", 1).WithGroup("g")
-	derived.Info("not this")
-	log.Handler().(*logHandler).follow(config.Log{Format: "json", Level: "info"})
-	derived.Info("this", slog.Int("b", 2))
-	if got := b.String(); !strings.Contains(got, `"msg":"this","a":1,"g":{"b":2}}`) || strings.Contains(got, "not this") {
-		t.Errorf("got %s", got)
-	}
 }

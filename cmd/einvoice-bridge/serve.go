@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/app"
+	"einvoice-bridge/bridge/observe"
 )
 
 func serveCommand() *cobra.Command {
@@ -28,50 +25,19 @@ func serveCommand() *cobra.Command {
 			}
 			var out io.Writer = os.Stderr
 			if logPath != "" {
-				file, err := openLogFile(logPath)
+				file, err := observe.OpenLogFile(logPath, nil)
 				if err != nil {
 					return err
 				}
 				defer file.Close()
 				out = file
 			}
-			return serve(cmd.Context(), path, out, func() {})
+			return app.Serve(cmd.Context(), path, out, buildVersion(), func() {})
 		},
 	}
 	configFlag(cmd, &path)
 	cmd.Flags().StringVar(&logPath, "log-file", "", "log to this file instead of standard error; at 32 MiB it is set aside as FILE.1, and so on to FILE.9")
 	return cmd
-}
-
-// serve answers callers until ctx ends, and calls up as soon as it does.
-func serve(ctx context.Context, path string, out io.Writer, up func()) error {
-	boundHeap()
-	f, err := config.Load(path, fileKinds)
-	if err != nil {
-		return err
-	}
-	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go; the bridge stays
-	queue := newLogQueue(out)
-	log := newLogger(queue, f.Log)
-	queue.start(func(lost int64) { log.Warn("log lines were lost: nobody took them", "lines", lost) })
-	defer queue.close(logFlush)
-	slog.SetDefault(log) // net/http's own complaints, too
-	a, err := newApp(ctx, f, log)
-	if err != nil {
-		return err
-	}
-	a.metrics.Register(queue.collector())
-	if err := a.start(); err != nil {
-		a.release()
-		return err
-	}
-	up()
-	tidy()
-	broke := a.wait(ctx)
-	if err := a.stop(); broke == nil {
-		broke = err
-	}
-	return broke
 }
 
 // configFlag is -c, the same for every command that reads the configuration.

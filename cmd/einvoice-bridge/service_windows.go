@@ -13,6 +13,10 @@ import (
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/eventlog"
+
+	"einvoice-bridge/bridge/app"
+	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
 )
 
 // runAsService serves under Windows' Service Control Manager, if that has started this process; otherwise it says
@@ -26,7 +30,7 @@ func runAsService(path, logPath string) (bool, error) {
 		}
 		path = filepath.Join(filepath.Dir(program), path)
 	}
-	err := svc.Run("", &service{path: path, logPath: cmp.Or(logPath, beside(path, ".log"))})
+	err := svc.Run("", &service{path: path, logPath: cmp.Or(logPath, config.Beside(path, ".log"))})
 	if errors.Is(err, windows.ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
 		return false, nil
 	}
@@ -80,18 +84,16 @@ func (s *service) serve(ctx context.Context, up func()) error {
 	if err := os.Chdir(filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	log, err := openLogFile(s.logPath)
+	log, err := observe.OpenLogFile(s.logPath, func(f *os.File) {
+		os.Stderr = f
+		_ = windows.SetStdHandle(windows.STD_ERROR_HANDLE, windows.Handle(f.Fd()))
+	})
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	log.opened = func(f *os.File) {
-		os.Stderr = f
-		_ = windows.SetStdHandle(windows.STD_ERROR_HANDLE, windows.Handle(f.Fd()))
-	}
-	log.opened(log.f)
-	if err = loadEnvironment(beside(s.path, ".env")); err == nil {
-		err = serve(ctx, s.path, log, up)
+	if err = config.LoadEnvironment(config.Beside(s.path, ".env")); err == nil {
+		err = app.Serve(ctx, s.path, log, buildVersion(), up)
 	}
 	if err != nil {
 		fmt.Fprintf(log, "%s einvoice-bridge: %v\n", time.Now().UTC().Format(time.RFC3339), err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge/journal"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // A switchover that keeps connections: the old server is fenced read-only, another one writes. Every call before, during
@@ -49,7 +50,7 @@ func TestSwitchoverKeepsConnections(t *testing.T) {
 	p := spawn(t, "serve", "-c", path)
 	p.await(ready)
 	ask := func(n int) {
-		body, err := post(call, envelope(s.taxpayer, fmt.Sprintf("%064x", n)))
+		body, err := post(call, demo.Envelope(s.Taxpayer, fmt.Sprintf("%064x", n)))
 		if err != nil || !strings.Contains(string(body), "<code>204</code>") { // the sandbox has no such invoice
 			t.Errorf("call %d: %v %s", n, err, body)
 		}

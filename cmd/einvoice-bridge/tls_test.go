@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge/access"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // tool finds a program that a test compares with, or skips the test.
@@ -116,7 +117,7 @@ func (c curler) call(token, certificate string) string {
 		args = append(args, "--cert", c.file(certificate+".pem"), "--key", c.file(certificate+".key"))
 	}
 	cmd := exec.Command(c.curl, args...)
-	cmd.Stdin = strings.NewReader(strings.Replace(c.envelope, demoToken, token, 1))
+	cmd.Stdin = strings.NewReader(strings.Replace(c.envelope, demo.Token, token, 1))
 	out, err := cmd.CombinedOutput()
 	switch s := string(out); {
 	case strings.Contains(s, "<code>200</code>"):
@@ -174,15 +175,15 @@ func TestServeMutualTLS(t *testing.T) {
 			p.fingerprint("erp"), access.HashToken(otherToken))
 	})
 	proc := spawn(t, "serve", "-c", path)
-	c := curler{p, curl, port, envelope(sims[0].taxpayer, sims[0].success)}
+	c := curler{p, curl, port, demo.Envelope(sims[0].Taxpayer, sims[0].Success)}
 	c.until("cancelled", otherToken, "")
 	for _, tc := range []struct{ what, token, certificate, want string }{
-		{"its own certificate", demoToken, "erp", "cancelled"},
-		{"a stolen token", demoToken, "", "token invalid"},
-		{"a stolen token, another's certificate", demoToken, "hr", "token invalid"},
+		{"its own certificate", demo.Token, "erp", "cancelled"},
+		{"a stolen token", demo.Token, "", "token invalid"},
+		{"a stolen token, another's certificate", demo.Token, "hr", "token invalid"},
 		{"the certificate without the token", "guess", "erp", "token invalid"},
-		{"expired", demoToken, "old", "refused by TLS"},
-		{"an authority that is not in the file", demoToken, "partner", "refused by TLS"},
+		{"expired", demo.Token, "old", "refused by TLS"},
+		{"an authority that is not in the file", demo.Token, "partner", "refused by TLS"},
 		{"a caller that needs none", otherToken, "hr", "cancelled"},
 	} {
 		if got := c.call(tc.token, tc.certificate); got != tc.want {
@@ -194,10 +195,10 @@ func TestServeMutualTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.write("clients.pem", partner)
-	c.until("cancelled", demoToken, "partner")
-	c.until("refused by TLS", demoToken, "erp")
-	t.Setenv(tokenVariable, demoToken)
-	out, err := runCommand(t, "cancel", "--url", "https://"+port+"/einvoice", "--taxpayer", sims[0].taxpayer, "--irn", sims[0].success,
+	c.until("cancelled", demo.Token, "partner")
+	c.until("refused by TLS", demo.Token, "erp")
+	t.Setenv(tokenVariable, demo.Token)
+	out, err := runCommand(t, "cancel", "--url", "https://"+port+"/einvoice", "--taxpayer", sims[0].Taxpayer, "--irn", sims[0].Success,
 		"--ca", p.file("ca.pem"), "--certificate", p.file("partner.pem"), "--key", p.file("partner.key"))
 	if err != nil || !strings.HasPrefix(out, "cancelled") {
 		t.Errorf("the cancel command: %v %s", err, out)

@@ -18,7 +18,7 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
-	r := &record{}
+	r := &journalAt{}
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Issue, list and revoke callers' access tokens",
@@ -30,7 +30,7 @@ func tokenCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *record) issueCommand() *cobra.Command {
+func (r *journalAt) issueCommand() *cobra.Command {
 	var caller, label, life string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -68,7 +68,7 @@ func (r *record) issueCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *record) issue(ctx context.Context, t *bridge.Token) (token string, err error) {
+func (r *journalAt) issue(ctx context.Context, t *bridge.Token) (token string, err error) {
 	j, err := r.change(ctx)
 	if err != nil {
 		return "", err
@@ -135,7 +135,7 @@ func tokenView(t bridge.Token) tokenJSON {
 	return v
 }
 
-func (r *record) tokensCommand() *cobra.Command {
+func (r *journalAt) tokensCommand() *cobra.Command {
 	var caller string
 	var all, asJSON bool
 	cmd := &cobra.Command{
@@ -170,7 +170,7 @@ func optionalTime(t *time.Time, never string) string {
 	return local(*t, never)
 }
 
-func (r *record) tokens(ctx context.Context, caller string, all bool) (list []tokenJSON, err error) {
+func (r *journalAt) tokens(ctx context.Context, caller string, all bool) (list []tokenJSON, err error) {
 	j, err := r.read(ctx)
 	if err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (r *record) tokens(ctx context.Context, caller string, all bool) (list []to
 	return list, err
 }
 
-func (r *record) revokeCommand() *cobra.Command {
+func (r *journalAt) revokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "End tokens, everywhere within 5 s; ID is the beginning of a hash, as list shows it",

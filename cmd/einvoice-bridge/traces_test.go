@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,14 +16,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // otlpReceiver is a collector: what it got, as it came over the wire.
@@ -109,7 +112,7 @@ func attributesOf(s *tracepb.Span) map[string]string {
 }
 
 // tracing starts a bridge in front of the simulators whose spans go to an address; edit changes its configuration more.
-func tracing(t *testing.T, traces string, edit func(string) string) (sims []simulator, path string, a *app) {
+func tracing(t *testing.T, traces string, edit func(string) string) (sims []demo.Simulator, path string, a *app.App) {
 	t.Helper()
 	sims, path = sandboxed(t, func(text string) string {
 		if edit != nil {
@@ -120,26 +123,26 @@ func tracing(t *testing.T, traces string, edit func(string) string) (sims []simu
 	return sims, path, startFile(t, path, slog.New(slog.DiscardHandler))
 }
 
-func startFile(t *testing.T, path string, log *slog.Logger) *app {
+func startFile(t *testing.T, path string, log *slog.Logger) *app.App {
 	t.Helper()
-	f, err := config.Load(path, fileKinds)
+	f, err := config.Load(path, app.FileKinds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(t.Context(), f, log)
+	a, err := app.New(t.Context(), f, app.Process{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.start(); err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
 // postTraced is post with a traceparent.
-func postTraced(t *testing.T, a *app, envelope, traceparent string) string {
+func postTraced(t *testing.T, a *app.App, envelope, traceparent string) string {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, a.server.PublicURL()+"/einvoice", strings.NewReader(envelope))
+	req, err := http.NewRequest(http.MethodPost, a.PublicURL()+"/einvoice", strings.NewReader(envelope))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,11 +166,11 @@ func TestTraceOfACall(t *testing.T) {
 	r := newOTLPReceiver(t)
 	sims, _, a := tracing(t, fmt.Sprintf("traces: {otlp: %q, headers: {x-vendor-key: the-vendors-key}}\n", r.URL), nil)
 	const traceID, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-	body := postTraced(t, a, envelope(sims[0].taxpayer, sims[0].success), "00-"+traceID+"-"+parent+"-01")
+	body := postTraced(t, a, demo.Envelope(sims[0].Taxpayer, sims[0].Success), "00-"+traceID+"-"+parent+"-01")
 	if !strings.Contains(body, "<code>200</code>") {
 		t.Fatal(body)
 	}
-	if err := a.stop(); err != nil {
+	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	spans := r.spans()
@@ -191,7 +194,7 @@ func TestTraceOfACall(t *testing.T) {
 	}
 	call := attributesOf(spanNamed(t, spans, "eInvoiceCancel"))
 	for key, want := range map[string]string{
-		"einvoice.caller": "erp", "einvoice.taxpayer": sims[0].taxpayer, "einvoice.upstream": "nic", "einvoice.document": sims[0].success,
+		"einvoice.caller": "erp", "einvoice.taxpayer": sims[0].Taxpayer, "einvoice.upstream": "nic", "einvoice.document": sims[0].Success,
 		"einvoice.outcome": "cancelled", "einvoice.code": "200", "einvoice.how": "upstream", "http.response.status_code": "200",
 	} {
 		if call[key] != want {
@@ -202,7 +205,7 @@ func TestTraceOfACall(t *testing.T) {
 	if at := attributesOf(cancel); at["server.address"] != "127.0.0.1" || at["http.response.status_code"] != "200" || at["http.response.body.size"] == "" {
 		t.Errorf("the cancel at the authority: %v", at)
 	}
-	if got, want := sentTraceParent(t, sims[0].log), "00-"+traceID+"-"+hex.EncodeToString(cancel.SpanId)+"-01"; got != want {
+	if got, want := sentTraceParent(t, sims[0].Log), "00-"+traceID+"-"+hex.EncodeToString(cancel.SpanId)+"-01"; got != want {
 		t.Errorf("the authority got %q, want %q", got, want)
 	}
 	if got := r.headers[0].Get("x-vendor-key"); got != "the-vendors-key" {
@@ -232,11 +235,11 @@ func TestNoTracesByDefault(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 	sims, _, a := tracing(t, "", nil)
-	postTraced(t, a, envelope(sims[0].taxpayer, sims[0].success), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	if err := a.stop(); err != nil {
+	postTraced(t, a, demo.Envelope(sims[0].Taxpayer, sims[0].Success), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := sentTraceParent(t, sims[0].log); len(r.requests) != 0 || got != "" {
+	if got := sentTraceParent(t, sims[0].Log); len(r.requests) != 0 || got != "" {
 		t.Errorf("%d exports, traceparent %q", len(r.requests), got)
 	}
 }
@@ -246,27 +249,27 @@ func TestTracesOfJoinedCalls(t *testing.T) {
 	r := newOTLPReceiver(t)
 	sims, _, a := tracing(t, fmt.Sprintf("traces: {otlp: %q}\n", r.URL), nil)
 	s := sims[0]
-	if err := s.log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
+	if err := s.Log.Arm(sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	call := func() {
-		if _, err := post(a.server.PublicURL()+"/einvoice", envelope(s.taxpayer, s.success)); err != nil {
+		if _, err := post(a.PublicURL()+"/einvoice", demo.Envelope(s.Taxpayer, s.Success)); err != nil {
 			t.Error(err)
 		}
 	}
 	wg.Go(call)
-	if _, err := s.log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
+	if _, err := s.Log.WaitFor(t.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
 		t.Fatal(err)
 	}
 	wg.Go(call)
-	for deadline := time.Now().Add(5 * time.Second); a.server.Calls() < 2 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Second); metricValue(t, a.ConsoleURL()+"/metrics", `einvoice_pool_held{name="erp",pool="caller"}`) < 2 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond) // from being let in to joining
-	s.log.Release()
+	s.Log.Release()
 	wg.Wait()
-	if err := a.stop(); err != nil {
+	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	spans := r.spans()
@@ -292,18 +295,18 @@ func TestTracesTellNoSecret(t *testing.T) {
 	var log bytes.Buffer
 	a := startFile(t, path, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, s := range sims { // the first cancel's reply is lost: it is looked up
-		if err := s.log.Arm(sandbox.Fault{Name: "lose_reply", Operation: sandbox.Cancel, Times: 1}); err != nil {
+		if err := s.Log.Arm(sandbox.Fault{Name: "lose_reply", Operation: sandbox.Cancel, Times: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	secrets := append(demoSecrets(t, path), callEverySort(t, sims, a.server.PublicURL()+"/einvoice", path)...)
+	secrets := append(demoSecrets(t, path), callEverySort(t, sims, a.PublicURL()+"/einvoice", path)...)
 	secrets = append(secrets, sessionSecrets(t, sims)...)
-	if err := a.stop(); err != nil {
+	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	shown := r.text()
 	for _, s := range sims {
-		secrets = append(secrets, s.success, s.refusal)
+		secrets = append(secrets, s.Success, s.Refusal)
 	}
 	for _, secret := range append(secrets, "the-vendors-key", "Wrong entry", "no such document", "Envelope", `"CnlRsn`, "2143:") {
 		if strings.Contains(strings.ToLower(shown), strings.ToLower(secret)) {
@@ -342,6 +345,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+var spansLost = regexp.MustCompile(`spans_lost=(\d+)`)
+
 // A collector that is away, refuses or hangs changes nothing for callers, and little for the end. What is lost is
 // counted and said once.
 func TestTracesThatNobodyTakes(t *testing.T) {
@@ -359,15 +364,15 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 			})
 			var log lockedBuffer // what was given up at the end may still say so
 			a := startFile(t, path, slog.New(slog.NewTextHandler(&log, nil)))
-			body, err := post(a.server.PublicURL()+"/einvoice", envelope(sims[0].taxpayer, sims[0].success))
+			body, err := post(a.PublicURL()+"/einvoice", demo.Envelope(sims[0].Taxpayer, sims[0].Success))
 			if err != nil || !strings.Contains(string(body), "<code>200</code>") {
 				t.Errorf("answered %s, %v", body, err)
 			}
 			began := time.Now()
-			if err := a.stop(); err != nil {
+			if err := a.Stop(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(began); took > traceFlush+2*time.Second {
+			if took := time.Since(began); took > observe.TraceFlush+2*time.Second {
 				t.Errorf("the end took %s", took)
 			}
 			said := log.String()
@@ -377,58 +382,9 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 			if strings.Contains(said, "secret-path") || strings.Contains(said, "the-vendors-key") {
 				t.Errorf("the log shows a secret:\n%s", said)
 			}
-			if name == "refusing" && a.traces.lost.Load() < 5 {
-				t.Errorf("%d spans counted as lost", a.traces.lost.Load())
+			if counted := spansLost.FindStringSubmatch(said); name == "refusing" && (counted == nil || len(counted[1]) == 1 && counted[1] < "5") {
+				t.Errorf("spans counted as lost: %v", counted)
 			}
 		})
-	}
-}
-
-// What comes when the queue is full is lost, counted, and holds nobody up.
-func TestTracesQueueIsBounded(t *testing.T) {
-	hang := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
-	defer srv.Close()
-	var log bytes.Buffer
-	tr, err := newTraces(t.Context(), config.Traces{OTLP: srv.URL, Sample: 1}, slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	for range traceQueue + 100 {
-		_, span := tr.tracer().Start(t.Context(), "span")
-		span.End()
-	}
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it took %s", took)
-	}
-	if lost := tr.lost.Load(); lost != 100 || strings.Count(log.String(), "traces are lost") != 1 {
-		t.Errorf("%d lost; log:\n%s", lost, log.String())
-	}
-	close(hang)
-	tr.close(10 * time.Second)
-	if waiting, lost := tr.waiting.Load(), tr.lost.Load(); waiting != 0 || lost != 100 {
-		t.Errorf("in the end %d wait and %d are lost", waiting, lost)
-	}
-}
-
-// The share that is kept, and a caller's own decision, which counts more.
-func TestTracesAreSampled(t *testing.T) {
-	for share, want := range map[float64]int{0: 0, 0.25: 250, 1: 1000} {
-		tr, err := newTraces(t.Context(), config.Traces{OTLP: "http://127.0.0.1:1", Sample: share}, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		kept := 0
-		for range 1000 {
-			_, span := tr.tracer().Start(t.Context(), "call")
-			if _, ok := span.(sdktrace.ReadOnlySpan); ok && span.SpanContext().IsSampled() {
-				kept++
-			}
-		}
-		if kept < want-100 || kept > want+100 {
-			t.Errorf("share %v: %d of 1000 kept", share, kept)
-		}
-		tr.close(time.Millisecond)
 	}
 }

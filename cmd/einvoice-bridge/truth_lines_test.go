@@ -16,6 +16,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/fixtures/sandbox"
 	"einvoice-bridge/fixtures/sandbox/cleartax"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // When an operator has mended the account, "not active" is about the cancel that was turned away.
@@ -34,7 +35,7 @@ func refusedAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(strings.ReplaceAll(string(text), `url: "http://127.0.0.1:`, `url: "http://localhost:`))
-	w.app.reload("test")
+	w.app.Reload("test")
 	for name := range says {
 		if code, body := w.ask(name, w.id(name, 1)); code != "200" {
 			t.Errorf("%s: then told %s", name, body)
@@ -43,7 +44,7 @@ func refusedAccount(t *testing.T) {
 }
 
 // uuidMY is a document of ClearTax Malaysia by the name under which it is on record.
-func uuidMY(n int) string { return documentID("myinvois", 0xd000+n) }
+func uuidMY(n int) string { return demo.DocumentID("myinvois", 0xd000+n) }
 
 // IRNs are digests of an invoice's own numbers, so that one tried in the sandbox has the IRN of the real one. It is sent.
 func sandboxThenProduction(t *testing.T) {
@@ -52,7 +53,7 @@ func sandboxThenProduction(t *testing.T) {
 		for name, s := range w.sims {
 			id := w.id(name, 1)
 			code, body := w.ask(name, id)
-			if doc, _ := s.log.Document(id); code != "200" || doc.Commits() != 1 {
+			if doc, _ := s.Log.Document(id); code != "200" || doc.Commits() != 1 {
 				t.Errorf("%s in %s: cancelled %d times, told %s", name, where, doc.Commits(), body)
 			}
 		}
@@ -75,7 +76,7 @@ func twoNames(t *testing.T) {
 		"myinvois":    {uuid, strings.ToLower(uuid)},
 	} {
 		t.Run(upstream, func(t *testing.T) {
-			sim := w.sims[upstream].log
+			sim := w.sims[upstream].Log
 			w.arm(upstream, "", sandbox.Fault{Name: "hold", Operation: sandbox.Cancel, Times: 1})
 			var asking sync.WaitGroup
 			for _, name := range names {
@@ -116,7 +117,7 @@ func movedAway(t *testing.T) {
 	w := truthful(t, func(text string) string {
 		text = strings.Replace(text, "  cleartax-my:\n", "  cleartax-my:\n    account: first\n    cancels_per_minute: 1\n", 1)
 		return strings.Replace(text, "upstreams:\n", "upstreams:\n  moved:\n"+
-			keys("kind", "cleartax-my", "environment", "sandbox", "base_url", l.URL, "token", cleartax.DemoToken, "account", "second"), 1)
+			demo.Keys("kind", "cleartax-my", "environment", "sandbox", "base_url", l.URL, "token", cleartax.DemoToken, "account", "second"), 1)
 	})
 	doubtful, waiting := w.id("cleartax-my", 1), w.id("cleartax-my", 2)
 	w.arm("cleartax-my", doubtful, append(first("lose_reply"), reads("lookup_stale")...)...)
@@ -140,7 +141,7 @@ func movedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(strings.Replace(string(text), "    upstream: cleartax-my\n", "    upstream: moved\n", 1))
-	w.app.reload("test")
+	w.app.Reload("test")
 	w.operator().run("journal", "lookup", ids[0])
 	w.logs("alarm=stray", "can't be looked up", "whose documents are others")
 	w.stop()
@@ -153,7 +154,7 @@ func movedAway(t *testing.T) {
 		t.Errorf("the other account was asked: %+v", calls)
 	}
 	for n, want := range map[string]int{doubtful: 1, waiting: 0} {
-		if doc, _ := w.sims["cleartax-my"].log.Document(n); len(doc.Attempts) != want {
+		if doc, _ := w.sims["cleartax-my"].Log.Document(n); len(doc.Attempts) != want {
 			t.Errorf("%d cancels at the first account, want %d", len(doc.Attempts), want)
 		}
 	}
@@ -175,7 +176,7 @@ func busyCaller(t *testing.T) {
 	if code, body := w.ask("nic", before); code != "200" || body != told {
 		t.Errorf("a repeat: %s", body)
 	}
-	if _, known := w.sims["nic"].log.Document(after); known {
+	if _, known := w.sims["nic"].Log.Document(after); known {
 		t.Error("it was sent")
 	}
 }
@@ -208,7 +209,7 @@ func (w *truth) diskAway(readable bool, away, back func()) {
 			w.Errorf("in flight when the journal went away: %s", body)
 		}
 	})
-	sim := w.sims["nic"].log
+	sim := w.sims["nic"].Log
 	if _, err := sim.WaitFor(w.Context(), func(r sandbox.Record) bool { return r.Operation == sandbox.Cancel && r.Held }); err != nil {
 		w.Fatal(err)
 	}
@@ -294,7 +295,7 @@ func operatorsWord(t *testing.T) {
 // page is one of the console's.
 func (w *truth) page(path string) string {
 	w.Helper()
-	resp, err := http.Get(w.app.consoleURL() + path)
+	resp, err := http.Get(w.app.ConsoleURL() + path)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -378,7 +379,7 @@ func loginsHeldBack(t *testing.T) {
 	if code != "" || strings.Contains(body, "held back") {
 		t.Errorf("told %s", body)
 	}
-	if doc, known := w.sims["nic"].log.Document(id); known {
+	if doc, known := w.sims["nic"].Log.Document(id); known {
 		t.Errorf("it was sent: %+v", doc)
 	}
 	const why = "logins held back until "
@@ -415,7 +416,7 @@ func repeatsBookNothing(t *testing.T) {
 		t.Errorf("the thirteenth: %s", body)
 	}
 	sends := 0
-	for _, c := range w.sims["myinvois"].log.Calls() {
+	for _, c := range w.sims["myinvois"].Log.Calls() {
 		if c.Operation == sandbox.Cancel {
 			sends++
 		}
@@ -431,7 +432,7 @@ func nobodyIsHeldUp(t *testing.T) {
 	w := truthful(t, func(text string) string {
 		return strings.Replace(text, "taxpayers:\n", "taxpayers:\n  "+second+":\n    upstream: cleartax-my\n", 1)
 	})
-	w.sims["cleartax-my"].handler.(*cleartax.Malaysia).AddUser(cleartax.User{
+	w.sims["cleartax-my"].Handler.(*cleartax.Malaysia).AddUser(cleartax.User{
 		Token: cleartax.DemoToken, Taxpayers: []string{cleartax.DemoTIN, second}, Branches: []string{cleartax.DemoBranch},
 	})
 	w.arm("cleartax-my", "", sandbox.Fault{Name: "rate_limit", Value: "600", Operation: sandbox.Cancel, Times: 1})
@@ -440,7 +441,7 @@ func nobodyIsHeldUp(t *testing.T) {
 			t.Fatalf("the first taxpayer: %s", body)
 		}
 	}
-	b, err := post(w.url, envelope(second, w.id("cleartax-my", 2)))
+	b, err := post(w.url, demo.Envelope(second, w.id("cleartax-my", 2)))
 	if err != nil || !strings.Contains(string(b), "<code>200</code>") {
 		t.Errorf("the second taxpayer: %s, %v", b, err)
 	}
@@ -456,7 +457,7 @@ func ratedNIC(t *testing.T) {
 			t.Errorf("number %d: %s", n+1, body)
 		}
 	}
-	if n := len(w.sims["nic"].log.Documents()); n > 8 { // six of the demo, and two
+	if n := len(w.sims["nic"].Log.Documents()); n > 8 { // six of the demo, and two
 		t.Errorf("%d documents were asked for", n-6)
 	}
 }

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/fixtures/sandbox"
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // TestTruth holds the bridge to one truthful answer, whatever the authority says and whenever: each line is a way in which
@@ -69,8 +71,8 @@ func TestTruth(t *testing.T) {
 type truth struct {
 	*testing.T
 	dir, path string // of the configuration and the journal
-	sims      map[string]simulator
-	app       *app
+	sims      map[string]demo.Simulator
+	app       *app.App
 	url       string
 	log       lockedBuffer
 }
@@ -88,23 +90,23 @@ func truthful(t *testing.T, edit func(string) string) *truth {
 // authorities makes simulators anew and the configuration that reaches them; the journal stays the same.
 func (w *truth) authorities(edit func(string) string) {
 	w.Helper()
-	sims, err := simulators(w.dir, true)
+	sims, err := demo.New(w.dir, true)
 	if err != nil {
 		w.Fatal(err)
 	}
-	urls, closeAll, err := listenAll(sims, func(s simulator) http.Handler { return s.handler })
+	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.Cleanup(closeAll)
-	w.sims = map[string]simulator{}
+	w.sims = map[string]demo.Simulator{}
 	for i := range sims {
-		if sims[i].name == "myinvois" {
-			sims[i].upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
+		if sims[i].Name == "myinvois" {
+			sims[i].Upstream += "    cancels_per_minute: 1000\n    lookups_per_minute: 1000\n"
 		}
-		w.sims[sims[i].name] = sims[i]
+		w.sims[sims[i].Name] = sims[i]
 	}
-	text := demoConfig(sims, urls, "127.0.0.1:0", w.dir, "reply_within: 5s\nconsole: {listen: \"127.0.0.1:0\"}\nlog: {level: info}\n")
+	text := demo.Config(sims, urls, "127.0.0.1:0", w.dir, "reply_within: 5s\nconsole: {listen: \"127.0.0.1:0\"}\nlog: {level: info}\n")
 	if edit != nil {
 		text = edit(text)
 	}
@@ -121,26 +123,26 @@ func (w *truth) write(text string) {
 // serve starts a bridge that works by the configuration, until stop or the test's end.
 func (w *truth) serve() {
 	w.Helper()
-	f, err := config.Load(w.path, fileKinds)
+	f, err := config.Load(w.path, app.FileKinds)
 	if err != nil {
 		w.Fatal(err)
 	}
-	a, err := newApp(w.Context(), f, slog.New(slog.NewTextHandler(&w.log, nil)))
+	a, err := app.New(w.Context(), f, app.Process{Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	if err != nil {
 		w.Fatal(err)
 	}
 	if w.app == nil {
 		w.Cleanup(w.stop)
 	}
-	w.app, w.url = a, a.server.PublicURL()+server.Paths[0]
-	if err := a.start(); err != nil {
+	w.app, w.url = a, a.PublicURL()+server.Paths[0]
+	if err := a.Start(); err != nil {
 		w.Fatal(err)
 	}
 }
 
 func (w *truth) stop() {
 	w.Helper()
-	if err := w.app.stop(); err != nil {
+	if err := w.app.Stop(); err != nil {
 		w.Error(err)
 	}
 }
@@ -148,7 +150,7 @@ func (w *truth) stop() {
 // id makes a document's id for each number. No two upstreams share one: India's IRNs are the same wherever they are sent.
 func (w *truth) id(upstream string, n int) string {
 	names := slices.Sorted(maps.Keys(w.sims))
-	return documentID(upstream, 0xa000+0x100*slices.Index(names, upstream)+n)
+	return demo.DocumentID(upstream, 0xa000+0x100*slices.Index(names, upstream)+n)
 }
 
 // arm arms faults of one document; of any, if it is empty.
@@ -156,7 +158,7 @@ func (w *truth) arm(upstream, document string, faults ...sandbox.Fault) {
 	w.Helper()
 	for _, f := range faults {
 		f.Document = document
-		if err := w.sims[upstream].log.Arm(f); err != nil {
+		if err := w.sims[upstream].Log.Arm(f); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -181,7 +183,7 @@ var codeSaid = regexp.MustCompile(`<code>(\d+)</code>`)
 // ask is one call: its code, empty for a Fault, and the whole answer.
 func (w *truth) ask(upstream, document string) (code, body string) {
 	w.Helper()
-	b, err := post(w.url, envelope(w.sims[upstream].taxpayer, document))
+	b, err := post(w.url, demo.Envelope(w.sims[upstream].Taxpayer, document))
 	if err != nil {
 		w.Error(err)
 	}
@@ -244,7 +246,7 @@ func (w *truth) tell(stories ...story) {
 				for n, s := range all {
 					t.Run(s.name, func(t *testing.T) { w.play(t, s, w.id(upstream, n)) })
 				}
-				noOverlap(t, w.sims[upstream].log)
+				noOverlap(t, w.sims[upstream].Log)
 			})
 		})
 	}
@@ -263,7 +265,7 @@ func (w *truth) play(t *testing.T, s story, id string) {
 		time.Sleep(200 * time.Millisecond)
 		code, body = w.ask(s.upstream, id)
 	}
-	doc, _ := w.sims[s.upstream].log.Document(id)
+	doc, _ := w.sims[s.upstream].Log.Document(id)
 	if s.says != "" {
 		if code != "204" || !strings.Contains(body, s.says) || doc.Commits() != 0 {
 			t.Errorf("cancelled %d times, the caller was told %s, want %q", doc.Commits(), body, s.says)
@@ -318,7 +320,7 @@ func theResendIsTurnedAway(t *testing.T) {
 }
 
 func turnedAway(t *testing.T, s story) {
-	w, id := truthful(t, nil), documentID(s.upstream, 0xa001)
+	w, id := truthful(t, nil), demo.DocumentID(s.upstream, 0xa001)
 	for _, f := range append(s.faults, first("lose_reply")) {
 		w.arm(s.upstream, id, f...)
 	}
@@ -336,7 +338,7 @@ func turnedAway(t *testing.T, s story) {
 		t.Errorf("the record says %s, %s, after %d sends", r.State, r.Outcome, r.Sends)
 	}
 	w.operator().wants(w.operator().run("journal", "list", "--open"), id[:20])
-	w.sims[s.upstream].log.Disarm(stale)
+	w.sims[s.upstream].Log.Disarm(stale)
 	switch code, body := w.ask(s.upstream, id); {
 	case s.name == "401" && code == "": // ClearTax's gate is shut for look-ups, too; an operator or the background has the rest
 		w.operator().wants(w.operator().run("journal", "list", "--open"), id[:20])

@@ -1,7 +1,9 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,11 @@ import (
 
 // version is set by the linker for releases (-X main.version=…); otherwise it is read from the build.
 var version string
+
+// changes is what is new for who operates the bridge or calls it, by version, the newest first.
+//
+//go:embed changes.md
+var changes string
 
 // buildVersion names this build: a release, or the commit it was built from.
 func buildVersion() string {
@@ -37,14 +44,21 @@ func buildVersion() string {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var news bool
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Say which build this is",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if news {
+				_, err := io.WriteString(cmd.OutOrStdout(), changes)
+				return err
+			}
 			info, _ := debug.ReadBuildInfo()
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "einvoice-bridge %s (%s)\n", buildVersion(), info.GoVersion)
 			return err
 		},
 	}
+	c.Flags().BoolVar(&news, "changes", false, "say what has changed, by version")
+	return c
 }

@@ -1,4 +1,5 @@
 // Package memory is what adapters and sessions stand on in tests, and imports neither. Only tests import it.
+// A package of its own, since the tests of package upstream need it, which upstreamtest imports.
 package memory
 
 import (
