@@ -15,7 +15,7 @@ func TestRehearsalPage(t *testing.T) {
 	m := &memory{rehearsed: func(_ context.Context, from time.Time) (*rehearsal.Report, error) {
 		since = from
 		return &rehearsal.Report{
-			First: noon, Last: noon, Calls: 312, Lost: 2, Kinds: []rehearsal.Kind{{Caller: "sap-pi", Operation: "eInvoiceCancel", Ours: true, Calls: 312}},
+			First: noon, Last: noon, Calls: 312, Lost: 2, Kinds: []rehearsal.Kind{{Caller: "sap-pi", Operation: "eInvoiceCancel", Calls: 312}},
 			Refused: []rehearsal.Group{{Text: "reason <b>7</b>", Caller: "sap-pi", Calls: 3, Ref: "ref-3"}},
 			Lines:   "contract:\n  qualified: true\n",
 			Before:  &rehearsal.Comparison{Answers: 312, Differences: []rehearsal.Difference{{What: "part 1", Provider: "Nr", Ours: "Irn", Calls: 312, Ref: "ref-1", ProviderSays: "<Nr>1</Nr>", WeSay: "<Irn>1</Irn>"}}},

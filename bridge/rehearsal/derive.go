@@ -43,10 +43,10 @@ func (o *opStudy) common() (best *formCount) {
 func (o *opStudy) shape(c *soap.Contract, op *soap.Operation) {
 	n := o.common()
 	f := n.form
-	op.ResponseName, op.ResponseWrapper, op.EncodingStyle = f.Element, f.Wrapper, f.EncodingStyle
-	if f.Element == op.Name+"Response" {
-		op.ResponseName = ""
+	if f.Element != cmp.Or(op.ResponseName, op.Name+"Response") {
+		op.ResponseName = f.Element
 	}
+	op.ResponseWrapper, op.EncodingStyle = f.Wrapper, f.EncodingStyle
 	if f.EncodingStyle == "" || f.EncodingStyle == op.Description && c.Mimic.EncodingStyle {
 		op.EncodingStyle = ""
 	}

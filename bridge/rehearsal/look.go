@@ -45,7 +45,7 @@ type Report struct {
 // Kind is what one caller sent of one sort.
 type Kind struct {
 	Caller, Operation string
-	Ours              bool
+	Relayed           bool // also when the bridge is live
 	Calls             int
 }
 
@@ -58,6 +58,7 @@ type Group struct {
 
 // Look reads what was recorded under the contract that is configured.
 func Look(all Source, configured *soap.Contract) (*Report, error) {
+	const headers = 4
 	s := newStudy(configured)
 	r := &Report{base: configured, decoder: s.decoder}
 	kinds, groups := map[Kind]int{}, [5]map[Group]*Group{{}, {}, {}, {}, {}}
@@ -67,14 +68,19 @@ func Look(all Source, configured *soap.Contract) (*Report, error) {
 		}
 		r.Last = c.At
 		r.Lost += c.Lost
-		kinds[Kind{Caller: c.Caller, Operation: sort(c), Ours: c.Ours}]++
+		kinds[Kind{Caller: c.Caller, Operation: sort(c), Relayed: !c.Ours && c.Fault == "" && c.Operation != "" && c.Request.Method == ""}]++
 		note := func(i int, text string) {
 			if text == "" {
 				return
 			}
 			key := Group{Text: text, Caller: c.Caller}
+			if i == headers {
+				key.Caller = ""
+			}
 			if groups[i][key] == nil {
-				groups[i][key] = &Group{Text: text, Caller: c.Caller, Ref: c.Ref}
+				known := key
+				known.Ref = c.Ref
+				groups[i][key] = &known
 			}
 			groups[i][key].Calls++
 		}
@@ -86,7 +92,7 @@ func Look(all Source, configured *soap.Contract) (*Report, error) {
 		note(3, s.take(c))
 		for _, h := range c.Answer.Headers {
 			if c.Ours && !slices.Contains(common, h[0]) {
-				note(4, h[0])
+				note(headers, h[0])
 			}
 		}
 		if c.Operation == bridge.RehearsedWSDL && c.Answer.Body != "" {

@@ -40,7 +40,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "%d calls of %d kinds from %s to %s\n", r.Calls, len(r.Kinds), moment(r.First), moment(r.Last))
 	for _, k := range r.Kinds {
 		relayed := ""
-		if !k.Ours {
+		if k.Relayed {
 			relayed = "  (relayed, also later)"
 		}
 		fmt.Fprintf(&b, "  %6d  %-20s %s%s\n", k.Calls, cmp.Or(k.Caller, "nobody known"), k.Operation, relayed)
@@ -49,11 +49,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "  %6d  more were relayed but not recorded\n", r.Lost)
 	}
 	fmt.Fprintf(&b, "\nunderstood: %d of %d\n", r.Understood(), r.Calls)
-	writeGroups(&b, "", r.NotUnderstood)
-	writeGroups(&b, "\nwould have been refused:\n", r.Refused)
-	writeGroups(&b, "\nread leniently, which is nothing to act on:\n", r.Lenient)
-	writeGroups(&b, "\nnot answered by the provider with SOAP:\n", r.Unanswered)
-	writeGroups(&b, "\nheaders of the provider's answers that ours don't have:\n", r.Headers)
+	writeGroups(&b, "", r.NotUnderstood, false)
+	writeGroups(&b, "\nwould have been refused:\n", r.Refused, false)
+	writeGroups(&b, "\nread leniently, which is nothing to act on:\n", r.Lenient, false)
+	writeGroups(&b, "\nnot answered by the provider with SOAP:\n", r.Unanswered, false)
+	writeGroups(&b, "\nheaders of the provider's answers that ours don't have:\n", r.Headers, true)
 	fmt.Fprintf(&b, "\nas configured now: %d of %d answers equal in names, order, types and status\n", r.Before.Equal, r.Before.Answers)
 	writeDifferences(&b, r.Before.Differences, r.Lines == "" || r.After == nil)
 	if r.Lines != "" {
@@ -76,7 +76,7 @@ func (r *Report) WriteText(w io.Writer) error {
 
 func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-func writeGroups(b *strings.Builder, title string, all []Group) {
+func writeGroups(b *strings.Builder, title string, all []Group, headers bool) {
 	const most = 50
 	if len(all) > 0 {
 		b.WriteString(title)
@@ -86,7 +86,11 @@ func writeGroups(b *strings.Builder, title string, all []Group) {
 			fmt.Fprintf(b, "          and %d more\n", len(all)-most)
 			break
 		}
-		fmt.Fprintf(b, "  %6d  %s (%s; such as %s)\n", g.Calls, g.Text, cmp.Or(g.Caller, "nobody known"), g.Ref)
+		who := cmp.Or(g.Caller, "nobody known") + "; "
+		if headers {
+			who = ""
+		}
+		fmt.Fprintf(b, "  %6d  %s (%ssuch as %s)\n", g.Calls, g.Text, who, g.Ref)
 	}
 }
 

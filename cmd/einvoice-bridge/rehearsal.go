@@ -72,6 +72,9 @@ func writeProposed(cmd *cobra.Command, path string, proposed []byte, description
 		return nil
 	}
 	beside := filepath.Join(filepath.Dir(path), app.SavedWSDL)
+	if old, err := os.ReadFile(beside); err == nil && string(old) == description {
+		return nil
+	}
 	if err := writeNew(beside, description, 0o644); err != nil {
 		return err
 	}

@@ -180,6 +180,9 @@ func TestRehearsal(t *testing.T) {
 	}
 	w.edit(rehearsedOnce, "rehearse: false")
 	w.reload("ok")
+	if out := w.report(calls); !strings.Contains(out, "as configured now: "+equal[1]+" of "+equal[2]+" answers equal") || strings.Contains(out, "these lines") {
+		t.Errorf("with the lines in place, the report says\n%s", out)
+	}
 	ours, got := ask(t, w.url, good)
 	if form(t, ours, got) != form(t, theirs, want) {
 		t.Errorf("live, the bridge says\n%s\n%swhere the provider said\n%s\n%s", got, form(t, ours, got), want, form(t, theirs, want))
