@@ -58,6 +58,9 @@ type Request struct {
 	SOAPIn []byte
 	// Render turns the answer into the bytes that are sent, so that the journal keeps what was really said; may be nil.
 	Render func(Answer) []byte
+	// Carried is told when the call begins work that may outlast it, and returns what is to be told when that has ended;
+	// may be nil.
+	Carried func() (ended func())
 	// Context carries the call's trace and nothing else: no deadline, no end. Nil without traces.
 	Context context.Context
 }

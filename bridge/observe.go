@@ -81,6 +81,7 @@ const (
 	PoolUpstream PoolKind = "upstream" // cancellations that go to one upstream
 	PoolLogin    PoolKind = "login"    // access_new_token
 	PoolRelay    PoolKind = "relay"    // calls for the provider
+	PoolWaiting  PoolKind = "waiting"  // accepted cancellations that wait their turn at one upstream, and their callers have gone
 	PoolRecall   PoolKind = "recall"   // turned away, and the record is being asked
 )
 

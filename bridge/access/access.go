@@ -21,8 +21,9 @@ import (
 // Config lists everybody who may call.
 type Config struct {
 	Callers   []CallerConfig
-	TokenLife time.Duration    // of issued tokens
-	Now       func() time.Time // nil: time.Now
+	TokenLife time.Duration        // of issued tokens
+	Now       func() time.Time     // nil: time.Now
+	Passed    func() time.Duration // since any moment, whoever sets the clock; nil: by Now, as far as that is monotonic
 }
 
 // CallerConfig is one caller. Each of Certificates is "sha256:" and a certificate's fingerprint, "subject:" and its
@@ -108,7 +109,11 @@ func New(cfg Config, tokens bridge.Tokens) (*Access, error) {
 	if now == nil {
 		now = time.Now
 	}
-	a := &Access{now: now, tokens: tokens, memory: &memory{slow: newSlowdown(now), seen: newSeen(now), meters: map[string]*meter{}}}
+	passed := cfg.Passed
+	if start := now(); passed == nil {
+		passed = func() time.Duration { return now().Sub(start) }
+	}
+	a := &Access{now: now, tokens: tokens, memory: &memory{slow: newSlowdown(now), seen: newSeen(passed), meters: map[string]*meter{}}}
 	return a.Next(cfg)
 }
 

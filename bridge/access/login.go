@@ -37,6 +37,9 @@ func (e *SlowDownError) Error() string {
 	return fmt.Sprintf("too many failed logins, the next is looked at in %v", e.RetryAfter.Round(time.Second))
 }
 
+// ErrNoRoom is a login that was not looked at, or for which no token was written down, since there was no room for it.
+var ErrNoRoom = errors.New("too many log-ins are waiting")
+
 // ErrDigest refuses a UsernameToken with PasswordDigest: it proves the knowledge of a password that the checker must
 // hold in clear text, and the bridge keeps passwords only as argon2id. The caller must send PasswordText, over TLS.
 var ErrDigest = errors.New("PasswordDigest can't be checked against argon2id; send PasswordText over TLS")
@@ -69,6 +72,9 @@ func (a *Access) Login(ctx context.Context, l Login) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
+	if !l.From.room(c.Name) {
+		return Issued{}, ErrNoRoom
+	}
 	return a.issue(ctx, c.Name)
 }
 
@@ -79,7 +85,7 @@ func (a *Access) Would(ctx context.Context, l Login) error {
 		return &DeniedError{Description: fmt.Sprintf(badGrant, l.GrantType)}
 	}
 	known := a.byUser[l.Username]
-	if known != nil && a.checkLogin(known, l, a.passwords.again) == nil {
+	if known != nil && a.checkLogin(known, l, a.passwords.matchedLast) == nil {
 		_, err := known.at(l.From)
 		return err
 	}
@@ -175,9 +181,9 @@ type attempt struct {
 	check    func(known *Caller, match func(*hash, string) bool) error
 }
 
-// attempt looks at one try. What matched before is let in at once; anything else queues for a slot and then asks again
-// whether it must wait, so that a flood of tries gets no more than one by one. A name at an address where it was let in
-// before waits for nobody else's failures.
+// attempt looks at one try. What matched before is let in at once; anything else, if there is room, queues for a slot and
+// then asks again whether it must wait, so that a flood of tries gets no more than one by one. A name at an address where
+// it was let in before waits for nobody else's failures.
 func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	known := a.byUser[try.username]
 	from := try.from.Addr.String()
@@ -189,13 +195,16 @@ func (a *Access) attempt(ctx context.Context, try attempt) (*Caller, error) {
 	if wait := a.slow.wait(here); wait > 0 {
 		return nil, &SlowDownError{wait}
 	}
-	if known != nil && try.check(known, a.passwords.again) == nil {
+	if known != nil && try.check(known, a.passwords.matchedLast) == nil {
 		a.slow.succeeded(here)
 		return known.at(try.from)
 	}
 	if wait := a.slow.wait(guilty...); wait > 0 {
 		a.slow.failed(here) // or the line above would be a way to guess for free
 		return nil, &SlowDownError{wait}
+	}
+	if !try.from.room("") {
+		return nil, ErrNoRoom
 	}
 	var rest time.Duration
 	select {

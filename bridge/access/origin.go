@@ -13,7 +13,12 @@ type Origin struct {
 	// Certificate is what the connection showed, proven by its key and vouched for by an authority of the listener;
 	// nil: none.
 	Certificate *x509.Certificate
+	// Room is asked before a name and its secrets must wait to be looked at, and before a token is written down for the
+	// caller that it names; nil: there always is some.
+	Room func(caller string) bool
 }
+
+func (o Origin) room(caller string) bool { return o.Room == nil || o.Room(caller) }
 
 // OriginError refuses a caller whose token or password is good, but not from there. The caller is told the same as
 // with ErrInvalid; what stands here is for the log.

@@ -118,8 +118,8 @@ func (p *passwords) digest(secret string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// again reports whether secret is the one that matched h last.
-func (p *passwords) again(h *hash, secret string) bool {
+// matchedLast reports whether secret is the one that matched h last.
+func (p *passwords) matchedLast(h *hash, secret string) bool {
 	last := h.last.Load()
 	sum := p.digest(secret)
 	return last != nil && subtle.ConstantTimeCompare(last[:], sum[:]) == 1
@@ -127,7 +127,7 @@ func (p *passwords) again(h *hash, secret string) bool {
 
 // match compares secret with h, at full cost unless it matched before. A slot must be held.
 func (p *passwords) match(h *hash, secret string) bool {
-	if p.again(h, secret) {
+	if p.matchedLast(h, secret) {
 		return true
 	}
 	if subtle.ConstantTimeCompare(h.of(secret, len(h.sum)), h.sum) != 1 {

@@ -45,7 +45,7 @@ func (a *Access) issued(ctx context.Context, digest string) (*Caller, error) {
 	switch {
 	case c == nil || !t.Revoked.IsZero():
 		return nil, ErrInvalid
-	case !t.Expires.IsZero() && !a.now().Before(t.Expires):
+	case !t.Expires.IsZero() && a.seen.passed() >= t.ends:
 		return nil, ErrExpired
 	}
 	return c, nil
@@ -53,7 +53,7 @@ func (a *Access) issued(ctx context.Context, digest string) (*Caller, error) {
 
 // lookup reads a token from the journal, or from memory when that was asked a moment ago. Calls for one token share
 // one read, and it outlives a caller that hangs up.
-func (a *Access) lookup(ctx context.Context, digest string) (bridge.Token, error) {
+func (a *Access) lookup(ctx context.Context, digest string) (sighting, error) {
 	if t, ok := a.seen.get(digest); ok {
 		return t, nil
 	}
@@ -63,22 +63,21 @@ func (a *Access) lookup(ctx context.Context, digest string) (bridge.Token, error
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		asked := a.now()
+		asked, wall := a.seen.passed(), a.now()
 		t, err := a.tokens.Token(ctx, digest)
 		if errors.Is(err, bridge.ErrNoEntry) {
 			t, err = bridge.Token{}, nil // nobody's: remembered too, so that a wrong token costs one read
 		}
 		if err != nil {
-			return bridge.Token{}, fmt.Errorf("look up access token: %w", err)
+			return sighting{}, fmt.Errorf("look up access token: %w", err)
 		}
-		a.seen.put(digest, t, asked)
-		return t, nil
+		return a.seen.put(digest, t, asked, wall), nil
 	})
 	select {
 	case r := <-read:
-		return r.Val.(bridge.Token), r.Err
+		return r.Val.(sighting), r.Err
 	case <-ctx.Done():
-		return bridge.Token{}, fmt.Errorf("look up access token: %w", ctx.Err())
+		return sighting{}, fmt.Errorf("look up access token: %w", ctx.Err())
 	}
 }
 
@@ -120,15 +119,20 @@ func (a *Access) Adopt(ctx context.Context, caller, token string, ttl time.Durat
 
 // seen remembers what the journal said about tokens. A revocation must work everywhere within 5 s and the journal may
 // itself answer from a memory of 3 s, so nothing is believed for longer than seenFor, counted from before the question.
+//
+// When a good token expires is counted from when it was seen first, by a clock that nobody sets: a wall clock that is set
+// ahead for a while ends no token early. One that was behind then lets a token live for its whole life again, no longer.
 type seen struct {
-	now func() time.Time
-	mu  sync.Mutex
-	by  map[string]sighting
+	passed func() time.Duration
+	mu     sync.Mutex
+	by     map[string]sighting
 }
 
+// sighting is a token as it was read, in terms of passed.
 type sighting struct {
-	token bridge.Token
-	until time.Time
+	bridge.Token
+	until, ends time.Duration // it is believed, it expires
+	good        bool          // it had not expired when it was seen first
 }
 
 const (
@@ -136,22 +140,31 @@ const (
 	seenMost = 10_000
 )
 
-func newSeen(now func() time.Time) *seen { return &seen{now: now, by: map[string]sighting{}} }
+func newSeen(passed func() time.Duration) *seen {
+	return &seen{passed: passed, by: map[string]sighting{}}
+}
 
-func (s *seen) get(digest string) (bridge.Token, bool) {
+func (s *seen) get(digest string) (sighting, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	got, ok := s.by[digest]
-	return got.token, ok && s.now().Before(got.until)
+	return got, ok && s.passed() < got.until
 }
 
-func (s *seen) put(digest string, t bridge.Token, asked time.Time) {
+// put remembers a token that was asked for at a time, which the wall clock called so.
+func (s *seen) put(digest string, t bridge.Token, asked time.Duration, wall time.Time) sighting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.by) >= seenMost { // only guessing makes so many; what is lost is read again
 		clear(s.by)
 	}
-	s.by[digest] = sighting{t, asked.Add(seenFor)}
+	left := min(t.Expires.Sub(wall), t.Expires.Sub(t.Issued))
+	now := sighting{t, asked + seenFor, asked + left, left > 0}
+	if before, ok := s.by[digest]; ok && before.good && before.Expires.Equal(t.Expires) {
+		now.ends, now.good = before.ends, true
+	}
+	s.by[digest] = now
+	return now
 }
 
 func (s *seen) forget(digest string) {

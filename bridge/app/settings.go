@@ -12,6 +12,7 @@ import (
 	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/saved"
 	"einvoice-bridge/bridge/upstream"
 )
 
@@ -79,11 +80,11 @@ func serverOptions(f *config.File) (server.Options, error) {
 	d.Strict = f.Strictness == "strict"
 	for _, c := range f.Callers {
 		if c.WSSE == string(access.WSSECheck) {
-			d.Security = soap.SecurityCheck
+			d.WholeTokens = true
 		}
 	}
-	if errs := d.Limits.Check(); len(errs) > 0 {
-		return server.Options{}, fmt.Errorf("limits: %w", errors.Join(errs...))
+	if f.Limits.Body < 1 {
+		return server.Options{}, fmt.Errorf("limits: limit max_body_bytes is %d, must be at least 1", f.Limits.Body)
 	}
 	o := server.Options{
 		Listeners: listeners(f), PublicURL: f.PublicURL, Contract: contract, Decoder: d,
@@ -123,11 +124,11 @@ func listeners(f *config.File) []server.Listener {
 func Contract(f *config.File) (*soap.Contract, error) {
 	c := soap.DefaultContract()
 	if f.WSDL.Saved != "" {
-		saved, err := soap.ContractFromWSDL([]byte(f.WSDL.Saved))
-		if err != nil && (saved == nil || len(f.Contract.Operations) == 0) {
+		var err error
+		c, err = saved.Contract([]byte(f.WSDL.Saved))
+		if err != nil && (c == nil || len(f.Contract.Operations) == 0) {
 			return nil, fmt.Errorf("wsdl.saved: %w", err)
-		}
-		c = saved // with names that contract.operations has the meaning of; Check finds what is left
+		} // else contract.operations has the meaning of its names, and Check finds what is left
 	}
 	set(&c.Namespace, f.Contract.Namespace)
 	c.Qualified = c.Qualified || f.Contract.Qualified

@@ -12,7 +12,7 @@ func Pools(all func() []bridge.Pool) prometheus.Collector { return pools(all) }
 type pools func() []bridge.Pool
 
 var (
-	poolHeld = prometheus.NewDesc("einvoice_pool_held", "Places that a pool holds: calls that are being answered.", []string{"pool", "name"}, nil)
+	poolHeld = prometheus.NewDesc("einvoice_pool_held", "Places that a pool holds: calls that are being answered, and work that goes on after its caller was answered.", []string{"pool", "name"}, nil)
 	poolMost = prometheus.NewDesc("einvoice_pool_most", "Places that a pool may hold while nobody else comes or goes.", []string{"pool", "name"}, nil)
 	poolFull = prometheus.NewDesc("einvoice_pool_full_total", "Calls that found no place left in a pool; they were told that the bridge is busy, or what is on record.", []string{"pool", "name"}, nil)
 )

@@ -54,3 +54,22 @@ func TestClockSetAheadWhileWaiting(t *testing.T) {
 		b.wantSends("all", 2, 0)
 	}, script(outcomes(cancelled), nil))
 }
+
+// Nor is what was told to wait given up for it, when it has to be sent once more.
+func TestClockSetAheadAfterItWasPromised(t *testing.T) {
+	run(t, func(b *bench) {
+		b.authority.profile.Cancels = bridge.Rate{Key: "k", Limit: 1, Per: time.Minute}
+		b.ask()
+		if a := b.ask(func(r *bridge.Request) { r.IRN = irn[:63] + "0"; r.Until = r.Received.Add(5 * time.Second) }); a.Fault != bridge.FaultWaiting {
+			b.Fatalf("told %+v", a)
+		}
+		b.step.Add(int64(24 * time.Hour))
+		time.Sleep(10 * time.Minute)
+		b.step.Add(-int64(24 * time.Hour))
+		b.wantSends("all", 3, 0)
+		e, err := b.journal.Find(b.Context(), bridge.Key{Space: "irp", Document: irn[:63] + "0"}, gstin)
+		if err != nil || e.Outcome.Class != bridge.Cancelled {
+			b.Errorf("it ended %s %s, %v", e.State, e.Outcome.Class, err)
+		}
+	}, script(outcomes(cancelled, notApplied, cancelled), nil))
+}

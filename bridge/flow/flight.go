@@ -29,13 +29,15 @@ type flight struct {
 	matter
 	errand errand
 	done   chan struct{}
+	ended  func() // tells whoever counts the work of the call that began it; once is enough
 	span   trace.Span
 
 	progress
 	entry   bridge.Entry  // as on record, with what has been learnt since; no ID: none is known
 	unsaved bridge.Finish // evidence that is not on record yet
 	booking time.Time     // of the send that is booked; zero without one, or without a rate
-	trouble string        // what the obstacle is, for operators
+	expiry  expiry
+	trouble string // what the obstacle is, for operators
 	report  bridge.CallReport
 
 	mu       sync.Mutex // never held while something is waited for
@@ -102,14 +104,27 @@ func (f *flight) setWaiting(w bool) {
 	f.mu.Unlock()
 }
 
+// expiry is when an entry expires by the monotonic clock, counted from when the flight first saw its time on record: what
+// is carried here does not expire because the wall clock was set ahead.
+type expiry struct{ onRecord, monotonic time.Time }
+
+// expires is how long the entry may still be carried out. now is the wall clock, by which entries expire on record.
+func (f *flight) expires(now time.Time) time.Duration {
+	if !f.entry.Expires.Equal(f.expiry.onRecord) {
+		f.expiry = expiry{f.entry.Expires, time.Now().Add(f.entry.Expires.Sub(now))}
+	}
+	return time.Until(f.expiry.monotonic)
+}
+
 // left is how long the flight has: until its latest caller's time is over, or until its entry expires once somebody was
-// told that it waits its turn. now is the wall clock, by which entries expire.
+// told that it waits its turn.
 func (f *flight) left(now time.Time) time.Duration {
+	expires := f.expires(now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	left := time.Until(f.until)
 	if f.promised {
-		left = max(left, f.entry.Expires.Sub(now))
+		left = max(left, expires)
 	}
 	return left
 }
@@ -181,6 +196,7 @@ func (fs *flights) leave(f *flight) {
 	fs.mu.Unlock()
 	f.span.End()
 	close(f.done)
+	f.ended()
 }
 
 // size is the number of documents in flight.

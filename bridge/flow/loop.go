@@ -164,7 +164,7 @@ func (s *Service) queue(f *flight) {
 	}
 	limit, over := f.left(s.clock()), overdue
 	if f.entry.State == bridge.Accepted {
-		limit, over = f.entry.Expires.Sub(s.clock()), expired
+		limit, over = f.expires(s.clock()), expired
 		f.setWaiting(true)
 		defer f.setWaiting(false)
 	}

@@ -49,7 +49,7 @@ var faults = []mutant{
 		"if o.ByState && !asked {", "if false {", "./bridge/flow", table},
 	{"what is cancelled is sent again", "bridge/flow/next.go",
 		"f.errand != forCaller || e.Outcome.Class == bridge.Cancelled ||", "f.errand != forCaller ||", "./bridge/flow", table},
-	{"the sandbox's documents are production's", "bridge/upstream/space.go",
+	{"the sandbox's documents are production's", "bridge/upstream/environment.go",
 		"	return authority + \"/\" + environment\n", "	return authority\n", "./bridge/upstream", "TestEnvironments"},
 	{"a document has as many records as names", "bridge/flow/service.go",
 		"		m.c.Document, m.key.Document = id, id\n", "		_ = id\n", "./bridge/flow", stories},

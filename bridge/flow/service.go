@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -214,6 +215,10 @@ func (s *Service) takeOff(f *flight, a *ask) (g *flight, mine bool) {
 	}
 	if g, mine = s.flights.enter(f); mine {
 		s.work.begin()
+		f.ended = func() {}
+		if a != nil && a.req.Carried != nil {
+			f.ended = sync.OnceFunc(a.req.Carried())
+		}
 		s.dispatch(f)
 	}
 	return g, mine

@@ -905,3 +905,35 @@ func TestFenceIsAsked(t *testing.T) {
 		b.wrap = func(j bridge.Journal) bridge.Journal { return forgetful{Journal: j, lease: true} }
 	})
 }
+
+// Whoever counts work hears of each flight, from its beginning to its end, which may be after its callers': one call has
+// begun it, and who joins it has not.
+func TestWorkIsCountedToItsEnd(t *testing.T) {
+	run(t, func(b *bench) {
+		var begun, ended atomic.Int32
+		counted := func(r *bridge.Request) {
+			r.Until = r.Received.Add(5 * time.Second)
+			r.Carried = func() func() {
+				begun.Add(1)
+				return func() { ended.Add(1) }
+			}
+		}
+		want := func(when string, wantBegun, wantEnded int32) {
+			if begun.Load() != wantBegun || ended.Load() != wantEnded {
+				b.Errorf("%s: %d begun and %d ended, want %d and %d", when, begun.Load(), ended.Load(), wantBegun, wantEnded)
+			}
+		}
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { b.ask(counted) })
+		}
+		both.Wait()
+		want("both callers have gone", 1, 0)
+		time.Sleep(30 * time.Second)
+		want("the authority has answered", 1, 1)
+		b.wantCode("a repeat", b.ask(counted), 200)
+		want("a repeat was answered", 2, 2)
+		b.ask(counted, func(r *bridge.Request) { r.Reason = "7" })
+		want("a refusal by the rules", 2, 2)
+	}, script(func(int, bridge.Cancellation) bridge.Outcome { time.Sleep(30 * time.Second); return cancelled }, nil))
+}

@@ -91,6 +91,7 @@ func (s *Service) tellAll(f *flight, st step, how bridge.How) {
 // letGo gives everyone his answer. Those whose time was over while it was being written down have heard something else,
 // and the record says so.
 func (s *Service) letGo(f *flight, asks []*ask, answers []bridge.Answer, how bridge.How, o bridge.Outcome) {
+	f.ended() // before anybody hears it, and calls again
 	classify(f.span, o.Class)
 	if n := len(f.entry.Attempts); n > 0 && f.tries > 0 { // what one that stays open was answered with
 		last := weigh(f.entry.Attempts).sent.Outcome

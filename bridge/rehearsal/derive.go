@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/saved"
 )
 
 // contract is the base with everything that the provider's answers show put in.
@@ -114,17 +115,29 @@ func (o *opStudy) words(c *soap.Contract, n *formCount, slots []string) {
 
 // assign says what each part means: by what stands in it and by its name. What means nothing to us is a constant.
 func assign(op *soap.Operation, n *formCount) []string {
+	usual := soap.DefaultContract().Operation(op.Name) // has every slot there is
+	if usual == nil {
+		usual = op
+	}
 	names := make([]string, len(n.form.Parts))
 	for i, p := range n.form.Parts {
 		names[i] = p.Name
 	}
-	named := op.Slots(names)
+	named := saved.Slots(usual, names)
+	for i, name := range names {
+		for _, p := range op.Response {
+			if p.Name == name && p.Slot != soap.SlotConst {
+				named[i] = p.Slot
+			}
+		}
+	}
 	slots := make([]string, len(names))
 	taken := map[string]bool{}
 	for {
 		best, at, is := 0, -1, ""
 		for i, p := range n.parts {
-			for _, slot := range answered(op) {
+			for _, part := range usual.Response {
+				slot := part.Slot
 				score := p.fits(slot)
 				if named[i] == slot {
 					score += 4
@@ -142,16 +155,6 @@ func assign(op *soap.Operation, n *formCount) []string {
 	for i, slot := range slots {
 		if slot == "" {
 			slots[i] = soap.SlotConst
-		}
-	}
-	return slots
-}
-
-// answered are the slots of the operation's answer.
-func answered(op *soap.Operation) (slots []string) {
-	for _, p := range op.Response {
-		if p.Slot != soap.SlotConst {
-			slots = append(slots, p.Slot)
 		}
 	}
 	return slots

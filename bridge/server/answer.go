@@ -47,7 +47,19 @@ func (in inbound) certificate() *x509.Certificate {
 }
 
 func (in inbound) origin() access.Origin {
-	return access.Origin{Addr: in.from, Certificate: in.certificate()}
+	return access.Origin{Addr: in.from, Certificate: in.certificate(), Room: in.room}
+}
+
+// room counts a log-in among those that wait to be looked at or, once it is known whose it is, as its caller's. What is
+// turned away can't wait.
+func (in inbound) room(caller string) bool {
+	switch {
+	case in.place == nil:
+		return false
+	case caller == "":
+		return in.place.become(loggingIn)
+	}
+	return in.place.become(callerPool(caller))
 }
 
 // reply is what goes back.
@@ -95,14 +107,13 @@ func (s *Desk) answer(in inbound) reply {
 	if req.Operation != s.opt.Contract.Token.Name {
 		return s.cancel(in, req, (*Desk).carryOut)
 	}
-	kind, how := loggingIn, (*Desk).login
-	if s.relay != nil && s.relay.Tokens {
-		kind, how = relaying, (*Desk).forwardLogin
-	}
-	if !p.become(kind) {
+	switch {
+	case s.relay == nil || !s.relay.Tokens:
+		return s.login(in, req)
+	case !p.become(relaying):
 		return s.busy(in, newVoice(s.opt.Contract, in.ref, req), turnedAwayFor)
 	}
-	return how(s, in, req)
+	return s.forwardLogin(in, req)
 }
 
 // decode reads the call. Where unknown operations are relayed, a second look with wider limits tells whether a request
@@ -239,6 +250,8 @@ func (s *Desk) login(in inbound, req *soap.Request) reply {
 	var denied *access.DeniedError
 	var slow *access.SlowDownError
 	switch {
+	case errors.Is(err, access.ErrNoRoom):
+		return s.busy(in, v, turnedAwayFor, slog.String("why", err.Error()))
 	case err == nil:
 		s.opt.Log.Info("access token issued", "ref", in.ref, "caller", issued.Caller, "from", in.from)
 		in.wire.belongs(issued.Caller)

@@ -25,6 +25,7 @@ import (
 
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/saved"
 	"einvoice-bridge/fixtures/original/nusoap"
 	vectors "einvoice-bridge/fixtures/soap"
 )
@@ -178,16 +179,16 @@ func TestSavedWSDLOfTheOriginal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		saved, err := io.ReadAll(res.Body)
+		published, err := io.ReadAll(res.Body)
 		res.Body.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
-		contract, err := soap.ContractFromWSDL(saved)
+		contract, err := saved.Contract(published)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := start(t, func(s *setup) { s.Contract, s.Decoder, s.SavedWSDL = contract, soap.NewDecoder(contract), saved })
+		r := start(t, func(s *setup) { s.Contract, s.Decoder, s.SavedWSDL = contract, soap.NewDecoder(contract), published })
 		answer := func(address string) string {
 			got, err := askRaw(address, plainCall().raw())
 			if err != nil {

@@ -19,13 +19,15 @@ type pool struct {
 // else: nobody needs to be told beforehand how many there will be. Of log-ins no more wait than come to their turn in time.
 var weights = map[bridge.PoolKind]int{
 	bridge.PoolArriving: 1, bridge.PoolCaller: 2, bridge.PoolUpstream: 1, bridge.PoolLogin: 14, bridge.PoolRelay: 4, bridge.PoolRecall: 1,
+	bridge.PoolWaiting: 1,
 }
 
 // places are shared out so that nobody takes all.
 type places struct {
-	mu    sync.Mutex
-	taken int
-	by    map[pool]*portion
+	mu      sync.Mutex
+	taken   int
+	waiting int // for their turn: places of their own, of which there are as many again
+	by      map[pool]*portion
 }
 
 // portion is what one pool holds.
@@ -72,12 +74,14 @@ func (ps *places) hold(pools []pool, n int) {
 	}
 }
 
-// place is one that is taken, until leave.
+// place is one that is taken, until everybody who uses it has left: a call, and the work it began, which may outlast it.
 type place struct {
 	all     *places
 	most    int
 	counted [2]pool // that it counts for
 	n       int     // of them; 0: it was left
+	users   int
+	waits   bool // for its turn
 }
 
 func (p *place) pools() []pool { return p.counted[:p.n] }
@@ -86,7 +90,7 @@ func (p *place) pools() []pool { return p.counted[:p.n] }
 func (ps *places) enter(most int, p pool) (*place, bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	taken := &place{ps, most, [2]pool{p}, 1}
+	taken := &place{all: ps, most: most, counted: [2]pool{p}, n: 1, users: 1}
 	if !ps.room(most-ps.taken, taken.pools()) {
 		return nil, false
 	}
@@ -108,15 +112,49 @@ func (p *place) become(pools ...pool) bool {
 	return true
 }
 
-// leave gives the place back; once is enough.
+// keep holds the place for one user more, until it is told that this one has left.
+func (p *place) keep() (leave func()) {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	p.users++
+	return p.leave
+}
+
+// wait counts the place among those that wait their turn, if there is room.
+func (p *place) wait(w pool) {
+	ps := p.all
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p.n == 0 || p.waits || !ps.room(p.most-ps.waiting, []pool{w}) {
+		return
+	}
+	ps.hold(p.pools(), -1)
+	ps.taken, ps.waiting, p.waits = ps.taken-1, ps.waiting+1, true
+	p.n = copy(p.counted[:], []pool{w})
+	ps.hold(p.pools(), 1)
+}
+
+// crowded tells whether no more may wait for their turn in a pool.
+func (ps *places) crowded(most int, w pool) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return !ps.room(most-ps.waiting, []pool{w})
+}
+
+// leave is one user's; the last one gives the place back.
 func (p *place) leave() {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
-	if p.n > 0 {
-		p.all.taken--
-		p.all.hold(p.pools(), -1)
-		p.n = 0
+	if p.users--; p.users > 0 || p.n == 0 {
+		return
 	}
+	if p.waits {
+		p.all.waiting--
+	} else {
+		p.all.taken--
+	}
+	p.all.hold(p.pools(), -1)
+	p.n = 0
 }
 
 // count is how many places are taken.
@@ -132,7 +170,11 @@ func (ps *places) report(most int) []bridge.Pool {
 	defer ps.mu.Unlock()
 	var all []bridge.Pool
 	for p, q := range ps.by {
-		room := q.held + max(0, (most-ps.taken-q.held*weights[p.kind]+weights[p.kind])/(1+weights[p.kind]))
+		taken := ps.taken
+		if p.kind == bridge.PoolWaiting {
+			taken = ps.waiting
+		}
+		room := q.held + max(0, (most-taken-q.held*weights[p.kind]+weights[p.kind])/(1+weights[p.kind]))
 		all = append(all, bridge.Pool{Kind: p.kind, Name: p.name, Held: q.held, Most: room, Full: q.full})
 	}
 	slices.SortFunc(all, func(a, b bridge.Pool) int {

@@ -29,7 +29,7 @@ func TestNobodyTakesAllPlaces(t *testing.T) {
 		"a caller":     {bridge.Pool{Kind: bridge.PoolCaller, Name: "hog", Held: placesInTest / 3}, []string{post(theirs("hog"))}},
 		"an authority": {bridge.Pool{Kind: bridge.PoolUpstream, Name: "hangs", Held: placesInTest / 2}, []string{post(theirs("hog")), post(theirs("other")), post(theirs("third"))}},
 		"the provider": {bridge.Pool{Kind: bridge.PoolRelay, Held: placesInTest / 5}, []string{strings.Replace(post(generate), "#eInvoiceCancel", "#eInvoiceGenerate", 1)}},
-		"log-ins":      {bridge.Pool{Kind: bridge.PoolLogin, Held: placesInTest / 15}, []string{post(login("s3cret", "s3cret"))}},
+		"log-ins":      {bridge.Pool{Kind: bridge.PoolCaller, Name: "sap", Held: placesInTest / 3}, []string{post(login("s3cret", "s3cret"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := make(chan struct{})
@@ -70,7 +70,7 @@ func TestNobodyTakesAllPlaces(t *testing.T) {
 			for range 10 {
 				r.post(strings.NewReplacer(token, "all", gstin, "29AAFCD5862R000").Replace(envelope)).expect(t, "somebody else", 200, "Success 200 ")
 			}
-			if tc.pool.Name != "" {
+			if tc.pool.Name == "hog" || tc.pool.Name == "hangs" {
 				r.post(strings.Replace(theirs("hog"), irn, "on record", 1)).expect(t, "a repeat", 200, "Success 200 ")
 			}
 		})
@@ -99,13 +99,64 @@ func (r *rig) poolOf(p bridge.Pool) (held int, full uint64) {
 	return 0, 0
 }
 
+// Work that outlasts its callers holds their places until it has ended; work that waits its turn holds others, so that the
+// caller's other cancellations go on, until these are used up, too.
+func TestWorkHoldsItsPlace(t *testing.T) {
+	caller, upstream, waiting := bridge.Pool{Kind: bridge.PoolCaller, Name: "sap"}, bridge.Pool{Kind: bridge.PoolUpstream, Name: "hangs"}, bridge.Pool{Kind: bridge.PoolWaiting, Name: "hangs"}
+	for fault, tc := range map[string]struct {
+		pool bridge.Pool
+		most int
+	}{
+		bridge.FaultUnknown: {caller, placesInTest / 3},
+		bridge.FaultWaiting: {waiting, placesInTest / 2},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			r := start(t, func(s *setup) {
+				s.InFlight, s.Config.Callers[0].AllTaxpayers = placesInTest, true
+				s.Upstream = func(taxpayer string) string { return map[string]string{gstin: "hangs"}[taxpayer] }
+			})
+			var ends []func()
+			r.answer = func(q bridge.Request) bridge.Answer {
+				if q.Taxpayer != gstin {
+					return bridge.Answer{Class: bridge.Cancelled, IRN: q.IRN}
+				}
+				ends = append(ends, q.Carried())
+				return bridge.Answer{Fault: fault}
+			}
+			for range tc.most {
+				r.post(envelope).expect(t, "there is room", 500, "SOAP-ENV:Server: "+fault)
+			}
+			r.post(envelope).expect(t, "there is none", 500, busy)
+			if held, full := r.poolOf(tc.pool); held != tc.most || full != 1 {
+				t.Errorf("%d held, %d times full", held, full)
+			}
+			if tc.pool == waiting {
+				r.post(strings.NewReplacer(gstin, "29AAFCD5862R000").Replace(envelope)).expect(t, "elsewhere", 200, "Success 200 ")
+			}
+			ends[0]()
+			ends = ends[1:]
+			r.post(envelope).expect(t, "one has ended", 500, "SOAP-ENV:Server: "+fault)
+			r.post(envelope).expect(t, "and one only", 500, busy)
+			for _, end := range ends {
+				end()
+			}
+			for _, p := range []bridge.Pool{caller, upstream, waiting} {
+				if held, _ := r.poolOf(p); held != 0 || r.srv.Calls() != 0 {
+					t.Errorf("%s %s still holds %d", p.Kind, p.Name, held)
+				}
+			}
+		})
+	}
+}
+
 // What a pool may hold is what it comes to when nobody else comes.
 func TestPoolsTellWhatTheyMayHold(t *testing.T) {
 	r := start(t, func(s *setup) { s.InFlight, s.Upstreams = placesInTest, []string{"nic"} })
 	want := map[bridge.Pool]bool{
 		{Kind: bridge.PoolArriving, Most: placesInTest / 2}: true, {Kind: bridge.PoolCaller, Name: "sap", Most: placesInTest / 3}: true,
-		{Kind: bridge.PoolUpstream, Name: "nic", Most: placesInTest / 2}: true, {Kind: bridge.PoolLogin, Most: placesInTest / 15}: true,
-		{Kind: bridge.PoolRelay, Most: placesInTest / 5}: true, {Kind: bridge.PoolRecall, Most: placesInTest / 4}: true,
+		{Kind: bridge.PoolUpstream, Name: "nic", Most: placesInTest / 2}: true, {Kind: bridge.PoolWaiting, Name: "nic", Most: placesInTest / 2}: true,
+		{Kind: bridge.PoolLogin, Most: placesInTest / 15}: true,
+		{Kind: bridge.PoolRelay, Most: placesInTest / 5}:  true, {Kind: bridge.PoolRecall, Most: placesInTest / 4}: true,
 	}
 	for _, p := range r.srv.Pools() {
 		delete(want, p)

@@ -30,6 +30,7 @@ var (
 
 func callerPool(name string) pool   { return pool{bridge.PoolCaller, name} }
 func upstreamPool(name string) pool { return pool{bridge.PoolUpstream, name} }
+func waitingPool(name string) pool  { return pool{bridge.PoolWaiting, name} }
 func recallPool(caller string) pool { return pool{bridge.PoolRecall, caller} }
 
 // showPools shows all pools of the desk.
@@ -40,7 +41,7 @@ func (s *Desk) showPools() {
 		s.places.know(callerPool(name))
 	}
 	for _, name := range s.opt.Upstreams {
-		s.places.know(upstreamPool(name))
+		s.places.know(upstreamPool(name), waitingPool(name))
 	}
 }
 
@@ -50,14 +51,17 @@ const turnedAwayFor = 2 * time.Second
 // recallsMost is how many calls that are turned away may ask the record at a time; of one caller half as many.
 func recallsMost(inFlight int) int { return max(1, inFlight/2) }
 
-// carryOut carries a cancellation out, unless its caller has too many already, or its upstream.
+// carryOut carries a cancellation out, unless its caller has too many already, or its upstream. The place is held until
+// the work has ended, though the answer be there before; work that waits its turn then, which may take half an hour and no
+// authority's time, holds a place among its like.
 func (s *Desk) carryOut(a asked) reply {
-	wait, ok := turnedAwayFor, a.in.place.become(callerPool(a.caller.Name), upstreamPool(s.opt.Upstream(a.Taxpayer)))
+	p, upstream := a.in.place, s.opt.Upstream(a.Taxpayer)
+	wait, ok := turnedAwayFor, !s.places.crowded(s.opt.InFlight, waitingPool(upstream)) && p.become(callerPool(a.caller.Name), upstreamPool(upstream))
 	if ok {
 		wait, ok = a.caller.Enter()
 	}
 	if !ok {
-		a.in.place.leave()
+		p.leave()
 		p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(a.caller.Name))
 		if !ok {
 			return s.busy(a.in, *a.v, wait, slog.String("caller", a.caller.Name))
@@ -66,7 +70,12 @@ func (s *Desk) carryOut(a asked) reply {
 		return s.recall(a, wait)
 	}
 	defer a.caller.Leave()
-	return a.v.reply(s.opt.Canceller.Cancel(a.Request))
+	a.Carried = p.keep
+	ans := s.opt.Canceller.Cancel(a.Request)
+	if ans.Fault == bridge.FaultWaiting {
+		p.wait(waitingPool(upstream))
+	}
+	return a.v.reply(ans)
 }
 
 // turnAway answers a call that there is no room for. To tell a repeat it must be read and its caller identified, which

@@ -8,30 +8,26 @@ import (
 // readBody reads the operation's element and, after it or before it, the elements that rpc/encoded callers refer to.
 func (r *reading) readBody() *Fault {
 	var refs []reference
-	for {
-		t, fault := r.element("Body")
-		if fault != nil {
-			return fault
-		}
-		if t == tokEnd {
-			break
-		}
-		if ref, ok := r.referable(); ok {
-			if slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }) {
-				return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
+	fault := r.children("Body", func() (fault *Fault) {
+		ref, ok := r.referable()
+		switch {
+		case ok && slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }):
+			return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
+		case ok:
+			if ref.value, fault = r.readValue(); ref.fault != nil {
+				fault = ref.fault
 			}
-			fault = r.readReference(&ref)
 			refs = append(refs, ref)
-		} else if r.unwrapped {
-			fault = r.readParam()
-		} else if r.op != nil {
-			fault = clientf("The Body holds a second element at byte %d", r.scan.start)
-		} else {
-			fault = r.readOperation()
-		}
-		if fault != nil {
 			return fault
+		case r.unwrapped:
+			return r.readParam()
+		case r.op != nil:
+			return clientf("The Body holds a second element at byte %d", r.scan.start)
 		}
+		return r.readOperation()
+	})
+	if fault != nil {
+		return fault
 	}
 	if r.op == nil {
 		f := clientf("The Body holds no operation")
@@ -50,8 +46,11 @@ func (r *reading) readOperation() *Fault {
 	if r.refused != nil {
 		return r.refused
 	}
-	if t := r.bare(); t != nil {
-		return r.readBare(t)
+	if t := r.bare(); t != nil { // Body is taken for the operation's element, beginning with this parameter
+		r.note("parameters right under Body; SOAPAction named the operation")
+		r.name, r.unwrapped = qname{local: t.Name}, true
+		r.begin(t)
+		return r.readParam()
 	}
 	op, fault := r.operation()
 	if fault != nil {
@@ -61,15 +60,7 @@ func (r *reading) readOperation() *Fault {
 		return fault
 	}
 	r.begin(op)
-	for {
-		t, fault := r.element(op.Name)
-		if fault != nil || t == tokEnd {
-			return fault
-		}
-		if fault := r.readParam(); fault != nil {
-			return fault
-		}
-	}
+	return r.children(op.Name, r.readParam)
 }
 
 func (r *reading) begin(op *opTable) {
@@ -98,20 +89,10 @@ func (r *reading) bare() *opTable {
 	if !r.d.BareParams {
 		return nil
 	}
-	t := r.d.named(r.action())
-	if t == nil || t.Name == r.scan.name.local {
-		return nil
+	if t := r.d.named(r.action()); t != nil && t.Name != r.scan.name.local {
+		if _, _, ok := t.find(r.scan.name.local, r.d.Strict); ok {
+			return t
+		}
 	}
-	if _, _, ok := t.find(r.scan.name.local, r.d.Strict); !ok {
-		return nil
-	}
-	return t
-}
-
-// readBare takes Body for the operation's element, beginning with the parameter just opened.
-func (r *reading) readBare(t *opTable) *Fault {
-	r.note("parameters right under Body; SOAPAction named the operation")
-	r.name, r.unwrapped = qname{local: t.Name}, true
-	r.begin(t)
-	return r.readParam()
+	return nil
 }

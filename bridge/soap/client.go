@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // EncodeRequest returns the envelope of a call, as an rpc/literal proxy would send it: every parameter, in the
@@ -43,7 +45,7 @@ type Reply struct {
 
 // DecodeReply reads an answer, and holds it to the contract: every part, in order, none besides.
 func (d *Decoder) DecodeReply(h Header, body []byte) (*Reply, error) {
-	r := &reading{d: d, header: h, media: parseMediaType(h.ContentType), reply: &Reply{}}
+	r := &reading{d: d, header: h, media: payload.ParseMedia(h.ContentType), reply: &Reply{}}
 	if fault := r.read(body); fault != nil {
 		return nil, errors.New(strings.Replace(fault.Text, "The request", "the answer", 1))
 	}
@@ -213,6 +215,8 @@ func (r *reading) texts() (map[string]string, *Fault) {
 		}
 	}
 }
+
+func local(qname string) string { return qname[strings.LastIndexByte(qname, ':')+1:] }
 
 // codeOf reads a fault code; the dotted refinements of SOAP 1.1 §4.4.1 are cut off. What is unknown is not our fault.
 func codeOf(value string) Code {

@@ -4,7 +4,7 @@ import "slices"
 
 // Contract is what goes over the wire by name: namespace, elements, their order, and the fixed words in them. The
 // provider's own answers are known from documentation that lost its tags, so all of it is configuration;
-// DefaultContract is the documented reconstruction and ContractFromWSDL takes a customer's saved WSDL.
+// DefaultContract is the documented reconstruction and package saved takes a customer's saved WSDL.
 //
 // A Contract must not change once it is in use.
 type Contract struct {
@@ -137,14 +137,6 @@ func DefaultContract() *Contract {
 			NotYours:     "The access token provided is not valid for this user_gstin",
 		},
 	}
-}
-
-// answerNamespace is that of the answer to a request in a namespace.
-func (c *Contract) answerNamespace(op *Operation, request string) string {
-	if request == "" || request == op.Namespace {
-		return c.Namespace
-	}
-	return request
 }
 
 // responseName returns the answer's element.

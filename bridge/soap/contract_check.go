@@ -16,8 +16,9 @@ func (c *Contract) Check() []error {
 	if strings.ContainsAny(c.Namespace, " \t\r\n") {
 		p.add("contract namespace %q holds white space", c.Namespace)
 	}
-	p.operation(&c.Cancel, cancelRequestSlots, cancelReplySlots)
-	p.operation(&c.Token, tokenRequestSlots, tokenReplySlots)
+	usual := DefaultContract() // has every slot there is
+	p.operation(&c.Cancel, &usual.Cancel)
+	p.operation(&c.Token, &usual.Token)
 	if c.Cancel.Name == c.Token.Name {
 		p.add("contract.operations: both are called %q", c.Cancel.Name)
 	}
@@ -30,18 +31,11 @@ func (c *Contract) Check() []error {
 	return p
 }
 
-var (
-	cancelRequestSlots = []string{SlotAccessToken, SlotUserGSTIN, SlotIRN, SlotCancelReason, SlotCancelRemarks}
-	cancelReplySlots   = []string{SlotIRN, SlotCancelDate, SlotErrorFlag, SlotErrorMessage, SlotStatus, SlotCode}
-	tokenRequestSlots  = []string{SlotUsername, SlotPassword, SlotClientID, SlotClientSecret, SlotGrantType}
-	tokenReplySlots    = []string{SlotAccessToken, SlotExpiresIn, SlotTokenType, SlotErrorDescription}
-)
-
 type problems []error
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
 
-func (p *problems) operation(op *Operation, request, reply []string) {
+func (p *problems) operation(op, usual *Operation) {
 	at := "contract.operations." + op.Name
 	if !isNCName(op.Name) {
 		p.add("contract.operations: %q is not an XML name without colon", op.Name)
@@ -56,8 +50,8 @@ func (p *problems) operation(op *Operation, request, reply []string) {
 			p.add("%s.response[%d].type: %q is not the name of an XSD type, such as string", at, i, part.Type)
 		}
 	}
-	p.parts(at+".request", op.Request, request, false)
-	p.parts(at+".response", op.Response, reply, true)
+	p.parts(at+".request", op.Request, usual.Request, false)
+	p.parts(at+".response", op.Response, usual.Response, true)
 	for _, alias := range slices.Sorted(maps.Keys(op.Aliases)) {
 		p.alias(at+".aliases", op, alias)
 	}
@@ -65,7 +59,11 @@ func (p *problems) operation(op *Operation, request, reply []string) {
 
 // parts holds a message to one element per slot and no name twice. A request has all slots. An answer may lack some, since
 // providers' do, but what a caller goes by must be there: the token, or one of the words that tell a success.
-func (p *problems) parts(at string, parts []Part, slots []string, reply bool) {
+func (p *problems) parts(at string, parts, usual []Part, reply bool) {
+	var slots []string
+	for _, part := range usual {
+		slots = append(slots, part.Slot)
+	}
 	names, filled := map[string]bool{}, map[string]bool{}
 	for i, part := range parts {
 		where := fmt.Sprintf("%s[%d]", at, i)

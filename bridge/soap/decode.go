@@ -3,6 +3,8 @@ package soap
 import (
 	"encoding/xml"
 	"slices"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // Decoder reads requests. Make it with NewDecoder, adjust its fields before first use; then it is safe for
@@ -13,8 +15,8 @@ type Decoder struct {
 	// parameters, parameter names in another letter case, a SOAPAction that names another operation, an envelope whose
 	// version doesn't go with its Content-Type.
 	Strict bool
-	// Security says what a WS-Security header block is worth.
-	Security SecurityPolicy
+	// WholeTokens refuses a malformed UsernameToken, which is otherwise ignored, for a server that checks them.
+	WholeTokens bool
 	// Accept is what is read beyond that.
 	Accept
 
@@ -35,7 +37,7 @@ type Accept struct {
 	ActionDispatch bool
 	// XML11 reads a document that declares XML 1.1 as if it were 1.0.
 	XML11 bool
-	// HeaderBlocks raises the limit of that name; 0 leaves it.
+	// HeaderBlocks raises how many there may be; 0 leaves it.
 	HeaderBlocks int
 }
 
@@ -43,7 +45,6 @@ type Accept struct {
 func (d *Decoder) With(a Accept) *Decoder {
 	wide := *d
 	wide.Accept = a
-	wide.Limits.HeaderBlocks = max(d.Limits.HeaderBlocks, a.HeaderBlocks)
 	return &wide
 }
 
@@ -55,7 +56,7 @@ func (d *Decoder) understands(name xml.Name) bool {
 // NewDecoder returns a lenient decoder for a contract, with the default limits.
 func NewDecoder(c *Contract) *Decoder {
 	return &Decoder{
-		Limits:   DefaultLimits(),
+		Limits:   Limits{BodyBytes: 64 << 10, InflatedBytes: 64 << 10, TranscodedBytes: 128 << 10},
 		contract: c,
 		ops:      []*opTable{newOpTable(&c.Cancel), newOpTable(&c.Token)},
 	}
@@ -65,8 +66,8 @@ func NewDecoder(c *Contract) *Decoder {
 //
 // The stages, each able to refuse: content encoding, multipart, character set, strict XML, envelope, header, body.
 func (d *Decoder) Decode(h Header, body []byte) (*Request, error) {
-	r := &reading{d: d, header: h, media: parseMediaType(h.ContentType)}
-	r.version = r.media.version()
+	r := &reading{d: d, header: h, media: payload.ParseMedia(h.ContentType)}
+	r.version = versionIn(r.media)
 	if fault := r.read(body); fault != nil {
 		return nil, r.complete(fault)
 	}

@@ -6,9 +6,8 @@
 //
 // A call is read in stages, one file each, every one of which can refuse it with a [Fault]:
 //
-//	content.go      Content-Encoding: one layer of gzip or deflate, capped while it inflates
-//	multipart.go    the root part of an MTOM or SwA request
-//	charset.go      byte order mark, HTTP charset, XML declaration; from here on everything is UTF-8
+//	payload/        a package of its own: one layer of gzip or deflate, capped while it inflates; the root part of an MTOM
+//	                or SwA request; the character set. From here on everything is UTF-8
 //	scan.go tag.go  strict XML and its namespaces, and all limits, with byte offsets
 //	envelope.go     SOAP 1.1 or 1.2, Header and Body
 //	header.go       mustUnderstand, addressing.go, security.go: the only place that needs a document tree
@@ -28,7 +27,8 @@
 //
 // # Out
 //
-// A [Contract] holds all names, their order and the fixed words; its methods encode replies and faults. Answers go out
+// A [Contract] holds all names, their order and the fixed words; its methods encode replies and faults. Package saved makes
+// one of a WSDL that the operator has kept. Answers go out
 // in the version and the namespace of the request, as ASCII on one line, every part always there: each of these rules breaks a measured
 // client when violated. fixtures/soap/replies has every form. No reply is ever built from a template: all text goes
 // through one escaping writer.

@@ -2,14 +2,17 @@ package soap
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // reading is one Decode or DecodeReply under way.
 type reading struct {
 	d      *Decoder
 	header Header
-	media  mediaType // header.ContentType
+	media  payload.Media // header.ContentType
 	scan   scanner
 
 	spoken  Version // the envelope's
@@ -20,9 +23,9 @@ type reading struct {
 	pending []pendingRef
 	buf     []byte
 
-	children int  // of the operation, so far
-	moved    bool // one that is known by its name stands elsewhere than documented
-	strays   []stray
+	places   int     // children of the operation, so far
+	moved    bool    // one that is known by its name stands elsewhere than documented
+	strays   []value // children whose names are no parameter's
 	unplaced []string
 	// unwrapped tells that the parameters stand right under Body.
 	unwrapped bool
@@ -39,38 +42,26 @@ type reading struct {
 func (r *reading) note(text string) { r.scan.note(text) }
 
 func (r *reading) read(body []byte) *Fault {
-	doc, fault := r.document(body)
-	if fault != nil {
-		return fault
-	}
-	if len(doc) == 0 {
-		return clientf("The request body is empty")
-	}
-	if fault := r.scan.init(doc, &r.d.Limits, r.d.XML11); fault != nil {
+	if fault := r.open(body); fault != nil {
 		return fault
 	}
 	return r.envelope()
 }
 
-// document undoes everything between the HTTP body and the XML text.
-func (r *reading) document(body []byte) ([]byte, *Fault) {
-	body, fault := r.inflate(r.header.ContentEncoding, body)
-	if fault != nil {
-		return nil, fault
-	}
-	media := r.media
-	if media.name == "multipart/related" {
-		if media, body, fault = r.rootPart(media, body); fault != nil {
-			return nil, fault
+// open gets the scanner to the beginning of the text.
+func (r *reading) open(body []byte) *Fault {
+	doc, refusal := payload.Open(r.media, r.header.ContentEncoding, body, r.d.Limits, r.note)
+	if refusal != nil {
+		f := &Fault{Code: Client, Text: refusal.Text, HTTPStatus: refusal.Status}
+		if refusal.Found != "" {
+			f.came(refusal.Found)
 		}
+		return f
 	}
-	if fault := media.check(); fault != nil {
-		return nil, fault
+	if len(doc) == 0 {
+		return clientf("The request body is empty")
 	}
-	if media.sloppy {
-		r.note("a Content-Type was taken for text/xml that only mentions it")
-	}
-	return r.toUTF8(body, media.charset())
+	return r.scan.init(doc, r.d.XML11)
 }
 
 // complete fills in what is known of the request, for the answer.
@@ -84,10 +75,12 @@ func (r *reading) complete(f *Fault) *Fault {
 }
 
 func (r *reading) request() *Request {
+	hide := r.scan.hidden.spans
+	slices.SortFunc(hide, func(a, b span) int { return a.start - b.start })
 	return &Request{
 		Version: r.version, Operation: r.op.Name, Namespace: r.name.space, Params: r.params,
 		Addressing: r.addressing, UsernameToken: r.token, Notes: r.scan.notes, Unplaced: r.unplaced, Moved: r.moved || len(r.unplaced) > 0,
-		doc: r.scan.doc, hide: r.scan.hidden.sorted(),
+		doc: r.scan.doc, hide: hide,
 	}
 }
 
@@ -107,47 +100,38 @@ func (r *reading) envelope() *Fault {
 
 func (r *reading) envelopeChildren() *Fault {
 	header, body := false, false
-	for {
-		t, fault := r.element("Envelope")
-		if fault != nil {
-			return fault
-		}
-		if t == tokEnd {
-			break
-		}
+	fault := r.children("Envelope", func() *Fault {
 		switch r.scan.name {
 		case qname{r.spoken.namespace(), "Header"}:
 			if header || body {
 				return clientf("A second or misplaced Header at byte %d", r.scan.start)
 			}
 			header = true
-			fault = r.readHeader()
+			return r.readHeader()
 		case qname{r.spoken.namespace(), "Body"}:
 			if body {
 				return clientf("A second Body at byte %d", r.scan.start)
 			}
 			body = true
 			if r.reply != nil {
-				fault = r.readReply()
-			} else {
-				fault = r.readBody()
+				return r.readReply()
 			}
-		default:
-			return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
+			return r.readBody()
 		}
-		if fault != nil {
-			return fault
-		}
+		return clientf("Envelope may only hold Header and Body, found something else at byte %d", r.scan.start)
+	})
+	if fault != nil {
+		return fault
 	}
 	if !body {
 		return clientf("The Envelope has no Body")
 	}
-	_, fault := r.element("the document")
+	_, fault = r.element("the document")
 	return fault
 }
 
 func (r *reading) setVersion(v Version) *Fault {
-	told := r.media.name
+	told := r.media.Name
 	r.spoken, r.version = v, v
 	if (told == "text/xml" && v == SOAP12) || (told == "application/soap+xml" && v == SOAP11) {
 		if r.d.Strict {
@@ -174,6 +158,20 @@ func (r *reading) checkEnvelope12() *Fault {
 		return clientf("Envelope must not carry encodingStyle, found it at byte %d", r.scan.start)
 	}
 	return nil
+}
+
+// children reads to the end of the element just opened, with one call of read for each of its children, which has just been
+// opened then.
+func (r *reading) children(of string, read func() *Fault) *Fault {
+	for {
+		t, fault := r.element(of)
+		if fault != nil || t == tokEnd {
+			return fault
+		}
+		if fault := read(); fault != nil {
+			return fault
+		}
+	}
 }
 
 // element reads the next tag inside an element that must hold no text of its own. Processing instructions (Siebel's,
@@ -218,12 +216,4 @@ func (r *reading) skip() *Fault {
 		}
 	}
 	return nil
-}
-
-// skipHidden skips an element whose content must not be shown to anybody.
-func (r *reading) skipHidden() *Fault {
-	start := r.scan.end
-	fault := r.skip()
-	r.scan.hidden.add(start, r.scan.start, false)
-	return fault
 }

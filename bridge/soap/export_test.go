@@ -1,16 +1,17 @@
 package soap
 
+import "einvoice-bridge/bridge/soap/payload"
+
 // Doc returns the transcoded envelope that a request was read from.
 func (r *Request) Doc() []byte { return r.doc }
 
 // WellFormed holds a document to the scanner's rules alone.
 func WellFormed(doc []byte) error {
-	lim := DefaultLimits()
-	if fault := checkChars(doc, false); fault != nil {
-		return fault
+	if refusal := payload.CheckChars(doc, false); refusal != nil {
+		return clientf("%s", refusal.Text)
 	}
 	var s scanner
-	if fault := s.init(doc, &lim, true); fault != nil {
+	if fault := s.init(doc, true); fault != nil {
 		return fault
 	}
 	for {
@@ -22,16 +23,6 @@ func WellFormed(doc []byte) error {
 			return nil
 		}
 	}
-}
-
-// Transcode runs the character set stage alone.
-func Transcode(body []byte, label string) ([]byte, error) {
-	r := &reading{d: NewDecoder(DefaultContract())}
-	doc, fault := r.toUTF8(body, label)
-	if fault != nil {
-		return nil, fault
-	}
-	return doc, nil
 }
 
 // Cleaned is what remains of a reply's text on the wire.

@@ -59,13 +59,12 @@ type Fault struct {
 // text stays.
 func (f *Fault) came(what string) *Fault {
 	f.Found = what
-	f.Text += "; it is " + clipped(what)
+	f.Text += "; it is " + clipped(what, 128)
 	return f
 }
 
 // clipped is a name as a text may hold it.
-func clipped(name string) string {
-	const most = 128
+func clipped(name string, most int) string {
 	if len(name) > most {
 		return string(cut([]byte(name), most)) + "..."
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // Form is how an answer looks, whoever gave it: what a Contract decides, read back from the bytes. It is for holding
@@ -39,13 +41,14 @@ type PartForm struct {
 // ReadForm reads an answer. Every text in an answer that issues tokens may be one, whatever its element is called:
 // tokens hides all that look like it in the masked copy.
 func ReadForm(h Header, body []byte, tokens bool) (*Form, error) {
-	r := &reading{d: &Decoder{Limits: DefaultLimits()}, header: h, media: parseMediaType(h.ContentType)}
-	f := &Form{Charset: strings.ToLower(r.media.charset())}
+	r := &reading{d: NewDecoder(DefaultContract()), header: h, media: payload.ParseMedia(h.ContentType)}
+	f := &Form{Charset: strings.ToLower(r.media.Charset())}
 	if fault := r.form(f, body, tokens); fault != nil {
 		return nil, errors.New(strings.Replace(fault.Text, "The request", "the answer", 1))
 	}
-	f.read = &Request{doc: r.scan.doc, hide: r.scan.hidden.sorted()}
-	f.read.hide = slices.DeleteFunc(f.read.hide, func(s span) bool { return r.scan.holdsElements(s) })
+	hide := slices.DeleteFunc(r.scan.hidden.spans, r.scan.holdsElements)
+	slices.SortFunc(hide, func(a, b span) int { return a.start - b.start })
+	f.read = &Request{doc: r.scan.doc, hide: hide}
 	return f, nil
 }
 
@@ -53,18 +56,14 @@ func ReadForm(h Header, body []byte, tokens bool) (*Form, error) {
 func (f *Form) Masked(max int) []byte { return f.read.Masked(max) }
 
 func (r *reading) form(f *Form, body []byte, tokens bool) *Fault {
-	doc, fault := r.document(body)
-	if fault != nil {
+	if fault := r.open(body); fault != nil {
 		return fault
 	}
 	f.Declaration = "none"
-	if d := parseDeclaration(doc); d.length > 0 {
-		f.Declaration = strings.ToLower(d.encoding)
+	if d := payload.ParseDeclaration(r.scan.doc); d.Length > 0 {
+		f.Declaration = strings.ToLower(d.Encoding)
 	}
-	if fault := r.scan.init(doc, &r.d.Limits, false); fault != nil {
-		return fault
-	}
-	if _, fault = r.element("the document"); fault != nil {
+	if _, fault := r.element("the document"); fault != nil {
 		return fault
 	}
 	if f.Version = versionOf(r.scan.name.space); f.Version == 0 || r.scan.name.local != "Envelope" {
@@ -168,38 +167,14 @@ func mayBeToken(text string) bool {
 	})
 }
 
-// Slots tells by their names alone what the parts of an answer to an operation mean: a slot for each name, "" for one
-// that says nothing.
-func (op *Operation) Slots(names []string) []string {
-	known := map[string]string{}
-	for _, p := range op.Response {
-		known[p.Name] = p.Slot
-	}
-	fields := make([]field, len(names))
-	for i, name := range names {
-		fields[i].name = name
-	}
-	slots := assign(fields, op.replySlots())
-	for i, name := range names {
-		if slot := known[name]; slot != "" && slot != SlotConst && !slices.Contains(slots, slot) {
-			slots[i] = slot
-		}
-	}
-	return slots
-}
-
 // Issued is the token in an answer to the operation, and for how many seconds it is good; "" when there is none. Where
 // the names of the parts say nothing, it is the one text that can't be anything else.
 func (op *Operation) Issued(f *Form) (token string, seconds int) {
-	names := make([]string, len(f.Parts))
-	for i, p := range f.Parts {
-		names[i] = p.Name
-	}
 	const unsaid = 3600
 	seconds = unsaid
 	guess := ""
-	for i, slot := range op.Slots(names) {
-		text := f.Parts[i].Text
+	for _, p := range f.Parts {
+		slot, text := op.meaning(p.Name), p.Text
 		n, err := strconv.Atoi(text)
 		switch {
 		case slot == SlotAccessToken:
@@ -216,10 +191,14 @@ func (op *Operation) Issued(f *Form) (token string, seconds int) {
 	return token, seconds
 }
 
-// replySlots are what an answer to the operation tells.
-func (op *Operation) replySlots() []string {
-	if slices.ContainsFunc(op.Request, func(p Part) bool { return p.Slot == SlotIRN }) {
-		return cancelReplySlots
+// meaning is the slot of an answer's part by its name, which may be the contract's or, but for letter case and "_", the
+// slot's own; "" for any other.
+func (op *Operation) meaning(name string) string {
+	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
+	for _, p := range op.Response {
+		if p.Name == name || plain(p.Slot) == plain(name) {
+			return p.Slot
+		}
 	}
-	return tokenReplySlots
+	return ""
 }

@@ -21,31 +21,26 @@ type block struct {
 func (r *reading) readHeader() *Fault {
 	blocks := 0
 	var closed []span
-	for {
-		t, fault := r.element("Header")
-		if fault != nil {
-			return fault
+	fault := r.children("Header", func() *Fault {
+		if blocks++; blocks > max(maxHeaderBlocks, r.d.HeaderBlocks) {
+			return exceeded("header_blocks", max(maxHeaderBlocks, r.d.HeaderBlocks), r.scan.start)
 		}
-		if t == tokEnd {
-			break
-		}
-		if blocks++; blocks > r.d.Limits.HeaderBlocks {
-			return exceeded("header_blocks", r.d.Limits.HeaderBlocks, r.scan.start)
-		}
-		if blocks > headerBlocks {
+		if blocks > maxHeaderBlocks {
 			r.note("more header blocks than usual were read, as configured")
 		}
-		if space := r.scan.name.space; isAddressing(space) || space == nsWSSE {
-			fault = r.skip()
-		} else {
-			content := span{start: r.scan.end}
-			fault = r.skipHidden() // home-made headers carry credentials under any name
-			content.end = r.scan.start
-			closed = append(closed, content)
-		}
-		if fault != nil {
+		known := isAddressing(r.scan.name.space) || r.scan.name.space == nsWSSE
+		content := span{start: r.scan.end}
+		if fault := r.skip(); fault != nil {
 			return fault
 		}
+		if content.end = r.scan.start; !known { // home-made headers carry credentials under any name
+			r.scan.hidden.add(content.start, content.end, false)
+			closed = append(closed, content)
+		}
+		return nil
+	})
+	if fault != nil {
+		return fault
 	}
 	if blocks > 0 && r.reply == nil {
 		r.refused = r.judgeHeader(closed)
@@ -105,7 +100,7 @@ func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
 	part = append(part, r.scan.doc[at:r.scan.end]...)
 	part = append(part, "</"+name+">"...)
 	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = r.d.Limits.Depth + 1
+	doc.ReadSettings.MaxDepth = maxDepth + 1
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	if err := doc.ReadFromBytes(part); err != nil || doc.Root() == nil {
 		return nil, notWellFormed(r.scan.start)
@@ -138,13 +133,11 @@ func (r *reading) mustUnderstand(e *etree.Element) (bool, *Fault) {
 	if !ok {
 		return false, nil
 	}
-	switch strings.Trim(value, " \t\r\n") {
-	case "1", "true":
-		return true, nil
-	case "0", "false":
-		return false, nil
+	must, ok := boolean(value)
+	if !ok {
+		return false, clientf("mustUnderstand of a header block is not a boolean")
 	}
-	return false, clientf("mustUnderstand of a header block is not a boolean")
+	return must, nil
 }
 
 func (r *reading) understood(b block) bool {
@@ -186,5 +179,5 @@ func textOf(e *etree.Element) string {
 	if len(e.ChildElements()) > 0 {
 		return ""
 	}
-	return strings.Trim(e.Text(), " \t\r\n")
+	return trimXML(e.Text())
 }

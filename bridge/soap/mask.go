@@ -2,7 +2,6 @@ package soap
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,12 +19,6 @@ type hidden struct {
 type span struct {
 	start, end int
 	value      bool
-}
-
-// sorted returns the spans in the order of the document.
-func (h *hidden) sorted() []span {
-	slices.SortFunc(h.spans, func(a, b span) int { return a.start - b.start })
-	return h.spans
 }
 
 func (h *hidden) add(start, end int, value bool) {

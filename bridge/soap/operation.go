@@ -87,12 +87,7 @@ func (d *Decoder) resembles(local string) bool {
 
 // unknownOperation is the fault that PHP NuSOAP gives.
 func unknownOperation(name qname) *Fault {
-	const most = 64
-	local := name.local
-	if len(local) > most {
-		local = string(cut([]byte(local), most)) + "..."
-	}
-	f := clientf("Operation '%s' is not defined in the WSDL for this service", local)
+	f := clientf("Operation '%s' is not defined in the WSDL for this service", clipped(name.local, 64))
 	f.Subcode, f.Found = ProcedureNotPresent, shown(name)
 	return f
 }
@@ -108,7 +103,7 @@ func (r *reading) action() string {
 	if a := strings.Trim(r.header.SOAPAction, " \t\""); a != "" {
 		return a
 	}
-	return r.media.params["action"]
+	return r.media.Params["action"]
 }
 
 // lastPiece returns what of a SOAPAction names an operation. The provider's own may end in "Server".

@@ -7,16 +7,15 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // reference is an element under Body with an id, the other half of a multi-reference value (SOAP 1.1 §5.4.1).
 type reference struct {
-	id      string
-	text    string
-	nil     bool
-	simple  bool // neither elements in it nor a further reference
-	used    bool
-	content span
+	value
+	id   string
+	used bool
 }
 
 // pendingRef is a parameter whose value stands elsewhere.
@@ -35,19 +34,14 @@ type value struct {
 	href    string // where it stands instead
 	refers  bool
 	fault   *Fault // of its xsi:nil
-}
-
-// stray is a child whose name is no parameter's.
-type stray struct {
-	value
-	place int
+	place   int
 }
 
 // readParam reads one child of the operation's element, which has just been opened. Its namespace doesn't matter: some
 // callers qualify children, some by a namespace of their own, some by SOAP's.
 func (r *reading) readParam() *Fault {
-	name, start, place := r.scan.name, r.scan.start, r.children
-	r.children++
+	name, start, place := r.scan.name, r.scan.start, r.places
+	r.places++
 	i, guessed, ok := r.op.find(name.local, r.d.Strict)
 	if r.d.Strict && (!ok || !r.d.ours(name.space) && name.space != r.name.space) {
 		return badArguments("Unknown parameter at byte %d", start).came(r.scan.shown())
@@ -56,8 +50,8 @@ func (r *reading) readParam() *Fault {
 	if fault != nil {
 		return fault
 	}
-	if !ok {
-		r.strays = append(r.strays, stray{v, place})
+	if v.place = place; !ok {
+		r.strays = append(r.strays, v)
 		return nil
 	}
 	if !r.d.ours(name.space) && name.space != r.name.space {
@@ -86,8 +80,7 @@ func (r *reading) readValue() (v value, fault *Fault) {
 func (r *reading) isBinary() bool {
 	for _, a := range r.scan.attrs {
 		if a.local == "type" && schemaInstance(a.space) {
-			name := a.value[strings.LastIndexByte(a.value, ':')+1:]
-			return name == "base64Binary" || name == "base64"
+			return local(a.value) == "base64Binary" || local(a.value) == "base64"
 		}
 	}
 	return false
@@ -106,9 +99,9 @@ func (r *reading) fromBinary(text string, content span) (string, *Fault) {
 		return text, nil
 	}
 	if !utf8.Valid(raw) {
-		raw = decodeWindows1252(raw)
+		raw = payload.Windows1252(raw)
 	}
-	if checkChars(raw, false) != nil {
+	if payload.CheckChars(raw, false) != nil {
 		return "", badArguments("A base64Binary value holds a character that XML can't carry, at byte %d", content.start)
 	}
 	r.note("a base64Binary value was read as the text in it")
@@ -142,10 +135,14 @@ func (r *reading) place() *Fault {
 	if len(r.strays) == 0 {
 		return nil
 	}
-	if r.children == len(r.params) && !r.moved && r.straysDiffer() {
+	names := map[string]bool{}
+	for _, s := range r.strays {
+		names[s.name] = true
+	}
+	if r.places == len(r.params) && !r.moved && len(names) == len(r.strays) {
 		r.note("parameters with names of the caller's own were read by their place")
 		for _, s := range r.strays {
-			if fault := r.take(s.place, s.value); fault != nil {
+			if fault := r.take(s.place, s); fault != nil {
 				return fault
 			}
 			r.params[s.place].Element = strings.Clone(s.name)
@@ -162,15 +159,6 @@ func (r *reading) place() *Fault {
 	return nil
 }
 
-func (r *reading) straysDiffer() bool {
-	for i, s := range r.strays {
-		if slices.ContainsFunc(r.strays[:i], func(other stray) bool { return other.name == s.name }) {
-			return false
-		}
-	}
-	return true
-}
-
 // set gives a parameter its value.
 func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 	p := &r.params[i]
@@ -178,7 +166,7 @@ func (r *reading) set(i int, text string, isNil bool, content span) *Fault {
 	case SlotAccessToken, SlotPassword, SlotClientSecret: // whatever the contract calls them
 		r.scan.hidden.add(content.start, content.end, true)
 	}
-	if most := r.d.Limits.ParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
+	if most := maxParamChars; len(text) > most && utf8.RuneCountInString(text) > most {
 		return exceeded("param_chars", most, content.start)
 	}
 	text = r.tidied(p.Slot, text)
@@ -264,15 +252,20 @@ func (r *reading) isNil() (bool, *Fault) {
 		if (a.local != "nil" && a.local != "null") || !schemaInstance(a.space) {
 			continue
 		}
-		switch strings.Trim(a.value, " \t\r\n") {
-		case "1", "true":
-			return true, nil
-		case "0", "false":
-			return false, nil
+		isNil, ok := boolean(a.value)
+		if !ok {
+			return false, badArguments("xsi:nil must be true or false, at byte %d", r.scan.start)
 		}
-		return false, badArguments("xsi:nil must be true or false, at byte %d", r.scan.start)
+		return isNil, nil
 	}
 	return false, nil
+}
+
+// boolean reads an xsd:boolean.
+func boolean(s string) (value, ok bool) {
+	s = trimXML(s)
+	value = s == "1" || s == "true"
+	return value, value || s == "0" || s == "false"
 }
 
 func schemaInstance(space string) bool {
@@ -305,25 +298,12 @@ func (r *reading) referable() (reference, bool) {
 	return reference{id: id}, ok && (r.op != nil || root == "0")
 }
 
-func (r *reading) readReference(ref *reference) (fault *Fault) {
-	if ref.nil, fault = r.isNil(); fault != nil {
-		return fault
-	}
-	_, further := r.href()
-	binary := r.isBinary()
-	if ref.text, ref.content, ref.simple, fault = r.leaf(); fault == nil && binary {
-		ref.text, fault = r.fromBinary(ref.text, ref.content)
-	}
-	ref.simple = ref.simple && !further && !(ref.nil && ref.text != "")
-	return fault
-}
-
 // resolve gives every referring parameter its value, once: a reference to a reference is refused, and so is anything
 // that isn't in this message.
 func (r *reading) resolve(refs []reference) *Fault {
 	for _, p := range r.pending {
 		i := slices.IndexFunc(refs, func(ref reference) bool { return "#"+ref.id == p.id })
-		if i < 0 || !refs[i].simple {
+		if i < 0 || !refs[i].simple || refs[i].refers || refs[i].nil && refs[i].text != "" {
 			return badArguments("Parameter '%s' refers to no simple value in this message", r.op.Request[p.param].Name)
 		}
 		ref := &refs[i]

@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"cmp"
 	"strconv"
 )
 
@@ -39,54 +40,26 @@ func (c *Contract) ContentType(v Version) string {
 
 // EncodeCancel returns the envelope that answers eInvoiceCancel. a may be nil.
 func (c *Contract) EncodeCancel(v Version, a *Addressing, r CancelReply) []byte {
-	return c.encodeReply(v, a, &c.Cancel, r.Namespace, func(slot string) string { return c.cancelPart(slot, r) })
-}
-
-// EncodeToken returns the envelope that answers access_new_token. a may be nil.
-func (c *Contract) EncodeToken(v Version, a *Addressing, r TokenReply) []byte {
-	return c.encodeReply(v, a, &c.Token, r.Namespace, func(slot string) string { return tokenPart(slot, r) })
-}
-
-func (c *Contract) cancelPart(slot string, r CancelReply) string {
 	flag, status, code := c.Values.SuccessFlag, c.Values.SuccessStatus, c.Values.SuccessCode
 	if r.Failed {
 		flag, status, code = c.Values.FailedFlag, c.Values.FailedStatus, c.Values.FailedCode
 	}
-	switch slot {
-	case SlotIRN:
-		return r.IRN
-	case SlotCancelDate:
-		return r.CancelDate
-	case SlotErrorFlag:
-		return flag
-	case SlotErrorMessage:
-		return r.Message
-	case SlotStatus:
-		return status
-	case SlotCode:
-		if r.Code != "" {
-			return r.Code
-		}
-		return code
-	}
-	return ""
+	return c.encodeReply(v, a, &c.Cancel, r.Namespace, map[string]string{
+		SlotIRN: r.IRN, SlotCancelDate: r.CancelDate, SlotErrorFlag: flag, SlotErrorMessage: r.Message,
+		SlotStatus: status, SlotCode: cmp.Or(r.Code, code),
+	})
 }
 
-func tokenPart(slot string, r TokenReply) string {
-	switch slot {
-	case SlotAccessToken:
-		return r.AccessToken
-	case SlotExpiresIn: // a failed call says 0: int-typed proxies throw on an empty element
-		return strconv.Itoa(r.ExpiresIn)
-	case SlotTokenType:
-		return r.TokenType
-	case SlotErrorDescription:
-		return r.ErrorDescription
-	}
-	return ""
+// EncodeToken returns the envelope that answers access_new_token. a may be nil. A failed call says 0 seconds: int-typed
+// proxies throw on an empty element.
+func (c *Contract) EncodeToken(v Version, a *Addressing, r TokenReply) []byte {
+	return c.encodeReply(v, a, &c.Token, r.Namespace, map[string]string{
+		SlotAccessToken: r.AccessToken, SlotExpiresIn: strconv.Itoa(r.ExpiresIn), SlotTokenType: r.TokenType,
+		SlotErrorDescription: r.ErrorDescription,
+	})
 }
 
-func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespace string, value func(slot string) string) []byte {
+func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespace string, values map[string]string) []byte {
 	style := op.EncodingStyle
 	if style == "" && c.Mimic.EncodingStyle {
 		style = op.Description
@@ -100,15 +73,18 @@ func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespac
 	b = append(b, "<SOAP-ENV:Body>"...)
 	name := "ns1:" + op.responseName()
 	b = append(append(append(b, '<'), name...), ` xmlns:ns1="`...)
-	b = append(appendText(b, c.answerNamespace(op, namespace)), `">`...)
-	b = c.appendParts(b, op, value)
+	if namespace == "" || namespace == op.Namespace {
+		namespace = c.Namespace
+	}
+	b = append(appendText(b, namespace), `">`...)
+	b = c.appendParts(b, op, values)
 	b = append(append(append(b, "</"...), name...), '>')
 	return append(b, "</SOAP-ENV:Body></SOAP-ENV:Envelope>"...)
 }
 
 // appendParts appends all parts, always, in the contract's order: a missing or misplaced one means wrong values in the
 // rpc proxies of Mono, silent loss in WCF and an error in zeep.
-func (c *Contract) appendParts(b []byte, op *Operation, value func(slot string) string) []byte {
+func (c *Contract) appendParts(b []byte, op *Operation, values map[string]string) []byte {
 	prefix := ""
 	if c.Qualified {
 		prefix = "ns1:"
@@ -119,7 +95,7 @@ func (c *Contract) appendParts(b []byte, op *Operation, value func(slot string) 
 	for _, p := range op.Response {
 		text := p.Const
 		if p.Slot != SlotConst {
-			text = oneLine(value(p.Slot), maxMessage)
+			text = oneLine(values[p.Slot], maxMessage)
 		}
 		b = appendPart(b, prefix+p.Name, p.Type, text)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
 )
 
 // token is what a scanner has just read.
@@ -26,15 +28,14 @@ type scanner struct {
 	doc  []byte // UTF-8, legal XML characters only, without byte order mark
 	src  string // the same
 	base int    // length of the XML declaration
-	lim  *Limits
 
 	// the last token
 	start, end int // its bytes in doc
 	name       qname
 	attrs      []attr // of a start tag, without namespace declarations
 	text       string
-	tag        []rawAttr // attributes as they are written, declarations included
-	closing    bool      // the tag was an empty element's, whose end comes next
+	tag        []attr // the same before their namespaces are known, with them
+	closing    bool   // the tag was an empty element's, whose end comes next
 
 	open     []openElement
 	bound    []binding
@@ -49,7 +50,9 @@ type qname struct{ space, local string }
 
 type attr struct {
 	qname
-	value string
+	written, prefix string // its name as it stands there
+	value           string // resolved
+	start, end      int    // of the value in the document
 }
 
 type openElement struct {
@@ -59,13 +62,28 @@ type openElement struct {
 
 type binding struct{ prefix, uri string }
 
-func (s *scanner) init(doc []byte, lim *Limits, xml11 bool) *Fault {
+func (s *scanner) init(doc []byte, xml11 bool) *Fault {
 	base, fault := checkDeclaration(doc, xml11)
-	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && parseDeclaration(doc).version == "1.1" {
+	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && payload.ParseDeclaration(doc).Version == "1.1" {
 		s.note("XML 1.1 was read as 1.0, as configured")
 	}
-	s.doc, s.src, s.base, s.end, s.lim = doc, string(doc), base, base, lim
+	s.doc, s.src, s.base, s.end = doc, string(doc), base, base
 	return fault
+}
+
+// checkDeclaration returns the length of the document's XML declaration, which must be a correct one for XML 1.0, or 1.1
+// where that is let pass.
+func checkDeclaration(doc []byte, xml11 bool) (int, *Fault) {
+	d := payload.ParseDeclaration(doc)
+	switch {
+	case d.Length == 0:
+		return 0, nil
+	case !d.WellFormed:
+		return 0, clientf("The request is not well-formed XML: bad XML declaration at byte 0")
+	case d.Version != "1.0" && (d.Version != "1.1" || !xml11):
+		return 0, clientf("Only XML 1.0 is accepted, the XML declaration at byte 0 says otherwise")
+	}
+	return d.Length, nil
 }
 
 const (
@@ -143,8 +161,8 @@ func (s *scanner) comment(rest string) *Fault {
 		return notWellFormed(s.start + n)
 	}
 	s.end = s.start + n + len(closeComment)
-	if s.comments++; s.comments > s.lim.Comments {
-		return exceeded("comments", s.lim.Comments, s.start)
+	if s.comments++; s.comments > maxComments {
+		return exceeded("comments", maxComments, s.start)
 	}
 	s.hidden.add(s.start+len(openComment), s.end-len(closeComment), false)
 	return nil
@@ -165,8 +183,8 @@ func (s *scanner) instruction(rest string) *Fault {
 		return notWellFormed(s.start)
 	}
 	s.end = s.start + len("<?") + len(inside) + len("?>")
-	if s.comments++; s.comments > s.lim.Comments {
-		return exceeded("comments", s.lim.Comments, s.start)
+	if s.comments++; s.comments > maxComments {
+		return exceeded("comments", maxComments, s.start)
 	}
 	s.hidden.add(s.start, s.end, false)
 	return nil
@@ -179,8 +197,8 @@ func (s *scanner) section(rest string) *Fault {
 		return notWellFormed(len(s.src))
 	}
 	s.end = s.start + n + len(closeCDATA)
-	if s.cdata++; s.cdata > s.lim.CDATASections {
-		return exceeded("cdata_sections", s.lim.CDATASections, s.start)
+	if s.cdata++; s.cdata > maxCDATASections {
+		return exceeded("cdata_sections", maxCDATASections, s.start)
 	}
 	return s.setText(lineEnds(rest[len(openCDATA):n]), false)
 }
@@ -202,8 +220,8 @@ func (s *scanner) charData(rest string) *Fault {
 }
 
 func (s *scanner) setText(text string, mayStandOutside bool) *Fault {
-	if len(text) > s.lim.TextBytes {
-		return exceeded("text_bytes", s.lim.TextBytes, s.start)
+	if len(text) > maxTextBytes {
+		return exceeded("text_bytes", maxTextBytes, s.start)
 	}
 	if len(s.open) == 0 && !mayStandOutside {
 		return clientf("The request is not well-formed XML: text outside the root element, at byte %d", s.start)
@@ -260,22 +278,14 @@ func referredTo(s string) (r rune, length int) {
 		}
 		return rune(n), end + 1
 	}
-	switch name {
-	case "lt":
-		r = '<'
-	case "gt":
-		r = '>'
-	case "amp":
-		r = '&'
-	case "apos":
-		r = '\''
-	case "quot":
-		r = '"'
-	default:
+	r, ok := entities[name]
+	if !ok {
 		return 0, 0
 	}
 	return r, end + 1
 }
+
+var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "apos": '\'', "quot": '"'}
 
 // xmlChar holds to XML 1.0 §2.2.
 func xmlChar(n uint64) bool {

@@ -7,17 +7,6 @@ import (
 	"github.com/beevik/etree"
 )
 
-// SecurityPolicy says what a WS-Security header block is worth. Signatures are never verified, so a block with one is
-// never understood.
-type SecurityPolicy int
-
-const (
-	// SecurityIgnore understands a block of UsernameToken and Timestamp and leaves it at that.
-	SecurityIgnore SecurityPolicy = iota
-	// SecurityCheck understands the same and insists on well-formed UsernameTokens, for a server that checks them.
-	SecurityCheck
-)
-
 const (
 	nsWSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 	nsWSU  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
@@ -29,7 +18,7 @@ var (
 )
 
 // securityUnderstood reports whether a Security block holds nothing but UsernameToken and Timestamp. Rampart sends it
-// empty.
+// empty. Signatures are never verified, so a block with one is never understood.
 func securityUnderstood(e *etree.Element) bool {
 	for _, c := range e.ChildElements() {
 		space := canonical(c.NamespaceURI())
@@ -53,7 +42,7 @@ func (r *reading) readSecurity(blocks []block) *Fault {
 	}
 	token, ok := usernameToken(tokens[0])
 	if !ok || len(tokens) > 1 {
-		if r.d.Security == SecurityCheck {
+		if r.d.WholeTokens {
 			f := clientf("The Security header must hold one UsernameToken with one Username and one Password")
 			f.Subcode = invalidSecurity
 			return f

@@ -5,14 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// rawAttr is an attribute as it is written.
-type rawAttr struct {
-	written       string // the name
-	prefix, local string
-	value         string // resolved
-	start, end    int    // of the value in the document
-}
-
 // startElement reads a start tag or an empty element's.
 func (s *scanner) startElement() *Fault {
 	end := nameEnd(s.src, s.start+1)
@@ -72,10 +64,10 @@ func (s *scanner) readTag(i int) *Fault {
 			attributes++
 		}
 		switch {
-		case attributes > s.lim.Attributes:
-			return exceeded("attributes", s.lim.Attributes, s.start)
-		case namespaces > s.lim.Namespaces:
-			return exceeded("namespaces", s.lim.Namespaces, s.start)
+		case attributes > maxAttributes:
+			return exceeded("attributes", maxAttributes, s.start)
+		case namespaces > maxNamespaces:
+			return exceeded("namespaces", maxNamespaces, s.start)
 		}
 		s.tag = append(s.tag, a)
 		i = end
@@ -83,7 +75,7 @@ func (s *scanner) readTag(i int) *Fault {
 }
 
 // readAttr reads the attribute at i; end is -1 when it is none.
-func (s *scanner) readAttr(i int) (a rawAttr, end int) {
+func (s *scanner) readAttr(i int) (a attr, end int) {
 	end = nameEnd(s.src, i)
 	a.written = s.src[i:end]
 	var ok bool
@@ -114,7 +106,7 @@ func (s *scanner) readAttr(i int) (a rawAttr, end int) {
 }
 
 // declares returns the prefix that the attribute declares, "" for the default namespace, if it is a declaration.
-func (a rawAttr) declares() (prefix string, ok bool) {
+func (a attr) declares() (prefix string, ok bool) {
 	switch {
 	case a.prefix == "xmlns":
 		return a.local, true
@@ -154,18 +146,18 @@ func (s *scanner) countElement(prefix, local string) *Fault {
 		return clientf("The request is not well-formed XML: second root element, at byte %d", s.start)
 	}
 	s.rootSeen = true
-	if len(s.open) >= s.lim.Depth {
-		return exceeded("depth", s.lim.Depth, s.start)
+	if len(s.open) >= maxDepth {
+		return exceeded("depth", maxDepth, s.start)
 	}
-	if s.elements++; s.elements > s.lim.Elements {
-		return exceeded("elements", s.lim.Elements, s.start)
+	if s.elements++; s.elements > maxElements {
+		return exceeded("elements", maxElements, s.start)
 	}
 	return s.checkLength(prefix, local)
 }
 
 func (s *scanner) checkLength(prefix, local string) *Fault {
-	if len(prefix) > s.lim.NameBytes || len(local) > s.lim.NameBytes {
-		return exceeded("name_bytes", s.lim.NameBytes, s.start)
+	if len(prefix) > maxNameBytes || len(local) > maxNameBytes {
+		return exceeded("name_bytes", maxNameBytes, s.start)
 	}
 	return nil
 }
@@ -178,11 +170,11 @@ func (s *scanner) bind() *Fault {
 		if !ok {
 			continue
 		}
-		if s.namespaces++; s.namespaces > s.lim.TotalNamespaces {
-			return exceeded("total_namespaces", s.lim.TotalNamespaces, s.start)
+		if s.namespaces++; s.namespaces > maxTotalNamespaces {
+			return exceeded("total_namespaces", maxTotalNamespaces, s.start)
 		}
-		if len(a.value) > s.lim.AttributeBytes {
-			return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
+		if len(a.value) > maxAttributeBytes {
+			return exceeded("attribute_bytes", maxAttributeBytes, s.start)
 		}
 		if fault := s.checkLength("", prefix); fault != nil {
 			return fault
@@ -226,36 +218,30 @@ func (s *scanner) resolveAttrs() *Fault {
 		if _, ok := a.declares(); ok {
 			continue
 		}
-		if fault := s.countAttr(a); fault != nil {
+		if s.attributes++; s.attributes > maxTotalAttributes {
+			return exceeded("total_attributes", maxTotalAttributes, s.start)
+		}
+		if len(a.value) > maxAttributeBytes {
+			return exceeded("attribute_bytes", maxAttributeBytes, s.start)
+		}
+		if fault := s.checkLength(a.prefix, a.local); fault != nil {
 			return fault
 		}
-		space := ""
 		if a.prefix != "" {
 			var ok bool
-			if space, ok = s.lookup(a.prefix); !ok {
+			if a.space, ok = s.lookup(a.prefix); !ok {
 				s.note(noteUndeclared)
-				space = undeclared + a.prefix
+				a.space = undeclared + a.prefix
 			}
 		}
-		name := qname{space, a.local}
 		for _, other := range s.attrs {
-			if other.qname == name {
+			if other.qname == a.qname {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.attrs = append(s.attrs, attr{name, a.value})
+		s.attrs = append(s.attrs, a)
 	}
 	return nil
-}
-
-func (s *scanner) countAttr(a rawAttr) *Fault {
-	if s.attributes++; s.attributes > s.lim.TotalAttributes {
-		return exceeded("total_attributes", s.lim.TotalAttributes, s.start)
-	}
-	if len(a.value) > s.lim.AttributeBytes {
-		return exceeded("attribute_bytes", s.lim.AttributeBytes, s.start)
-	}
-	return s.checkLength(a.prefix, a.local)
 }
 
 // lookup returns the namespace of a prefix, "" standing for the default one.

@@ -50,7 +50,7 @@ func (v *vector) switchOn(option string) error {
 	case "strict":
 		v.dec.Strict = true
 	case "security-check":
-		v.dec.Security = soap.SecurityCheck
+		v.dec.WholeTokens = true
 	case "bare-params":
 		v.dec.BareParams = true
 	case "action-dispatch":

@@ -1,6 +1,10 @@
 package soap
 
-import "strings"
+import (
+	"strings"
+
+	"einvoice-bridge/bridge/soap/payload"
+)
 
 // Version is the SOAP version of an envelope. The zero value is "not known yet" and is answered as SOAP 1.1.
 type Version int
@@ -69,4 +73,16 @@ func (v Version) mediaType() string {
 		return "application/soap+xml"
 	}
 	return "text/xml"
+}
+
+// GuessVersion tells in which version to refuse a request whose envelope was not read: 1.2 when its Content-Type says
+// so, else 1.1.
+func GuessVersion(contentType string) Version { return versionIn(payload.ParseMedia(contentType)) }
+
+func versionIn(m payload.Media) Version {
+	told := SOAP12.mediaType()
+	if m.Name == told || m.Params["start-info"] == told || m.Params["type"] == told {
+		return SOAP12
+	}
+	return SOAP11
 }

@@ -177,7 +177,7 @@ func TestRepliesMatchSchema(t *testing.T) {
 		case "cancel-wrapper", "cancel-qualified", "cancel-constant-part":
 			continue // configured to be something else than the schema says
 		}
-		body := payload(g.make(soap.DefaultContract()))
+		body := content(g.make(soap.DefaultContract()))
 		if body == nil {
 			continue
 		}
@@ -192,8 +192,8 @@ func TestRepliesMatchSchema(t *testing.T) {
 	}
 }
 
-// payload cuts the application's element out of an envelope; nil for a fault without typed detail.
-func payload(envelope []byte) []byte {
+// content cuts the application's element out of an envelope; nil for a fault without typed detail.
+func content(envelope []byte) []byte {
 	s := string(envelope)
 	for _, name := range []string{"ns1:eInvoiceCancelResponse", "ns1:access_new_tokenResponse", "f:bridgeFault"} {
 		if from := strings.Index(s, "<"+name); from >= 0 {

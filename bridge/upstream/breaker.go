@@ -96,7 +96,7 @@ func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Out
 	}
 	done, err := b.steps.Allow()
 	if err != nil {
-		return b.closedDoor()
+		return b.refusal()
 	}
 	p, health := &pass{by: b}, errNotAsked
 	defer func() { done(health) }()
@@ -107,8 +107,8 @@ func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Out
 	return o
 }
 
-// closedDoor says until when the breaker stays open and why.
-func (b *breaker) closedDoor() bridge.Outcome {
+// refusal says until when the breaker stays open and why.
+func (b *breaker) refusal() bridge.Outcome {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// One call is let through to see how things are; while it is under way, the others hear of the next second.

@@ -5,10 +5,20 @@
 //
 //   - a [Client], the way to one base URL. [Client.Do] makes one HTTP call, never repeats it, and knows whether a byte
 //     of it left this machine. [Reply.Verdict] says what that means for a cancel when no body decides;
-//   - a [Guard], the door in front of one credential: the breaker of its host, closed gates and login rates;
+//   - a [Guard], the door in front of one credential;
 //   - a [Session], the login that everybody with the same credential shares: one login at a time, renewed in the
 //     background, kept in memory and, with a seal ([Shared.Seal]), in the journal for all instances and the next start;
 //   - a [Mask], which turns what went over the wire into a [bridge.Exchange] without any secret in it.
+//
+// What can hold a call back, each by one word:
+//
+//   - a breaker is a host's: failures in a row open it, for whoever calls there, in this process;
+//   - a gate is a credential's: the authority's no to it, or its "wait", shuts it in the journal, for all instances;
+//   - a budget ([bridge.Budget]) keeps gates, and counts there what a rate allows: the flow's cancels, an adapter's logins and lookups;
+//   - slots are an account's: how many of its calls may be under way at once;
+//   - a guard is what an adapter passes: the breaker of its host and, before a login, its gate and its budget.
+//
+// A [Shared] has all of them in one registry by key; what is still asked for outlasts a change of the configuration.
 //
 // [Visits] put them together. The skeleton of an adapter's Cancel, whatever the API:
 //

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.D
 func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 	gate, shut, err := g.budget.Gate(ctx, g.credential)
 	if err != nil {
-		return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "gates can't be read: " + err.Error(), Alarm: "read gate: " + err.Error()}}
+		return journalFailed("gates can't be read: ", "read gate: ", err)
 	}
 	if shut {
 		return &Failure{bridge.Outcome{
@@ -71,7 +72,7 @@ func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 	for _, rate := range logins {
 		_, wait, err := g.budget.Take(ctx, rate, bridge.Last)
 		if err != nil {
-			return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "login budget can't be read: " + err.Error(), Alarm: "take login: " + err.Error()}}
+			return journalFailed("login budget can't be read: ", "take login: ", err)
 		}
 		if wait > 0 {
 			return &Failure{bridge.Outcome{
@@ -103,11 +104,7 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	case o.Class != bridge.Misconfigured && o.Class != bridge.NotApplied, wait == 0:
 		return
 	}
-	text := o.Alarm
-	if text == "" {
-		text = o.Message
-	}
-	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: text})
+	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: (&Failure{o}).Error()})
 }
 
 // Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,
@@ -158,11 +155,11 @@ func brief(d time.Duration) string {
 type Failure struct{ Outcome bridge.Outcome }
 
 // Error is for the operator: the alarm if there is one, else the message. No secret is in either.
-func (f *Failure) Error() string {
-	if f.Outcome.Alarm != "" {
-		return f.Outcome.Alarm
-	}
-	return f.Outcome.Message
+func (f *Failure) Error() string { return cmp.Or(f.Outcome.Alarm, f.Outcome.Message) }
+
+// journalFailed is the end of what the journal had to be asked for first.
+func journalFailed(message, alarm string, err error) error {
+	return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: message + err.Error(), Alarm: alarm + err.Error()}}
 }
 
 // Is makes a failure without exchanges a bridge.ErrUnavailable.

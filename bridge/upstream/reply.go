@@ -31,6 +31,24 @@ func (r Reply) Verdict() bridge.Outcome {
 	return o
 }
 
+// WrongPlace tells whether the status is one that addresses give which are not the authority's. 501 is among them: it is no
+// doubt.
+func (r Reply) WrongPlace() bool {
+	switch r.Status {
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	}
+	return r.Status/100 == 3
+}
+
+// Misplaced is the outcome of a reply that is not of that authority: the key of the address is wrong.
+func Misplaced(o bridge.Outcome, authority, key string) bridge.Outcome {
+	o.Class = bridge.Misconfigured
+	o.Message = fmt.Sprintf("HTTP %d: not an address of %s", o.HTTPStatus, authority)
+	o.Alarm = fmt.Sprintf("%s does not answer as %s does (HTTP %d): check it", key, authority, o.HTTPStatus)
+	return o
+}
+
 // Outcome is an outcome that this reply decided, with all that the reply says about itself filled in.
 func (r Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
 	o := bridge.Outcome{Class: class, Message: message, HTTPStatus: r.Status, Sent: r.Written}

@@ -115,8 +115,11 @@ func (s *Session[T]) await(ctx context.Context) (h Held[T], ok bool, after int64
 			return h, ok, after, err
 		}
 		mine, err := s.vault.sessions.LogIn(ctx, s.credential, s.vault.who, after)
-		if mine || err != nil {
-			return h, false, after, unkept(err)
+		if err != nil {
+			return h, false, after, sessionsFailed(err)
+		}
+		if mine {
+			return h, false, after, nil
 		}
 		select {
 		case <-time.After(turnPoll):
@@ -131,7 +134,7 @@ func (s *Session[T]) await(ctx context.Context) (h Held[T], ok bool, after int64
 func (s *Session[T]) find(ctx context.Context) (h Held[T], ok bool, generation int64, err error) {
 	kept, err := s.vault.sessions.Session(ctx, s.credential)
 	if err != nil {
-		return h, false, 0, unkept(err)
+		return h, false, 0, sessionsFailed(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,10 +191,6 @@ func (s *Session[T]) yield(ctx context.Context) {
 	}
 }
 
-// unkept is a journal's error as what a login ends with.
-func unkept(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Failure{bridge.Outcome{Class: bridge.NotApplied, Message: "sessions can't be read: " + err.Error(), Alarm: "sessions: " + err.Error()}}
+func sessionsFailed(err error) error {
+	return journalFailed("sessions can't be read: ", "sessions: ", err)
 }

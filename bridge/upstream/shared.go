@@ -26,17 +26,17 @@ type Shared struct {
 	log    *slog.Logger
 	vault  *vault // nil: sessions end with the process
 	name   string // of the upstream that this view is for; empty: all
-	*stock
+	*registry
 }
 
-// stock is what adapters have asked for so far.
-type stock struct {
+// registry is what adapters have asked for so far.
+type registry struct {
 	mu       sync.Mutex
-	pools    shelf[string, http.RoundTripper]
-	hosts    shelf[string, *breaker]
-	guards   shelf[guardKey, *Guard]
-	sessions shelf[sessionKey, sessionInfo]
-	slots    shelf[slotsKey, Slots]
+	pools    outlasting[string, http.RoundTripper]
+	hosts    outlasting[string, *breaker]
+	guards   outlasting[guardKey, *Guard]
+	sessions outlasting[sessionKey, sessionInfo]
+	slots    outlasting[slotsKey, Slots]
 	uses     map[use]bool
 }
 
@@ -57,7 +57,7 @@ type sessionInfo interface{ info() SessionInfo }
 
 // NewShared makes an empty Shared. Every login asks budget first.
 func NewShared(budget bridge.Budget, log *slog.Logger) *Shared {
-	return (&Shared{budget: budget, log: log, stock: &stock{}}).Next()
+	return (&Shared{budget: budget, log: log, registry: &registry{}}).Next()
 }
 
 // Next is for the adapters of a changed configuration: what they ask for and is here already they get, so that
@@ -65,12 +65,12 @@ func NewShared(budget bridge.Budget, log *slog.Logger) *Shared {
 func (s *Shared) Next() *Shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, vault: s.vault, stock: &stock{
+	return &Shared{RoundTripper: s.RoundTripper, budget: s.budget, log: s.log, vault: s.vault, registry: &registry{
 		pools: s.pools.next(), hosts: s.hosts.next(), guards: s.guards.next(), sessions: s.sessions.next(), slots: s.slots.next(), uses: map[use]bool{},
 	}}
 }
 
-// For is the view of one upstream's adapters: the same stock, with a note of what they ask for. Hosts, Credentials and
+// For is the view of one upstream's adapters: the same registry, with a note of what they ask for. Hosts, Credentials and
 // Sessions of the view are this upstream's.
 func (s *Shared) For(upstream string) *Shared {
 	view := *s
@@ -81,19 +81,22 @@ func (s *Shared) For(upstream string) *Shared {
 // shows tells whether the credential or host is one of the view's upstream. It needs the lock.
 func (s *Shared) shows(of string) bool { return s.name == "" || s.uses[use{s.name, of}] }
 
-// shelf holds things of one sort. What stood on the shelf before it is taken over when it is asked for.
-type shelf[K comparable, V any] struct{ now, before map[K]V }
+// outlasting holds things of one sort. What the configuration before had of it is taken over when it is asked for.
+type outlasting[K comparable, V any] struct{ now, before map[K]V }
 
-func (s shelf[K, V]) next() shelf[K, V] { return shelf[K, V]{map[K]V{}, maps.Clone(s.now)} }
+func (s outlasting[K, V]) next() outlasting[K, V] {
+	return outlasting[K, V]{map[K]V{}, maps.Clone(s.now)}
+}
 
-func (s shelf[K, V]) get(key K) (V, bool) {
+func (s outlasting[K, V]) get(key K, fresh func() V) V {
 	v, ok := s.now[key]
 	if !ok {
-		if v, ok = s.before[key]; ok {
-			s.now[key] = v
+		if v, ok = s.before[key]; !ok {
+			v = fresh()
 		}
+		s.now[key] = v
 	}
-	return v, ok
+	return v
 }
 
 // Log is where adapters write what no caller hears: odd replies, failed renewals. Never a secret.
@@ -111,22 +114,19 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 	defer s.mu.Unlock()
 	way := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
 	key := Digest(append([]string{base}, way...)...)
-	pool, ok := s.pools.get(key)
-	if !ok {
+	pool := s.pools.get(key, func() (pool http.RoundTripper) {
 		if pool = s.RoundTripper; pool == nil {
-			if pool, err = newTransport(set); err != nil {
-				return nil, err
-			}
+			pool, err = newTransport(set)
 		}
-		s.pools.now[key] = pool
+		return pool
+	})
+	if err != nil {
+		delete(s.pools.now, key)
+		return nil, err
 	}
 	origin := originOf(base)
 	key = Digest(append([]string{"host", origin}, way...)...)
-	host, ok := s.hosts.get(key)
-	if !ok {
-		host = newBreaker(s.log, origin)
-		s.hosts.now[key] = host
-	}
+	host := s.hosts.get(key, func() *breaker { return newBreaker(s.log, origin) })
 	s.uses[use{s.name, key}] = true
 	return &Client{base: base, static: static, pool: pool, host: host}, nil
 }
@@ -136,12 +136,9 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 func (s *Shared) Guard(c *Client, credential string, hold time.Duration) *Guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := guardKey{credential, c.host}
-	g, ok := s.guards.get(key)
-	if !ok {
-		g = &Guard{host: c.host, budget: s.budget, log: s.log, credential: credential, hold: hold}
-		s.guards.now[key] = g
-	}
+	g := s.guards.get(guardKey{credential, c.host}, func() *Guard {
+		return &Guard{host: c.host, budget: s.budget, log: s.log, credential: credential, hold: hold}
+	})
 	s.uses[use{s.name, credential}] = true
 	return g
 }
@@ -152,12 +149,9 @@ func (s *Shared) Guard(c *Client, credential string, hold time.Duration) *Guard 
 func SessionFor[T any](s *Shared, credential string, login Login[T], form Form[T]) *Session[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := sessionKey{credential, reflect.TypeFor[T]()}
-	have, ok := s.sessions.get(key)
-	if !ok {
-		have = &holder[T]{log: s.log, credential: credential, vault: s.vault}
-		s.sessions.now[key] = have
-	}
+	have := s.sessions.get(sessionKey{credential, reflect.TypeFor[T]()}, func() sessionInfo {
+		return &holder[T]{log: s.log, credential: credential, vault: s.vault}
+	})
 	s.uses[use{s.name, credential}] = true
 	return &Session[T]{login, form, have.(*holder[T])}
 }

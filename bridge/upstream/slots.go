@@ -20,12 +20,7 @@ type slotsKey struct {
 func (s *Shared) Slots(key string, n int) Slots {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slots, ok := s.slots.get(slotsKey{key, n})
-	if !ok {
-		slots = Slots{make(chan struct{}, n)}
-		s.slots.now[slotsKey{key, n}] = slots
-	}
-	return slots
+	return s.slots.get(slotsKey{key, n}, func() Slots { return Slots{make(chan struct{}, n)} })
 }
 
 // Take waits for a place, at most within, and returns how to give it back. The error says that none came free.

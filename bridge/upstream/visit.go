@@ -39,10 +39,10 @@ type Visits[T, A any] struct {
 	Do func(context.Context, Request) (Reply, error)
 	// Plain is a reply's body for the record, where it was encrypted.
 	Plain func(A) []byte
-	// Again is asked before a call is made again.
-	Again func(context.Context, Request) error
-	// Twice is the outcome when a fresh token was turned away, too. Without it the adapter finds one in the answer.
-	Twice func(A) bridge.Outcome
+	// BeforeReplay is asked before a call is made again.
+	BeforeReplay func(context.Context, Request) error
+	// FreshRefused is the outcome when a fresh token was turned away, too. Without it the adapter finds one in the answer.
+	FreshRefused func(A) bridge.Outcome
 }
 
 // Visit is one Cancel, Lookup or Probe: its calls in order, what was said in them, and whether the one new login that it
@@ -107,14 +107,14 @@ func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (Request, error)) 
 			v.Session.Forget(held)
 		}
 		switch again := admission == TurnedAway || admission == Suspect && q.Purpose == ForLookup; {
-		case !again, v.replayed && (admission == Suspect || v.Twice == nil):
+		case !again, v.replayed && (admission == Suspect || v.FreshRefused == nil):
 			return answer, nil
 		case v.replayed:
-			return answer, &Failure{BeforeCancel(v.Twice(answer))}
+			return answer, &Failure{BeforeCancel(v.FreshRefused(answer))}
 		}
 		v.replayed = true
-		if v.Again != nil {
-			if err := v.Again(ctx, q); err != nil {
+		if v.BeforeReplay != nil {
+			if err := v.BeforeReplay(ctx, q); err != nil {
 				return answer, err
 			}
 		}

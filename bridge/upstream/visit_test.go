@@ -56,10 +56,10 @@ func (d *desk) visits() *upstream.Visits[string, upstream.Reply] {
 		Read: func(_ string, r upstream.Reply) (upstream.Reply, upstream.Admission) {
 			return r, map[string]upstream.Admission{`"away"`: upstream.TurnedAway, `"odd"`: upstream.Suspect}[string(r.Body)]
 		},
-		Again: func(context.Context, upstream.Request) error { return d.again },
+		BeforeReplay: func(context.Context, upstream.Request) error { return d.again },
 	}
 	if d.twice {
-		w.Twice = func(r upstream.Reply) bridge.Outcome {
+		w.FreshRefused = func(r upstream.Reply) bridge.Outcome {
 			return r.Outcome(bridge.Misconfigured, "turned away twice")
 		}
 	}

@@ -123,17 +123,21 @@ func (c *crowded) good(s demo.Simulator, token string, stop <-chan struct{}) []t
 	return took
 }
 
-func (c *crowded) post(body string) string {
-	resp, err := c.client.Post(c.url, soapType, strings.NewReader(body))
+func (c *crowded) post(body string) string { return posted(c.client, c.url, body) }
+
+// full are the pools that had no place left, as metrics.
+func (c *crowded) full() (lines []string) {
+	resp, err := http.Get(c.console + "/metrics")
 	if err != nil {
-		return err.Error()
+		return []string{err.Error()}
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err.Error()
+	for s := bufio.NewScanner(resp.Body); s.Scan(); {
+		if strings.HasPrefix(s.Text(), "einvoice_pool_full_total") && !strings.HasSuffix(s.Text(), " 0") {
+			lines = append(lines, s.Text())
+		}
 	}
-	return string(text)
+	return lines
 }
 
 // during makes good calls while f runs.
@@ -362,4 +366,80 @@ const guess = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><
 
 func soapRequest(body, operation string) string {
 	return fmt.Sprintf("POST /einvoice HTTP/1.1\r\nHost: bridge\r\nContent-Type: text/xml\r\nSOAPAction: \"urn:server#%s\"\r\nContent-Length: %d\r\n\r\n%s", operation, len(body), body)
+}
+
+var abandonedFlag = flag.Duration("abandoned", 5*time.Second, "how long TestAbandonedCallsAreBounded calls; 25s is the full size, with as many places as there are by default")
+
+// Callers give up after a second, the authority hangs for half a minute: what they leave behind in the process is no more
+// than their share of the places, others are served, and in the end all of it is let go of.
+func TestAbandonedCallsAreBounded(t *testing.T) {
+	full := *abandonedFlag > 20*time.Second
+	most, callers := 100, 200
+	if full {
+		most, callers = 1024, 1500
+	}
+	c := newCrowded(t, func(text string) string {
+		if !full {
+			text = "limits: {in_flight: 300}\n" + text
+		}
+		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all, reply_within: 1s}\n", "sha256:"+access.HashToken(otherToken))
+	})
+	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
+	if err := hanging.Log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hanging.Log.Release)
+	before, peak, flights := c.resident(), 0, 0.0
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: callers, MaxConnsPerHost: callers}}
+	var left, busy atomic.Int64
+	c.during(healthy, demo.Token, func() {
+		began := time.Now()
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				for time.Since(began) < *abandonedFlag {
+					body := strings.Replace(demo.Envelope(hanging.Taxpayer, demo.DocumentID(hanging.Name, int(c.issued.Add(1)))), demo.Token, otherToken, 1)
+					switch answer := posted(client, c.url, body); {
+					case strings.Contains(answer, "Outcome unknown"):
+						left.Add(1)
+					case strings.Contains(answer, "The bridge is busy"):
+						busy.Add(1)
+						time.Sleep(100 * time.Millisecond)
+					default:
+						t.Errorf("answered %s", answer)
+					}
+				}
+			})
+		}
+		for time.Since(began) < *abandonedFlag {
+			time.Sleep(50 * time.Millisecond)
+			peak, flights = max(peak, c.resident()), max(flights, metricValue(t, c.console+"/metrics", "einvoice_in_flight"))
+		}
+		all.Wait()
+	})
+	t.Logf("%d callers gave up, %d were turned away: %.0f documents in flight at most, memory %d MB before, %d MB at most", left.Load(), busy.Load(), flights, before>>20, peak>>20)
+	const good = 4 + 1 // see good
+	if flights > float64(most+good) || left.Load() < int64(most) {
+		t.Errorf("%d callers gave up, and %.0f documents were in flight; one caller's share is %d", left.Load(), flights, most)
+	}
+	if c.busy.Load() > 0 {
+		t.Errorf("%d good calls were turned away\n%s\n%+v", c.busy.Load(), c.process.err.String(), c.full())
+	}
+	hanging.Log.Disarm("")
+	hanging.Log.Release()
+	for end := time.Now().Add(time.Minute); metricValue(t, c.console+"/metrics", "einvoice_in_flight") > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("some are in flight for ever")
+		}
+	}
+}
+
+// posted is what a call is answered, or why it isn't.
+func posted(client *http.Client, url, body string) string {
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	req.Header.Set("Content-Type", soapType)
+	return done(client, req)
 }

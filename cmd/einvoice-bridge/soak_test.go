@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -21,9 +23,12 @@ import (
 	"einvoice-bridge/fixtures/sandbox"
 )
 
-var soakFor = flag.Duration("soak", 20*time.Second, "how long TestSoak lasts (the long run: -run TestSoak -soak 30m -timeout 1h -v)")
+var (
+	soakFor  = flag.Duration("soak", 20*time.Second, "how long TestSoak lasts; from one minute on under siege (the long run: -run TestSoak -soak 30m -timeout 1h -v)")
+	soakSeed = flag.Uint64("soakseed", 1, "decides the order of attacks in TestSoak")
+)
 
-// soakCallers is how many connections the ERPs have together.
+// soakCallers is how many documents the ERPs work on together.
 const soakCallers = 128
 
 // soakShare is the load, as a part of the most that the bridge can do.
@@ -32,39 +37,83 @@ const soakShare = 0.7
 // soak is a rig under steady load.
 type soak struct {
 	*crashRig
-	client *http.Client
-	issued atomic.Int64 // documents
-	late   atomic.Int64 // documents that had to wait for others to end
-	asking sync.WaitGroup
+	client, attacker *http.Client
+	issued           atomic.Int64 // documents
+	late             atomic.Int64 // documents that had to wait for others to end
+	asking           sync.WaitGroup
+	siege            *siege // nil in short runs: each attack has a test of its own
 }
 
 // Under steady load, with the authority in trouble all the time, for as long as one likes: not one wrong answer, no
-// call without an answer, nothing left open, and what the process holds does not grow.
+// call without an answer, nothing left open, and what the process holds does not grow. A long run has all attacks beside.
 func TestSoak(t *testing.T) {
-	s := &soak{crashRig: clearTaxRig(t, 1, ""), client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		MaxConnsPerHost: soakCallers, MaxIdleConnsPerHost: soakCallers,
-		IdleConnTimeout: 30 * time.Second, // before the bridge's 60 s, lest it closes a connection just as a call is sent
-	}}}
+	dsn, disk := "", ""
+	if *soakFor >= time.Minute {
+		if disk = ownDisk(t); disk != "" {
+			dsn = "sqlite:" + filepath.Join(disk, "bridge.db")
+		}
+	}
+	s := &soak{crashRig: clearTaxRig(t, 1, dsn), client: newSoakClient(), attacker: newSoakClient()}
 	bridge := s.instances[0]
-	bridge.start(t)
-	peak := s.peak(3 * time.Second)
-	t.Logf("at most %.0f calls/s; %.0f %% of it for %v", peak, 100*soakShare, *soakFor)
+	if *soakFor >= time.Minute {
+		besiege(s, *soakSeed, min(10*time.Second, *soakFor/36), disk)
+	} else {
+		bridge.start(t)
+	}
+	peak := s.peak(min(20*time.Second, *soakFor/7))
+	t.Logf("at most %.0f calls/s; %.0f %% of it for %v, seed %d", peak, 100*soakShare, *soakFor, *soakSeed)
 	stop := make(chan struct{})
 	var trouble sync.WaitGroup
 	trouble.Go(func() { s.trouble(stop) })
+	if s.siege != nil {
+		trouble.Go(func() { s.siege.run(stop, time.Now().Add(*soakFor*2/5)) })
+		trouble.Go(func() { s.siege.watchHealth(stop) })
+	}
 	samples := s.load(soakShare*peak, *soakFor)
 	close(stop)
 	trouble.Wait()
 	ended := time.Now()
 	s.asking.Wait()
 	t.Logf("the last caller knew %v after the end of all trouble", time.Since(ended).Round(time.Second))
-	bridge.process.terminate()
-	for line := range strings.Lines(bridge.process.err.String()) {
-		t.Errorf("in the log: %s", line)
+	late := s.rest()
+	if left := s.open(); len(left) > 0 {
+		t.Errorf("%d are open in the end: %v", len(left), left)
+	}
+	if s.siege == nil {
+		for line := range strings.Lines(bridge.process.err.String()) {
+			t.Errorf("in the log: %s", line)
+		}
 	}
 	s.verifyFlat(samples)
-	s.verify(int(s.issued.Load()), nil)
+	s.verify(int(s.issued.Load()), late)
 	s.verifyAnswered()
+	if s.siege != nil {
+		s.siege.verify()
+	}
+}
+
+// newSoakClient waits longer than the bridge may take (reply_within), and closes idle connections before it does (60 s),
+// lest it closes one just as a call is sent.
+func newSoakClient() *http.Client {
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		MaxConnsPerHost: 2 * soakCallers, MaxIdleConnsPerHost: 2 * soakCallers, IdleConnTimeout: 30 * time.Second,
+	}}
+}
+
+// ownDisk mounts a file system for the journal that can be frozen and filled; empty where that can't be.
+func ownDisk(t *testing.T) string {
+	image, at := filepath.Join(t.TempDir(), "image"), t.TempDir()
+	for _, args := range [][]string{{"truncate", "-s", "24G", image}, {"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, at}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Logf("no disk of its own, so none that is frozen or full: %v %s", err, out)
+			return ""
+		}
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("fsfreeze", "-u", at).Run()
+		_ = exec.Command("umount", "-l", at).Run()
+	})
+	return at
 }
 
 // erp does with one more document what an ERP does: it asks until it knows. For one in ten two users ask at once; for
@@ -140,7 +189,7 @@ func (s *soak) peak(length time.Duration) float64 {
 // load begins documents at a steady rate, whatever becomes of them, and samples the process meanwhile.
 func (s *soak) load(callsPerSecond float64, length time.Duration) []sample {
 	const callsPerDocument = 1.2 // see erp
-	under := make(chan struct{}, 4*soakCallers)
+	under := make(chan struct{}, soakCallers)
 	began, begun := time.Now(), 0.0
 	ended, samples := make(chan struct{}), make(chan []sample)
 	go func() { samples <- s.watch(min(time.Second, length/40), ended) }()
@@ -163,9 +212,10 @@ func (s *soak) load(callsPerSecond float64, length time.Duration) []sample {
 	return <-samples
 }
 
-// watch samples the process again and again until ended is closed, and reports every minute.
+// watch samples the process again and again until ended is closed, and reports every minute. Under siege it does so in
+// the pauses, and begins anew with each process.
 func (s *soak) watch(every time.Duration, ended <-chan struct{}) (samples []sample) {
-	began := time.Now()
+	began, deaths := time.Now(), 0
 	told := began
 	for {
 		select {
@@ -174,8 +224,19 @@ func (s *soak) watch(every time.Duration, ended <-chan struct{}) (samples []samp
 			return samples
 		case <-time.After(every):
 		}
-		samples = append(samples, s.sample())
-		if time.Since(told) >= time.Minute {
+		if g := s.siege; g != nil {
+			g.up.RLock()
+			if len(g.deaths) > deaths {
+				samples, deaths = nil, len(g.deaths)
+			}
+			if g.quiet() {
+				samples = append(samples, s.sample())
+			}
+			g.up.RUnlock()
+		} else {
+			samples = append(samples, s.sample())
+		}
+		if time.Since(told) >= time.Minute && len(samples) > 0 {
 			s.report(time.Since(began), samples)
 			told = time.Now()
 		}
@@ -194,10 +255,6 @@ func (s *soak) sample() sample {
 	if err != nil {
 		s.Error(err)
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		s.Error(err)
-	}
 	began := time.Now()
 	metrics := s.metrics()
 	took := time.Since(began)
@@ -206,9 +263,17 @@ func (s *soak) sample() sample {
 		wal = float64(info.Size())
 	}
 	return sample{
-		resident: 1024 * s.number(string(status), "VmRSS:"), heap: s.number(metrics, "go_memstats_heap_alloc_bytes"),
+		resident: s.resident(), heap: s.number(metrics, "go_memstats_heap_alloc_bytes"),
 		goroutines: s.number(metrics, "go_goroutines"), files: float64(len(files)), wal: wal, scrape: took,
 	}
+}
+
+func (s *soak) resident() float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.instances[0].process.cmd.Process.Pid))
+	if err != nil {
+		s.Error(err)
+	}
+	return 1024 * s.number(string(status), "VmRSS:")
 }
 
 func (s *soak) metrics() string {
@@ -252,7 +317,14 @@ func (s *soak) report(after time.Duration, samples []sample) {
 // The journal's log is copied back every 2 MB, but only when no reader is in the way.
 func (s *soak) verifyFlat(samples []sample) {
 	s.Helper()
-	n := len(samples)
+	n, calls := len(samples), float64(soakCallers)
+	if n < 8 {
+		s.Errorf("only %d samples", n)
+		return
+	}
+	if s.siege != nil { // attackers' come on top, and what they have left behind
+		calls *= 4
+	}
 	for _, c := range []struct {
 		what          string
 		of            func(sample) float64
@@ -260,19 +332,25 @@ func (s *soak) verifyFlat(samples []sample) {
 	}{
 		{"bytes resident", func(x sample) float64 { return x.resident }, 0.1, 8 << 20},
 		{"bytes of heap", func(x sample) float64 { return x.heap }, 0.25, 8 << 20},
-		{"goroutines", func(x sample) float64 { return x.goroutines }, 0.1, soakCallers},
-		{"open files", func(x sample) float64 { return x.files }, 0.1, soakCallers},
+		{"goroutines", func(x sample) float64 { return x.goroutines }, 0.1, calls},
+		{"open files", func(x sample) float64 { return x.files }, 0.1, calls},
 	} {
 		before, after := middle(samples[n/4:n/2], c.of), middle(samples[3*n/4:], c.of)
 		s.Logf("%s: %.0f, at the end %.0f", c.what, before, after)
 		if raced() && c.what == "bytes resident" {
 			continue // of which the race detector has most
 		}
+		if s.siege != nil && *soakFor < 10*time.Minute {
+			continue // both quarters must have seen all attacks
+		}
 		if after > before*(1+c.share)+c.beside {
 			s.Errorf("%s grew from %.0f to %.0f", c.what, before, after)
 		}
 	}
-	const most = 32 << 20
+	most := 32.0 * (1 << 20)
+	if s.siege != nil { // with readers that stay
+		most *= 4
+	}
 	if wal := slices.MaxFunc(samples, func(a, b sample) int { return int(a.wal - b.wal) }).wal; wal > most {
 		s.Errorf("the journal's log grew to %.0f bytes", wal)
 	}
@@ -299,7 +377,7 @@ func (s *soak) verifyAnswered() {
 	counts := map[string]int{}
 	for irn, all := range s.answers {
 		for _, a := range all {
-			if counts[a.code]++; a.code == "none" {
+			if counts[a.code]++; a.code == "none" && (s.siege == nil || !s.siege.dead(a.at)) {
 				s.Errorf("%s: a call was not answered", irn)
 			}
 		}

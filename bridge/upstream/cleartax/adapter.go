@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,9 +40,6 @@ type IndiaConfig struct {
 // The values of Route.
 const Govt, V2 = "govt", "v2"
 
-// lookupWindow: behind the gateway, NIC shows an IRN for two to three days after its generation.
-const lookupWindow = 48 * time.Hour
-
 // India is one taxpayer's way to ClearTax in India. It implements bridge.Upstream.
 type India struct {
 	gateway
@@ -55,18 +52,16 @@ var _ bridge.Upstream = (*India)(nil)
 // wrong, and no secret.
 func NewIndia(c IndiaConfig, shared *upstream.Shared) (*India, error) {
 	err := errors.Join(upstream.Prepare(&c), c.GSTIN())
-	g, openErr := c.open("cleartax-in", shared, c.Taxpayer)
+	g, openErr := c.open("cleartax-in", shared, c.Taxpayer, upstream.IST)
 	if err = errors.Join(err, openErr); err != nil {
 		return nil, fmt.Errorf("cleartax-in %s: %w", c.Name, err)
 	}
 	g.header["gstin"] = []string{c.Taxpayer}
 	g.profile.Space = irp.Space(c.Settings)
-	g.profile.Zone = upstream.IST
 	if c.CancelsPerMinute > 0 {
-		g.profile.Cancels = perMinute(g.profile.Credential+" cancels", c.CancelsPerMinute)
+		g.profile.Cancels = upstream.PerMinute(g.profile.Credential+" cancels", c.CancelsPerMinute)
 	}
-	g.profile.LookupWindow = lookupWindow
-	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
+	g.profile.LookupWindow = 48 * time.Hour // behind the gateway, NIC shows an IRN for two to three days after its generation
 	g.profile.Rules = c.Rules(fmt.Sprintf("max=%d", maxRemarks))
 	in := &India{gateway: g, route: v2}
 	if c.Route == Govt {
@@ -95,7 +90,7 @@ type Malaysia struct {
 	gateway
 	invoiceType string
 	lookups     bridge.Rate
-	ids         ids
+	ids         upstream.Memory[string, known] // by UUID
 }
 
 var (
@@ -111,7 +106,7 @@ func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
 	if c.TIN = strings.ToUpper(c.TIN); c.TIN == "" {
 		err = errors.Join(err, errors.New("tin is missing"))
 	}
-	g, openErr := c.open("cleartax-my", shared, c.TIN)
+	g, openErr := c.open("cleartax-my", shared, c.TIN, upstream.MYT)
 	if err = errors.Join(err, openErr); err != nil {
 		return nil, fmt.Errorf("cleartax-my %s: %w", c.Name, err)
 	}
@@ -121,42 +116,14 @@ func NewMalaysia(c MalaysiaConfig, shared *upstream.Shared) (*Malaysia, error) {
 	}
 	user := upstream.Digest("cleartax-my user", g.visits.Client.BaseURL(), c.Token.Reveal())
 	g.profile.Space = upstream.Space("cleartax-my/"+cmp.Or(strings.TrimSpace(c.Account), c.TIN), upstream.Environment(c.Environment, c.BaseURL))
-	g.profile.Zone = upstream.MYT
-	g.profile.Cancels = perMinute(user+" cancels", cmp.Or(c.CancelsPerMinute, 1000))
+	g.profile.Cancels = upstream.PerMinute(user+" cancels", cmp.Or(c.CancelsPerMinute, 1000))
 	g.profile.LookupWindow = 7 * 24 * time.Hour
-	g.profile.CallTimeout, g.profile.LookupTimeout = c.CallTimeout.D(), c.LookupTimeout.D()
-	g.profile.Rules = bridge.Rules{Document: "pathsafe,max=128", Normal: strings.TrimSpace, Refusal: refusalMY}
-	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: perMinute(user+" lookups", c.LookupsPerMinute)}, nil
+	g.profile.Rules = bridge.Rules{Document: "pathsafe,max=128", Normal: strings.TrimSpace, Refusal: upstream.LHDNRefusal}
+	return &Malaysia{gateway: g, invoiceType: c.InvoiceType, lookups: upstream.PerMinute(user+" lookups", c.LookupsPerMinute)}, nil
 }
 
-// refusalMY words a broken rule as LHDN, which stands behind ClearTax, words such errors; ClearTax publishes no codes.
-func refusalMY(field, rule string) (code, message string) {
-	code, text := "BadArgument", "invalid argument"
-	if field == "irn" {
-		code, text = "NotFound", "unknown document"
-	}
-	return code, code + ": " + text + " (" + field + " " + rule + ")"
-}
-
-// warn says what looks wrong but may be meant.
-func (a Access) warn() []string {
-	u, err := url.Parse(a.BaseURL)
-	if err != nil {
-		return nil
-	}
-	var all []string
-	host, label := u.Hostname(), strings.ToLower(a.Environment)
-	sandbox := strings.Contains(host, "sandbox")
-	known := strings.HasSuffix(host, ".clear.in") || strings.HasSuffix(host, ".cleartax.com")
-	if sandbox && strings.HasPrefix(label, "prod") || !sandbox && known && strings.Contains(label, "sandbox") {
-		all = append(all, fmt.Sprintf("%s: environment is %q, but the base URL's host is %s", a.Name, a.Environment, host))
-	}
-	return all
-}
-
-func perMinute(key string, limit int) bridge.Rate {
-	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
-}
+// production is how ClearTax names the hosts that aren't a sandbox.
+var production = regexp.MustCompile(`\.(clear\.in|cleartax\.com)$`)
 
 // Profile implements bridge.Upstream.
 func (g *gateway) Profile() *bridge.Profile { return &g.profile }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,7 +62,7 @@ func (in *India) about(irn string) func(context.Context, *visit) (bridge.Documen
 // the call names it by ClearTax's id.
 func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	if !lhdnUUID.MatchString(c.Document) {
-		code, message := refusalMY("irn", "must be a document of ClearTax or a LHDN UUID")
+		code, message := upstream.LHDNRefusal("irn", "must be a document of ClearTax or a LHDN UUID")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	return m.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
@@ -71,7 +70,7 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 		if o.Class != bridge.None {
 			return o
 		}
-		body := upstream.JSON(cancelRequestMY{Reason: reasonMY(c), Action: "CANCEL"})
+		body := upstream.JSON(cancelRequestMY{Reason: upstream.LHDNReason(c), Action: "CANCEL"})
 		r, o := m.cancel(ctx, v, upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",
@@ -151,13 +150,13 @@ type named struct{ id, uuid string }
 func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge.Outcome) {
 	questions := []question{{name: "document-id", value: document}}
 	if uuid := strings.ToUpper(document); lhdnUUID.MatchString(uuid) {
-		if _, _, ok := m.ids.get(uuid); ok {
+		if _, ok := m.ids.Get(uuid); ok {
 			return uuid, bridge.Outcome{}
 		}
 		questions = []question{byUUID(uuid), questions[0]}
 	}
 	if !documentID.MatchString(document) {
-		code, message := refusalMY("irn", "must be up to 128 letters, digits, dots, hyphens and underscores")
+		code, message := upstream.LHDNRefusal("irn", "must be up to 128 letters, digits, dots, hyphens and underscores")
 		return "", bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	var found foundMY
@@ -169,7 +168,7 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 	switch {
 	case err != nil:
 		o = upstream.NotSent(err)
-	case found.named == named{} && found.missing && m.ids.knows(document): // reads lag writes: that is no word on it
+	case found.named == named{} && found.missing && m.ids.Any(func(k known) bool { return k.id == document }): // reads lag writes: that is no word on it
 		o = bridge.Outcome{Class: bridge.NotApplied, Message: "ClearTax finds no document by a name under which it has shown one"}
 	case found.uuid == "":
 		o = found.nothing()
@@ -187,8 +186,8 @@ const fresh = 10 * time.Second
 // nameNow is the document id under which the document can be cancelled: it must name this document and no later one. The
 // outcome's class is None when there is one.
 func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, bridge.Outcome) {
-	if id, seen, ok := m.ids.get(uuid); ok && time.Since(seen) < fresh {
-		return id, bridge.Outcome{}
+	if k, ok := m.ids.Get(uuid); ok && time.Since(k.seen) < fresh {
+		return k.id, bridge.Outcome{}
 	}
 	found, err := m.find(ctx, v, byUUID(uuid))
 	if err == nil && found.id != "" && found.cancelled() { // then its document id may name another one
@@ -233,7 +232,11 @@ func (m *Malaysia) find(ctx context.Context, v *visit, questions ...question) (f
 			return foundMY{}, err
 		}
 		if found.id != "" && found.uuid != "" {
-			m.ids.put(found)
+			k := known{id: found.id}
+			if found.byID || !found.cancelled() {
+				k.seen = time.Now()
+			}
+			m.ids.Put(found.uuid, k)
 		}
 		if found.named != (named{}) || !found.missing {
 			break
@@ -262,48 +265,8 @@ func (m *Malaysia) ask(ctx context.Context, v *visit, q question) (foundMY, erro
 	return found, nil
 }
 
-// ids remembers the document id of a UUID, and when that was last seen to name this document. Forgetting costs a lookup
-// and nothing else.
-type ids struct {
-	mu sync.Mutex
-	of map[string]known
-}
-
+// known is the document id of a UUID, and when that was last seen to name this document.
 type known struct {
 	id   string
 	seen time.Time // zero: the document was seen cancelled, so the id may name another one
-}
-
-const maxIDs = 10_000
-
-func (i *ids) get(uuid string) (id string, seen time.Time, ok bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	k, ok := i.of[uuid]
-	return k.id, k.seen, ok
-}
-
-// knows tells whether a document was seen under that document id.
-func (i *ids) knows(id string) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, k := range i.of {
-		if k.id == id {
-			return true
-		}
-	}
-	return false
-}
-
-func (i *ids) put(f foundMY) {
-	k := known{id: f.id}
-	if f.byID || !f.cancelled() {
-		k.seen = time.Now()
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.of == nil || len(i.of) >= maxIDs {
-		i.of = map[string]known{}
-	}
-	i.of[f.uuid] = k
 }

@@ -18,22 +18,19 @@ import (
 // verdict is what the status alone decides, whatever the body says: doubt and waiting (Reply.Verdict), and a token or
 // an address that are wrong. Otherwise the class is None.
 func verdict(r upstream.Reply) bridge.Outcome {
-	redirect := r.Status >= 300 && r.Status < 400
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		o := r.Outcome(bridge.Misconfigured, "HTTP 401: the token was refused")
 		o.Alarm = tokenAlarm("HTTP 401")
 		return o
-	case redirect, r.Status == http.StatusMethodNotAllowed, r.Status == http.StatusUnsupportedMediaType, r.Status == http.StatusNotImplemented:
+	case r.WrongPlace():
 		return misplaced(r)
 	}
 	return r.Verdict()
 }
 
 func misplaced(r upstream.Reply) bridge.Outcome {
-	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d: not an address of ClearTax", r.Status))
-	o.Alarm = fmt.Sprintf("base_url does not answer as ClearTax does (HTTP %d): check it", r.Status)
-	return o
+	return upstream.Misplaced(r.Outcome(bridge.None, ""), "ClearTax", "base_url")
 }
 
 // unread is the outcome of a reply of which neither status nor body decides.
@@ -279,6 +276,12 @@ var errorTexts = []struct {
 // noSuch are texts for a document that ClearTax doesn't have.
 var noSuch = regexp.MustCompile(`(?i)no such|not found|(does not|doesn't) exist|not present|unknown document`)
 
+// saysNoSuch reads such a text outside an error's own field. A bare "Not Found" is what any server says of an address that it
+// doesn't know.
+func saysNoSuch(text string) bool {
+	return noSuch.MatchString(text) && !strings.EqualFold(strings.Trim(text, " ."), http.StatusText(http.StatusNotFound))
+}
+
 func (e errorMY) meaning() errorMeaning {
 	if m, ok := errorCodes[strings.ToLower(string(e.ErrorCode))]; ok {
 		return m
@@ -350,9 +353,11 @@ func classifyMY(r upstream.Reply, o bridge.Outcome, asked named) bridge.Outcome 
 		return unread(o)
 	case o.Message != "":
 		return refusedMY(o, body.ErrorDetails)
+	case upstream.Trouble(string(body.Message)): // of something in front of ClearTax
+		o.Class, o.Message, o.Unclassified = bridge.Unknown, "the reply reports trouble: "+bridge.OneLine(string(body.Message), 300), true
 	case r.Status == http.StatusBadRequest:
 		o.Class, o.Message = bridge.Refused, "invalid request"
-	case r.Status == http.StatusNotFound && noSuch.MatchString(string(body.Message)):
+	case r.Status == http.StatusNotFound && saysNoSuch(string(body.Message)):
 		o.Class, o.Message = bridge.Refused, "unknown document"
 	case r.Status == http.StatusNotFound: // perhaps of a gateway that knows no such address
 		o.Class, o.Unclassified = bridge.Unclear, true
@@ -419,7 +424,7 @@ func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, brid
 	_, no := yesOrNo(body.Success)
 	_, message := body.ErrorDetails.text()
 	none := foundMY{reason: bridge.OneLine(cmp.Or(message, string(body.Message)), 300)}
-	none.missing = noSuch.MatchString(none.reason)
+	none.missing = saysNoSuch(none.reason)
 	id, uuid := string(body.DocumentID), strings.ToUpper(string(body.UUID))
 	switch {
 	case r.Status == http.StatusForbidden:

@@ -34,7 +34,7 @@ func shelves(t *testing.T, byUUID, byID, status string) func(*http.Request) *htt
 		case "":
 			return upstreamtest.Respond(200, fixture(t, "my-lookup-none.json"))
 		case "404":
-			return upstreamtest.Respond(404, `{"message":"not found"}`)
+			return upstreamtest.Respond(404, `{"message":"no such document"}`)
 		case "404 of a gateway":
 			return upstreamtest.Respond(404, `{"message":"no Route matched with those values"}`)
 		case "401", "403", "429":

@@ -8,12 +8,8 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-const (
-	// hold is how long a refused token is left alone.
-	hold = time.Minute
-	// margin widens every window of a rate: ClearTax's minute does not begin when ours does.
-	margin = 2 * time.Second
-)
+// hold is how long a refused token is left alone.
+const hold = time.Minute
 
 // gateway is the way to either product with one static token.
 type gateway struct {
@@ -28,8 +24,9 @@ type static struct{}
 
 type visit = upstream.Visit[static, upstream.Reply]
 
-// open makes the gateway's connection, guard and header. The credential is a digest over the access and whom it is for.
-func (a Access) open(kind string, shared *upstream.Shared, taxpayer string) (gateway, error) {
+// open makes the gateway's connection, guard and header, and the part of its profile that both products have alike. The
+// credential is a digest over the access and whom it is for.
+func (a Access) open(kind string, shared *upstream.Shared, taxpayer string, zone *time.Location) (gateway, error) {
 	client, err := shared.Client(a.Settings)
 	if err != nil {
 		return gateway{}, err
@@ -37,14 +34,17 @@ func (a Access) open(kind string, shared *upstream.Shared, taxpayer string) (gat
 	credential := upstream.Digest(kind, client.BaseURL(), a.TokenHeader, a.Token.Reveal(), taxpayer, a.Branch)
 	mask := upstream.NewMask("signedinvoice", "signedqrcode").With(a.Token.Reveal())
 	return gateway{
-		profile: bridge.Profile{Name: a.Name, Kind: kind, Credential: credential},
+		profile: bridge.Profile{
+			Name: a.Name, Kind: kind, Zone: zone, Credential: credential,
+			CallTimeout: a.CallTimeout.D(), LookupTimeout: a.LookupTimeout.D(),
+		},
 		visits: upstream.Visits[static, upstream.Reply]{
 			Client: client, Guard: shared.Guard(client, credential, hold),
 			Mask: mask, MaskOf: func(static) upstream.Mask { return mask },
 			Read: func(_ static, r upstream.Reply) (upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
 		},
 		header:   http.Header{a.TokenHeader: {a.Token.Reveal()}, "Accept": {"application/json"}},
-		warnings: a.warn(),
+		warnings: a.Mislabelled(production),
 	}, nil
 }
 

@@ -123,18 +123,6 @@ type cancelRequestMY struct {
 	Action string
 }
 
-// maxReasonMY is LHDN's limit in characters; ClearTax states none.
-const maxReasonMY = 300
-
-// reasonMY is the label with the remarks, in one line. It is never empty.
-func reasonMY(c bridge.Cancellation) string {
-	text := c.Reason.Label()
-	if c.Remarks != "" {
-		text += ": " + c.Remarks
-	}
-	return strings.TrimSpace(bridge.OneLine(text, maxReasonMY))
-}
-
 // replyMY is what both calls answer, as far as we rely on it.
 type replyMY struct {
 	Success    upstream.Scalar

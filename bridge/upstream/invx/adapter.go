@@ -18,12 +18,12 @@ type Adapter struct {
 	profile bridge.Profile
 	shared  *upstream.Shared
 
-	visits   upstream.Visits[*token, answer]
-	slots    upstream.Slots // of the organisation
-	theodore *upstream.Client
-	desk     *upstream.Guard // in front of the user's logins, whatever organisation they are for
-	mask     upstream.Mask
-	ids      docIDs
+	visits     upstream.Visits[*token, answer]
+	slots      upstream.Slots // of the organisation
+	theodore   *upstream.Client
+	loginGuard *upstream.Guard // in front of the user's logins, whatever organisation they are for
+	mask       upstream.Mask
+	ids        upstream.Memory[string, string] // the docId of an IRN, which never changes
 }
 
 var _ bridge.Upstream = (*Adapter)(nil)
@@ -43,19 +43,19 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		return nil, fmt.Errorf("invx %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
-		cfg:      cfg,
-		profile:  cfg.profile(),
-		shared:   shared,
-		slots:    shared.Slots(cfg.org(), cfg.Parallel),
-		theodore: theodore,
-		desk:     shared.Guard(theodore, cfg.user(), hold),
-		mask:     upstream.NewMask("token", "password").With(cfg.Password.Reveal()),
+		cfg:        cfg,
+		profile:    cfg.profile(),
+		shared:     shared,
+		slots:      shared.Slots(cfg.org(), cfg.Parallel),
+		theodore:   theodore,
+		loginGuard: shared.Guard(theodore, cfg.user(), hold),
+		mask:       upstream.NewMask("token", "password").With(cfg.Password.Reveal()),
 	}
 	a.visits = upstream.Visits[*token, answer]{
 		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold),
 		Session: upstream.SessionFor(shared, cfg.user(), upstream.Through(theodore, a.login), a.form()),
 		Mask:    a.mask, MaskOf: func(t *token) upstream.Mask { return t.mask },
-		Read: admission, Do: a.send, Twice: answer.twice,
+		Read: admission, Do: a.send, FreshRefused: answer.freshRefused,
 	}
 	return a, nil
 }

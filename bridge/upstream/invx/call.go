@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/upstream"
@@ -36,7 +36,7 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 // InvX's own address are tried, too.
 func (a *Adapter) Probe(ctx context.Context) error {
 	v := a.visits.Start()
-	if _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
+	if _, _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
 		return &upstream.Failure{Outcome: v.End(upstream.NotSent(err))}
 	}
 	return nil
@@ -44,17 +44,17 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // cancel finds the document and sends one cancel for it.
 func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	id, known := a.ids.get(c.Document)
+	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, err := a.find(ctx, v, c)
+		docs, others, err := a.find(ctx, v, c)
 		if err != nil {
 			return upstream.NotSent(err)
 		}
-		if o := notCancellable(docs); o != nil {
+		if o := notCancellable(docs, others); o != nil {
 			return *o
 		}
 		id = docs[0].ID
-		a.ids.put(c.Document, id)
+		a.ids.Put(c.Document, id)
 	}
 	q := a.patch(id, c)
 	q.Fence = fence
@@ -64,7 +64,7 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 	}
 	o := classify(ans.reply, ans.body, c.Document)
 	if o.Class == bridge.Refused {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 	}
 	if items, ok := ans.items(); ok && len(items) == 1 && items[0].Data.ID != "" && items[0].Data.ID != id {
 		a.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
@@ -73,8 +73,8 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, f
 }
 
 // find searches for the IRN. The documented sample of this filtered search lists other IRNs too: only entries with the
-// IRN and the seller count.
-func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]document, error) {
+// IRN and the seller count. others is how many were listed that have another IRN.
+func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) (docs []document, others int, err error) {
 	query := url.Values{"orgidrole": {"seller"}}
 	for name, value := range a.cfg.Query {
 		query.Set(name, value.Reveal())
@@ -83,28 +83,23 @@ func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) ([]
 	query.Set("sellergstin", c.Taxpayer)
 	ans, err := a.call(ctx, v, a.get("/edocuments?"+query.Encode()))
 	if err != nil || notFound(ans.body) {
-		return nil, err
+		return nil, 0, err
 	}
 	items, ok := ans.items()
 	if !ok || len(ans.Error) > 0 || ans.reply.Status/100 != 2 {
-		return nil, unanswered(classify(ans.reply, ans.body, c.Document))
+		return nil, 0, unanswered(classify(ans.reply, ans.body, c.Document))
 	}
-	var docs []document
 	for _, it := range items {
-		if d := it.Data; d.ID != "" && d.is(c.Document, c.Taxpayer) && !holds(docs, d.ID) {
+		d := it.Data
+		same := func(other document) bool { return other.ID == d.ID }
+		if d.ID != "" && d.is(c.Document, c.Taxpayer) && !slices.ContainsFunc(docs, same) {
 			docs = append(docs, d)
 		}
-	}
-	return docs, nil
-}
-
-func holds(docs []document, id string) bool {
-	for _, d := range docs {
-		if d.ID == id {
-			return true
+		if !strings.EqualFold(d.IRN, c.Document) {
+			others++
 		}
 	}
-	return false
+	return docs, others, nil
 }
 
 func notFound(b body) bool {
@@ -121,9 +116,9 @@ func unanswered(o bridge.Outcome) error {
 
 // lookup tells the document's state, by docId.
 func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (state bridge.DocumentState, err error) {
-	id, known := a.ids.get(c.Document)
+	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, err := a.find(ctx, v, c)
+		docs, _, err := a.find(ctx, v, c)
 		if err != nil {
 			return state, err
 		}
@@ -131,7 +126,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 			return bridge.DocumentState{Text: fmt.Sprintf("InvX lists %d documents under this IRN and seller", len(docs))}, nil
 		}
 		id = docs[0].ID
-		a.ids.put(c.Document, id)
+		a.ids.Put(c.Document, id)
 	}
 	q := a.get("/edocuments/" + url.PathEscape(id))
 	q.Route = a.org() + "/edocuments/{id}"
@@ -140,7 +135,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 		return state, err
 	}
 	if notFound(ans.body) {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 		return bridge.DocumentState{Text: ans.Error.list().Message()}, nil
 	}
 	d, ok := ans.document()
@@ -152,7 +147,7 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 		return state, unanswered(o)
 	}
 	if !d.is(c.Document, c.Taxpayer) {
-		a.ids.drop(c.Document)
+		a.ids.Drop(c.Document)
 		return bridge.DocumentState{Text: "InvX shows another document under this docId"}, nil
 	}
 	return d.reading(), nil
@@ -190,8 +185,8 @@ func admission(t *token, reply upstream.Reply) (answer, upstream.Admission) {
 	return ans, upstream.Turned(why != accepted)
 }
 
-// twice is the end after a fresh token was turned away, too.
-func (ans answer) twice() bridge.Outcome {
+// freshRefused is the end after a fresh token was turned away, too.
+func (ans answer) freshRefused() bridge.Outcome {
 	said := append(ans.Error.list(), ans.envelope...).Message()
 	o := ans.reply.Outcome(bridge.Misconfigured, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", ans.reply.Status, said)))
 	o.Alarm = alarmToken
@@ -225,35 +220,4 @@ func (a *Adapter) patch(id string, c bridge.Cancellation) upstream.Request {
 	return upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: a.org() + "/edocuments/bulk", Body: body, Timeout: a.profile.CallTimeout,
 	}
-}
-
-// maxIDs bounds the memory that known docIds take; a forgotten one costs one search.
-const maxIDs = 10_000
-
-// docIDs remembers the docId of an IRN. It never changes.
-type docIDs struct {
-	mu sync.Mutex
-	by map[string]string
-}
-
-func (d *docIDs) get(irn string) (id string, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	id, ok = d.by[irn]
-	return id, ok
-}
-
-func (d *docIDs) put(irn, id string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.by == nil || len(d.by) >= maxIDs {
-		d.by = map[string]string{}
-	}
-	d.by[irn] = id
-}
-
-func (d *docIDs) drop(irn string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.by, irn)
 }

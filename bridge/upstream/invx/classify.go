@@ -230,8 +230,13 @@ func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
 }
 
 // notCancellable is what the search said when what it found can't be cancelled or isn't one document. Nothing was sent
-// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word.
-func notCancellable(docs []document) *bridge.Outcome {
+// then. HTTPStatus stays 0: none of it concerns the credential. Reads lag writes, so that finding nothing is no last word;
+// and where others are listed instead, the search may hide it: how far its filter and its pages go is not documented.
+func notCancellable(docs []document, others int) *bridge.Outcome {
+	if len(docs) == 0 && others > 0 {
+		found := fmt.Sprintf("InvX's search for the IRN lists %d other documents and not this one", others)
+		return &bridge.Outcome{Class: bridge.NotApplied, Message: found, Alarm: found + ": narrow it with query, or clear that up with Vayana"}
+	}
 	if len(docs) == 0 {
 		return &bridge.Outcome{Class: bridge.Refused, Code: "2154", Message: "2154: IRN not found for this GSTIN", ByState: true}
 	}

@@ -105,6 +105,7 @@ func TestCancel(t *testing.T) {
 		"answered for another IRN":         {faults: []string{"cancel:irn_mismatch"}, class: bridge.Unknown, message: "another IRN", sends: 1, commits: 1},
 		"answered with another state":      {faults: []string{"cancel:state_not_240"}, class: bridge.Unknown, message: "CREATED", sends: 1, commits: 1},
 		"no such IRN":                      {irn: unheardOf, class: bridge.Refused, code: "2154", message: "2154: IRN not found for this GSTIN", byState: true},
+		"no such IRN among others":         {irn: unheardOf, faults: []string{"get:ignore_filter"}, class: bridge.NotApplied, message: "other documents and not this one", alarm: true},
 		"the IRN is another seller's":      {faults: []string{"get:other_seller"}, class: bridge.Refused, code: "2154", byState: true},
 		"two documents with the IRN":       {faults: []string{"get:two_matches"}, class: bridge.Misconfigured, alarm: true},
 		"draft":                            {irn: sim.DemoDraftIRN, class: bridge.Refused, message: "100 (DRAFT)"},

@@ -66,7 +66,7 @@ func bearer(t *token) http.Header {
 
 // login refreshes the last token while that can work, and logs in otherwise: each login makes one more active token.
 func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstream.Lease[*token], []bridge.Exchange, error) {
-	if err := a.desk.Admit(ctx); err != nil {
+	if err := a.loginGuard.Admit(ctx); err != nil {
 		return upstream.Lease[*token]{}, nil, err
 	}
 	var trail []bridge.Exchange
@@ -126,7 +126,7 @@ func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
 
 func (a *Adapter) refused(ctx context.Context, o bridge.Outcome, trail []bridge.Exchange) error {
 	o.Exchanges = trail
-	return a.desk.Fail(ctx, a.mask.Outcome(o))
+	return a.loginGuard.Fail(ctx, a.mask.Outcome(o))
 }
 
 // replaceable tells whether a login may follow a refresh that failed: not while theodore can't be reached or asks to

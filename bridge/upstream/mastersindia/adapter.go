@@ -3,8 +3,6 @@ package mastersindia
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +13,13 @@ import (
 
 // Adapter is Masters India as one taxpayer's upstream. It implements bridge.Upstream.
 type Adapter struct {
-	cfg      Config
-	profile  bridge.Profile
-	dialect  dialect
-	visits   upstream.Visits[*token, answer]
-	desk     *upstream.Guard // in front of the account's logins
-	mask     upstream.Mask
-	warnings []string
+	cfg        Config
+	profile    bridge.Profile
+	dialect    dialect
+	visits     upstream.Visits[token, answer]
+	loginGuard *upstream.Guard // in front of the account's logins
+	mask       upstream.Mask
+	warnings   []string
 }
 
 var _ bridge.Upstream = (*Adapter)(nil)
@@ -35,22 +33,22 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 		return nil, fmt.Errorf("mastersindia %s: %w", cfg.Name, err)
 	}
 	a := &Adapter{
-		cfg:     cfg,
-		profile: cfg.profile(),
-		dialect: dialects[cfg.API],
-		desk:    shared.Guard(client, cfg.account(), hold),
+		cfg:        cfg,
+		profile:    cfg.profile(),
+		dialect:    dialects[cfg.API],
+		loginGuard: shared.Guard(client, cfg.account(), hold),
 		mask: upstream.NewMask("access_token", "token", "password", "client_secret", "api_key", "signedinvoice", "signedqrcode").
 			With(cfg.Password.Reveal(), cfg.ClientSecret.Reveal(), cfg.APIKey.Reveal()),
 		warnings: cfg.warnings(),
 	}
-	a.visits = upstream.Visits[*token, answer]{
-		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, a.form()),
-		Mask: a.mask, MaskOf: func(t *token) upstream.Mask { return t.mask },
-		Read: func(_ *token, reply upstream.Reply) (answer, upstream.Admission) {
+	a.visits = upstream.Visits[token, answer]{
+		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, upstream.Plain[token]()),
+		Mask: a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
+		Read: func(_ token, reply upstream.Reply) (answer, upstream.Admission) {
 			b := read(reply)
 			return answer{reply, b}, upstream.Turned(b.refusesToken(reply.Status))
 		},
-		Twice: answer.twice,
+		FreshRefused: answer.freshRefused,
 	}
 	return a, nil
 }
@@ -81,25 +79,15 @@ type Config struct {
 // The values of API.
 const Legacy, V1 = "legacy", "v1"
 
-const (
-	// hold is how long a credential that was refused is left alone.
-	hold = time.Minute
-)
-
-// rawHosts are the provider's gateways that speak NIC's own, encrypted protocol.
-var rawHosts = []string{"api.mastersindia.co", "proapi.mastersindia.co"}
+// hold is how long a credential that was refused is left alone.
+const hold = time.Minute
 
 // warnings are what looks wrong but may be meant.
 func (c Config) warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, c.Name+": "+fmt.Sprintf(format, args...)) }
-	u, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return nil
-	}
-	host := u.Hostname()
-	if slices.Contains(rawHosts, host) {
-		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", host)
+	if upstream.KnownKind(c.BaseURL) == "nic" {
+		warn("%s is the provider's encrypted gateway: use kind nic with this base_url", c.BaseURL)
 	}
 	for _, f := range []struct{ key, value string }{{"username", c.Username}, {"password", c.Password.Reveal()}} {
 		if f.value != strings.TrimFunc(f.value, special) {

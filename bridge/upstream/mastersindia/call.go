@@ -10,7 +10,7 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-type visit = upstream.Visit[*token, answer]
+type visit = upstream.Visit[token, answer]
 
 // answer is a reply as it was read.
 type answer struct {
@@ -21,8 +21,8 @@ type answer struct {
 // Cancel implements bridge.Upstream.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-		ans, err := a.call(ctx, v, func(token string) upstream.Request {
-			q := a.dialect.cancel(token, c)
+		ans, err := a.call(ctx, v, func(t token) upstream.Request {
+			q := a.dialect.cancel(string(t), c)
 			q.Fence, q.Timeout = fence, a.profile.CallTimeout
 			return q
 		})
@@ -36,8 +36,8 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 // Lookup implements bridge.Upstream. The provider names no cancel date.
 func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
 	return a.visits.Lookup(ctx, func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
-		ans, err := a.call(ctx, v, func(token string) upstream.Request {
-			q := a.dialect.lookup(token, c)
+		ans, err := a.call(ctx, v, func(t token) upstream.Request {
+			q := a.dialect.lookup(string(t), c)
 			q.Timeout = a.profile.LookupTimeout
 			return q
 		})
@@ -60,13 +60,13 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // call makes a call under the session's token, or with the account's key (the vendor's v1 pages, "Authentication": header
 // Authorization or api_key). One with the key that is turned away is not made again: no login would make it another key.
-func (a *Adapter) call(ctx context.Context, v *visit, build func(token string) upstream.Request) (answer, error) {
+func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) upstream.Request) (answer, error) {
 	if a.cfg.APIKey == "" {
-		return v.Call(ctx, func(t *token) (upstream.Request, error) { return build(t.value), nil })
+		return v.Call(ctx, func(t token) (upstream.Request, error) { return build(t), nil })
 	}
 	q := build("")
 	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
-	ans, _, err := v.Send(ctx, &token{mask: a.mask}, q)
+	ans, _, err := v.Send(ctx, "", q)
 	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
 	if err != nil || ans.reply.Err != nil || ans.Results != nil || ans.gateway || !turnedAway {
 		return ans, err
@@ -76,8 +76,8 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(token string) u
 	return ans, &upstream.Failure{Outcome: upstream.BeforeCancel(o)}
 }
 
-// twice is the end after a fresh token was turned away, too.
-func (ans answer) twice() bridge.Outcome {
+// freshRefused is the end after a fresh token was turned away, too.
+func (ans answer) freshRefused() bridge.Outcome {
 	o := ans.turnedAway()
 	o.Alarm = "Masters India refuses a token that it has just issued: check api, and whether the account may cancel"
 	return o

@@ -114,7 +114,7 @@ func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
 		o.Alarm = o.Message + ": check base_url, api and the account's rights"
 	case complaint == "":
 		o.Class, o.Message = bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", s)
-	case s/100 == 4 && b.fieldErrors():
+	case s == http.StatusBadRequest && b.fieldErrors(): // with another status such words may be anybody's
 		o.Class, o.Message = bridge.Refused, complaint
 	default:
 		o = b.refused(reply)

@@ -13,27 +13,13 @@ import (
 	"einvoice-bridge/bridge/upstream/irp"
 )
 
-// token is an account's session.
-type token struct {
-	value string
-	mask  upstream.Mask // that hides it, too
-}
-
-func (a *Adapter) form() upstream.Form[*token] {
-	value := upstream.Plain[string]()
-	return upstream.Form[*token]{
-		Write: func(t *token) ([]byte, error) { return value.Write(t.value) },
-		Read: func(b []byte) (*token, error) {
-			v, err := value.Read(b)
-			return &token{v, a.mask.With(v)}, err
-		},
-	}
-}
+// token is an account's session; with the account's key there is none, and it is empty.
+type token string
 
 // login always starts anew: v1 speaks of refresh tokens but gives none, legacy has none.
-func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream.Lease[*token], []bridge.Exchange, error) {
-	var none upstream.Lease[*token]
-	if err := a.desk.Admit(ctx); err != nil {
+func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.Lease[token], []bridge.Exchange, error) {
+	var none upstream.Lease[token]
+	if err := a.loginGuard.Admit(ctx); err != nil {
 		return none, nil, err
 	}
 	q := post(upstream.ForLogin, a.dialect.loginPath, a.dialect.login(a.cfg))
@@ -45,9 +31,9 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ *token) (upstream
 	if !tokenIn(reply, b, value) {
 		o := noToken(reply, b)
 		o.Exchanges = trail
-		return none, nil, a.desk.Fail(ctx, a.mask.Outcome(o))
+		return none, nil, a.loginGuard.Fail(ctx, a.mask.Outcome(o))
 	}
-	return upstream.LeaseOf(&token{value, a.mask.With(value)}, life), trail, nil
+	return upstream.LeaseOf(token(value), life), trail, nil
 }
 
 // tokenIn tells whether the reply to a login gives a token that can be used.

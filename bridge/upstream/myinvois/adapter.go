@@ -39,8 +39,6 @@ type Config struct {
 const (
 	// hold is how long refused credentials are left alone.
 	hold = time.Minute
-	// margin widens every window: the authority's minute does not begin when ours does.
-	margin = 2 * time.Second
 	// lookupWindow is far longer than a cancel can be in doubt; documents stay readable for months.
 	lookupWindow = 7 * 24 * time.Hour
 )
@@ -51,13 +49,13 @@ type Adapter struct {
 	profile         bridge.Profile
 	visits          upstream.Visits[token, upstream.Reply]
 	identity        *upstream.Client
-	account         *upstream.Guard // the door in front of the client id, whomever it represents
+	clientGuard     *upstream.Guard // the door in front of the client id, whomever it represents
 	logins, lookups bridge.Rate
 	mask            upstream.Mask
 	log             *slog.Logger
 
-	hourly     hourly
-	onBehalfOf string // as MyInvois writes it
+	alarms     upstream.Memory[string, time.Time] // of refusals, when each went out last
+	onBehalfOf string                             // as MyInvois writes it
 	secrets    secrets
 	warnings   []string
 }
@@ -84,10 +82,10 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	account := upstream.Digest("myinvois account", api.BaseURL(), c.ClientID)
 	credential := upstream.Digest("myinvois", api.BaseURL(), identity.BaseURL(), c.ClientID, c.ClientSecret.Reveal(), c.SpareSecret.Reveal(), a.onBehalfOf)
 	a.profile = c.profile(account, credential)
-	a.logins = perMinute(account+" logins", c.LoginsPerMinute)
-	a.lookups = perMinute(account+" details", c.LookupsPerMinute)
+	a.logins = upstream.PerMinute(account+" logins", c.LoginsPerMinute)
+	a.lookups = upstream.PerMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
-	a.account = shared.Guard(api, account, hold)
+	a.clientGuard = shared.Guard(api, account, hold)
 	a.visits = upstream.Visits[token, upstream.Reply]{
 		Client: api, Guard: shared.Guard(api, credential, hold),
 		Session: upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]()),
@@ -95,7 +93,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 		Read: func(_ token, reply upstream.Reply) (upstream.Reply, upstream.Admission) {
 			return reply, upstream.Turned(reply.Status == http.StatusUnauthorized)
 		},
-		Again: a.again,
+		BeforeReplay: a.bookReplay,
 	}
 	return a, nil
 }
@@ -107,16 +105,12 @@ func (c Config) profile(account, credential string) bridge.Profile {
 		Space:         upstream.Space("myinvois", upstream.Environment(c.Environment, c.BaseURL)),
 		Zone:          upstream.MYT,
 		Credential:    credential,
-		Cancels:       perMinute(account, c.CancelsPerMinute),
+		Cancels:       upstream.PerMinute(account, c.CancelsPerMinute),
 		LookupWindow:  lookupWindow,
 		CallTimeout:   c.CallTimeout.D(),
 		LookupTimeout: c.LookupTimeout.D(),
 		Rules:         c.rules(),
 	}
-}
-
-func perMinute(key string, limit int) bridge.Rate {
-	return bridge.Rate{Key: key, Limit: limit, Per: time.Minute + margin}
 }
 
 // rules: with an irn_map any id may come, and what leads nowhere is refused by Cancel.
@@ -125,7 +119,7 @@ func (c Config) rules() bridge.Rules {
 	if len(c.IRNMap) > 0 {
 		document = "pathsafe,max=128"
 	}
-	return bridge.Rules{Document: document, Normal: c.normal, Refusal: refusal}
+	return bridge.Rules{Document: document, Normal: c.normal, Refusal: upstream.LHDNRefusal}
 }
 
 // normal is the document's UUID for an id as the caller writes it, in upper case as all of MyInvois' are. What is no UUID
@@ -139,15 +133,6 @@ func (c Config) normal(irn string) string {
 		irn = strings.ToUpper(irn)
 	}
 	return irn
-}
-
-// refusal words a broken rule as MyInvois words such errors.
-func refusal(field, rule string) (code, message string) {
-	code, text := "BadArgument", "invalid argument"
-	if field == "irn" {
-		code, text = "NotFound", "unknown document"
-	}
-	return code, code + ": " + text + " (" + field + " " + rule + ")"
 }
 
 // isUUID tells whether s can be a document's UUID (MyInvois SDK, Cancel Document: 26 Latin alphanumerics). An empty

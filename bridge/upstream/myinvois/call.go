@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -19,15 +18,15 @@ type visit = upstream.Visit[token, upstream.Reply]
 // the document is not decided here.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	if !isUUID(c.Document) {
-		code, message := refusal("irn", "must be 26 letters and digits, or stand in irn_map")
+		code, message := upstream.LHDNRefusal("irn", "must be 26 letters and digits, or stand in irn_map")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-		if err := a.account.Admit(ctx); err != nil {
+		if err := a.clientGuard.Admit(ctx); err != nil {
 			return upstream.NotSent(err)
 		}
 		o := a.send(ctx, v, c, fence)
-		a.heed(ctx, o)
+		a.holdClient(ctx, o)
 		if o.Class == bridge.Cancelled && a.cfg.FetchCancelDate {
 			return a.date(ctx, c, o)
 		}
@@ -37,7 +36,7 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 
 // send makes the one call that cancels.
 func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: reason(c)})
+	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: upstream.LHDNReason(c)})
 	if err != nil {
 		return upstream.NotSent(err) // can't be: two strings
 	}
@@ -55,32 +54,16 @@ func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fen
 	case bridge.Cancelled:
 		// The reply has no date: the authority's clock as the reply shows it.
 		o.Date, o.DateSource = reply.Date().In(upstream.MYT).Format(time.DateTime), bridge.DateReply
-	case bridge.Refused:
-		o.Alarm = a.hourly.first(o.Alarm)
+	case bridge.Refused: // what its alarm asks to look at is the taxpayer's permission, the same for each of his documents
+		if last, ok := a.alarms.Get(o.Alarm); ok && time.Since(last) < time.Hour {
+			o.Alarm = ""
+		} else {
+			a.alarms.Put(o.Alarm, time.Now())
+		}
 	}
 	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
 		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
 	return o
-}
-
-// hourly lets the alarm of a refusal through once an hour: what it asks an operator to look at is the taxpayer's
-// permission, the same for each of his documents.
-type hourly struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-func (h *hourly) first(alarm string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if last, ok := h.last[alarm]; ok && time.Since(last) < time.Hour {
-		return ""
-	}
-	if h.last == nil {
-		h.last = map[string]time.Time{}
-	}
-	h.last[alarm] = time.Now()
-	return alarm
 }
 
 // Lookup implements bridge.Upstream. LHDN discourages it for polling: the Service asks only when in doubt.
@@ -99,7 +82,7 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // details asks for the document (MyInvois SDK, Get Document Details). The error is a *upstream.Failure.
 func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentState, error) {
-	if err := a.account.Admit(ctx); err != nil {
+	if err := a.clientGuard.Admit(ctx); err != nil {
 		return bridge.DocumentState{}, err
 	}
 	if err := a.visits.Guard.Admit(ctx, a.lookups); err != nil {
@@ -137,8 +120,8 @@ func bearer(q upstream.Request) func(token) (upstream.Request, error) {
 	}
 }
 
-// again books a call that is made again.
-func (a *Adapter) again(ctx context.Context, q upstream.Request) error {
+// bookReplay books a call that is made again.
+func (a *Adapter) bookReplay(ctx context.Context, q upstream.Request) error {
 	if q.Purpose == upstream.ForCancel {
 		return a.visits.Guard.Admit(ctx, a.profile.Cancels)
 	}
@@ -155,24 +138,15 @@ func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outc
 	return o
 }
 
-// reason is the label with the remarks, in one line, cut at MyInvois' limit. It is never empty.
-func reason(c bridge.Cancellation) string {
-	text := c.Reason.Label()
-	if c.Remarks != "" {
-		text += ": " + c.Remarks
-	}
-	return strings.TrimSpace(bridge.OneLine(text, maxReason))
-}
-
-// heed makes a 429 count for every taxpayer of the client id.
-func (a *Adapter) heed(ctx context.Context, o bridge.Outcome) {
+// holdClient makes a 429 count for every taxpayer of the client id.
+func (a *Adapter) holdClient(ctx context.Context, o bridge.Outcome) {
 	if o.HTTPStatus == http.StatusTooManyRequests {
-		_ = a.account.Fail(ctx, o) // shuts the account's gate; the error is o itself
+		_ = a.clientGuard.Fail(ctx, o) // shuts the account's gate; the error is o itself
 	}
 }
 
 // fail is the error of a login that failed with this outcome. The gate is shut when the outcome says so.
 func (a *Adapter) fail(ctx context.Context, o bridge.Outcome) error {
-	a.heed(ctx, o)
+	a.holdClient(ctx, o)
 	return a.visits.Guard.Fail(ctx, o)
 }

@@ -71,8 +71,8 @@ func classify(r upstream.Reply, uuid string) bridge.Outcome {
 	o.Code, o.Message = summary(found)
 	o.Unclassified = slices.ContainsFunc(found, problem.unlisted)
 	switch {
-	case wrongPlace(r.Status):
-		return misplaced(o, "base_url")
+	case r.WrongPlace():
+		return upstream.Misplaced(o, "MyInvois", "base_url")
 	case r.Status == http.StatusUnauthorized:
 		o.Class, o.Message = bridge.Misconfigured, strings.TrimSpace("HTTP 401: tokens are refused right after the login "+o.Message)
 		o.Alarm = otherHostAlarm
@@ -170,7 +170,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 	case http.StatusForbidden: // maintenance, seen in production
 		o.Class, o.Message = bridge.NotApplied, "HTTP 403 from the gateway, not from MyInvois itself"
 	case http.StatusNotFound:
-		return misplaced(o, "base_url")
+		return upstream.Misplaced(o, "MyInvois", "base_url")
 	default:
 		o.Class, o.Message = bridge.Unknown, fmt.Sprintf("HTTP %d without an answer that can be read", o.HTTPStatus)
 	}
@@ -180,7 +180,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 // decisive is the meaning of the most specific known code.
 func decisive(found []problem) (meaning, bool) {
 	for _, m := range meanings {
-		if slices.ContainsFunc(found, func(p problem) bool { return strings.EqualFold(p.code, m.code) }) {
+		if slices.ContainsFunc(found, func(p problem) bool { return !p.word && strings.EqualFold(p.code, m.code) }) {
 			return m, true
 		}
 	}
@@ -230,7 +230,7 @@ func (p problem) String() string {
 // verdict is Reply.Verdict with MyInvois' own ways to name the wait after a 429.
 func verdict(r upstream.Reply) bridge.Outcome {
 	o := r.Verdict()
-	if wrongPlace(r.Status) { // 501 is no doubt
+	if r.WrongPlace() { // 501 is no doubt
 		o = r.Outcome(bridge.None, "")
 	}
 	if r.Status == http.StatusTooManyRequests && o.RetryAfter == 0 {
@@ -251,19 +251,6 @@ func untilReset(r upstream.Reply) time.Duration {
 		}
 	}
 	return otherwise
-}
-
-// wrongPlace is true for statuses that an address gives that is not MyInvois.
-func wrongPlace(status int) bool {
-	return status >= 300 && status < 400 || status == http.StatusMethodNotAllowed ||
-		status == http.StatusUnsupportedMediaType || status == http.StatusNotImplemented
-}
-
-func misplaced(o bridge.Outcome, setting string) bridge.Outcome {
-	o.Class = bridge.Misconfigured
-	o.Message = fmt.Sprintf("HTTP %d: not an address of MyInvois", o.HTTPStatus)
-	o.Alarm = fmt.Sprintf("%s does not answer as MyInvois does (HTTP %d): check it", setting, o.HTTPStatus)
-	return o
 }
 
 // hidden is what a 403 means: intermediaries view only what they submitted themselves (MyInvois SDK, FAQ). It says nothing
@@ -288,8 +275,8 @@ func readDetails(r upstream.Reply, uuid string, intermediary bool) (state bridge
 		return bridge.DocumentState{Text: bridge.OneLine("not found, or "+hidden+" ("+message+")", 200)}, failure
 	case r.Status == http.StatusNotFound && len(found) > 0:
 		return bridge.DocumentState{Text: bridge.OneLine(message, 200)}, failure
-	case wrongPlace(r.Status), r.Status == http.StatusNotFound:
-		failure = misplaced(o, "base_url")
+	case r.WrongPlace(), r.Status == http.StatusNotFound:
+		failure = upstream.Misplaced(o, "MyInvois", "base_url")
 	case r.Status == http.StatusUnauthorized:
 		failure = o
 		failure.Class = bridge.Misconfigured

@@ -47,7 +47,7 @@ func (s *secrets) order() []string {
 // share.
 func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.Lease[token], []bridge.Exchange, error) {
 	var none upstream.Lease[token]
-	if err := a.account.Admit(ctx); err != nil {
+	if err := a.clientGuard.Admit(ctx); err != nil {
 		return none, nil, err
 	}
 	if r, is := a.identity.Unreachable(ctx, a.loginRequest("")); is {
@@ -138,8 +138,8 @@ func loginFailure(r upstream.Reply) bridge.Outcome {
 		o.Message = bridge.OneLine(fmt.Sprintf("login refused: HTTP %d %s", r.Status, message), 300)
 		o.Alarm = "MyInvois: " + o.Message + ": check client_id, client_secret and on_behalf_of, and that they belong to this environment"
 		return o
-	case wrongPlace(r.Status) || r.Status == http.StatusNotFound:
-		return misplaced(o, "identity_url")
+	case r.WrongPlace() || r.Status == http.StatusNotFound:
+		return upstream.Misplaced(o, "MyInvois", "identity_url")
 	default:
 		o.Class, o.Message = bridge.NotApplied, fmt.Sprintf("login: HTTP %d without an answer that can be read", r.Status)
 		return o

@@ -16,9 +16,6 @@ type cancelRequest struct {
 	Reason string `json:"reason"`
 }
 
-// maxReason is the longest reason, in characters (MyInvois SDK, Cancel Document).
-const maxReason = 300
-
 // object is a JSON object as it came. It is read by name and not into a struct: nothing odd in a reply may keep the
 // rest of it from being read, an error's code least of all.
 type object map[string]any
@@ -80,6 +77,9 @@ type problem struct {
 	// leaf: it holds no other, so it is the most specific of its branch. Where it is silent itself, it has the code
 	// and the text of the error that holds it.
 	leaf bool
+	// word: it came as one word, as a login's error does. On a cancel it is whoever's: {"error":"Forbidden"} is what many
+	// frameworks say by themselves.
+	word bool
 }
 
 // maxDepth of nested errors; deeper ones add nothing that a caller could use.
@@ -120,7 +120,7 @@ func flatten(v any, above problem, depth int) []problem {
 		}
 	default:
 		if word := text(v); word != "" {
-			all = append(all, problem{code: word, leaf: true})
+			all = append(all, problem{code: word, leaf: true, word: depth == 0})
 		}
 	}
 	return all

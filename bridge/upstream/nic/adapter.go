@@ -78,7 +78,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			ans := read(r, s)
 			return ans, ans.admission()
 		},
-		Plain: answer.plainBody, Twice: answer.refusedAgain,
+		Plain: answer.plainBody, FreshRefused: answer.freshRefused,
 	}
 	return a, nil
 }
@@ -159,6 +159,8 @@ const (
 	portalHost    = "einvoice1.gst.gov.in"
 )
 
+var productionHost = regexp.MustCompile(`^api\.einvoice.*\.gst\.gov\.in$`)
+
 // warnings are what looks wrong but may be meant.
 func (c Config) warnings(fingerprint string) []string {
 	var all []string
@@ -169,19 +171,15 @@ func (c Config) warnings(fingerprint string) []string {
 	}
 	host := u.Hostname()
 	sandbox := strings.Contains(host, "sandbox")
-	production := strings.HasPrefix(host, "api.einvoice") && strings.HasSuffix(host, ".gst.gov.in")
 	switch {
 	case host == portalHost:
 		warn("%s is the portal for people, not the API; its hosts are named api.einvoice1.gst.gov.in and the like", host)
-	case production && fingerprint == sandboxKey:
+	case productionHost.MatchString(host) && fingerprint == sandboxKey:
 		warn("public_key is the sandbox's, but %s is production; NIC will answer 1013 or 1020", host)
 	case sandbox && fingerprint == productionKey:
 		warn("public_key is production's, but %s is the sandbox; NIC will answer 1013 or 1020", host)
 	}
-	if label := strings.ToLower(c.Environment); production && strings.Contains(label, "sandbox") || sandbox && strings.HasPrefix(label, "prod") {
-		warn("environment is %q, but the base URL's host is %s", c.Environment, host)
-	}
-	return all
+	return append(all, c.Mislabelled(productionHost)...)
 }
 
 func (c Config) profile(credential string) bridge.Profile {

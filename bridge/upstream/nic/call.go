@@ -58,7 +58,7 @@ func (a *Adapter) Probe(ctx context.Context) error {
 // of a token or of settings with which this one has just answered says nothing about them: then 2148 stands.
 func (a *Adapter) call(ctx context.Context, v *visit, build func(*session) (upstream.Request, error)) (answer, error) {
 	ans, err := v.Call(ctx, build)
-	if err != nil || !ans.elsewhere() {
+	if err != nil || !ans.atOtherSystem() {
 		return ans, err
 	}
 	other, err := v.Once(ctx, func(s *session) (upstream.Request, error) {
@@ -69,7 +69,7 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(*session) (upst
 	switch {
 	case err != nil:
 		return ans, err
-	case other.elsewhere():
+	case other.atOtherSystem():
 		other.where = "neither NIC1 nor NIC2 has this IRN: was it registered at another IRP, or in another environment than base_url's?"
 	case !other.letIn():
 		ans.where = "this IRN is registered at NIC's other system, " + a.cfg.otherIRP() + ", which did not let the call in: cancel it on that system's portal, or there with access of its own"

@@ -148,8 +148,8 @@ func (a answer) refused() bridge.Outcome {
 	return o
 }
 
-// elsewhere tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
-func (a answer) elsewhere() bool {
+// atOtherSystem tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
+func (a answer) atOtherSystem() bool {
 	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e irp.Error) bool { return e.Code != "2148" })
 }
 
@@ -168,7 +168,7 @@ func (a answer) letIn() bool {
 
 // byStatus is for replies without a body that decides.
 func (a answer) byStatus() bridge.Outcome {
-	o := closedDoor(a.Reply)
+	o := notLetIn(a.Reply)
 	if a.Err != nil || o.Class == bridge.None {
 		o = a.Verdict()
 	}
@@ -183,8 +183,8 @@ func (a answer) byStatus() bridge.Outcome {
 	return o
 }
 
-// closedDoor is Misconfigured for statuses that say we are in the wrong place or not let in; None for all others.
-func closedDoor(r upstream.Reply) bridge.Outcome {
+// notLetIn is Misconfigured for statuses that say we are in the wrong place or not let in; None for all others.
+func notLetIn(r upstream.Reply) bridge.Outcome {
 	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d", r.Status))
 	switch r.Status {
 	case http.StatusUnauthorized:
@@ -201,8 +201,8 @@ func closedDoor(r upstream.Reply) bridge.Outcome {
 	return o
 }
 
-// refusedAgain is the end after a fresh login was refused, too.
-func (a answer) refusedAgain() bridge.Outcome {
+// freshRefused is the end after a fresh login was refused, too.
+func (a answer) freshRefused() bridge.Outcome {
 	reason := a.errors.Message()
 	if reason == "" {
 		reason = fmt.Sprintf("HTTP %d", a.Status)

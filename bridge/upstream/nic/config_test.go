@@ -87,7 +87,7 @@ func TestProfile(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	der := spki(t, &nicKey().PublicKey)
+	der := spki(t, &NICKey().PublicKey)
 	sum := sha256.Sum256(der)
 	if _, print, _ := publickey.Parse(publicPEM(t)); print != hex.EncodeToString(sum[:]) {
 		t.Errorf("fingerprint %s, want that of the key's DER", print)

@@ -120,8 +120,8 @@ func TestUnsealRefuses(t *testing.T) {
 	}
 }
 
-// nicKey is NIC's side of the RSA encryption in these tests, made once.
-var nicKey = sync.OnceValue(func() *rsa.PrivateKey {
+// NICKey is NIC's side of the RSA encryption in all tests of this package, made once.
+var NICKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
@@ -142,10 +142,10 @@ func pemOf(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &nicKey().PublicKey)) }
+func publicPEM(t testing.TB) []byte { return pemOf("PUBLIC KEY", spki(t, &NICKey().PublicKey)) }
 
 func TestLoginFitsOneBlockUpTo183Bytes(t *testing.T) {
-	key := &nicKey().PublicKey
+	key := &NICKey().PublicKey
 	cfg := Config{AuthVersion: Auth104, Username: "user-name-1"}
 	cfg.Password = bridge.Secret(strings.Repeat("p", 66-len(cfg.Username)))
 	plain := credentials(cfg.Username, cfg.Password.Reveal(), strings.Repeat("A", 44), false)

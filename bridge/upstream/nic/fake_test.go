@@ -119,7 +119,7 @@ func (f *fakeNIC) logIn(body []byte) string {
 	json.Unmarshal(body, &outer)
 	sealed, _ := base64.StdEncoding.DecodeString(outer.Data)
 	//lint:ignore SA1019 NIC prescribes PKCS #1 v1.5.
-	text, err := rsa.DecryptPKCS1v15(nil, nicKey(), sealed)
+	text, err := rsa.DecryptPKCS1v15(nil, NICKey(), sealed)
 	if err != nil {
 		return errorReply("1020", "Decryption failed")
 	}

@@ -2,8 +2,6 @@ package nic_test
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -25,19 +23,10 @@ import (
 	sim "einvoice-bridge/fixtures/sandbox/nic"
 )
 
-// simKey is the simulators' key, made once.
-var simKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
-
 // start runs a simulator and an adapter for its demo account.
 func start(t *testing.T, o sim.Options, change func(*nic.Config)) (*sim.Server, *nic.Adapter) {
 	t.Helper()
-	o.Key = simKey()
+	o.Key = nic.NICKey()
 	s := sim.Demo(o)
 	srv := httptest.NewServer(s)
 	t.Cleanup(func() { s.Release(); srv.Close() })
@@ -370,7 +359,7 @@ func TestLookupDown(t *testing.T) {
 
 // NIC allows few logins. Those that can't even reach it are not counted among them.
 func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
-	s := sim.Demo(sim.Options{Key: simKey()})
+	s := sim.Demo(sim.Options{Key: nic.NICKey()})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -397,7 +386,7 @@ func TestUnreachableHostUsesUpNoLogins(t *testing.T) {
 func TestSchemas(t *testing.T) {
 	var mu sync.Mutex
 	bodies := map[string][]byte{} // what it is: its bytes
-	s := sim.Demo(sim.Options{Key: simKey(), LegacyAuth: true})
+	s := sim.Demo(sim.Options{Key: nic.NICKey(), LegacyAuth: true})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -226,12 +226,12 @@ func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
 func unreadableAuth(r upstream.Reply) bridge.Outcome {
 	switch r.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return closedDoor(r)
+		return notLetIn(r)
 	}
 	if o := r.Verdict(); o.Class != bridge.None {
 		return upstream.BeforeCancel(o)
 	}
-	if o := closedDoor(r); o.Class != bridge.None {
+	if o := notLetIn(r); o.Class != bridge.None {
 		return o
 	}
 	return r.Outcome(bridge.NotApplied, fmt.Sprintf("HTTP %d to the login without an answer that can be read", r.Status))

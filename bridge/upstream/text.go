@@ -1,6 +1,20 @@
 package upstream
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+	"unicode/utf16"
+)
+
+// Cut keeps at most n UTF-16 units of a text, as .NET and Java count, and never half a character.
+func Cut(s string, n int) string {
+	for at, r := range s {
+		if n -= utf16.RuneLen(r); n < 0 {
+			return strings.TrimRight(s[:at], " ")
+		}
+	}
+	return s
+}
 
 // trouble are the texts of what fails on the way. Masters India passes on what its Python libraries and the gateways before
 // NIC say (v1, seen in production).

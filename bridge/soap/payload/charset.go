@@ -1,7 +1,8 @@
-package soap
+package payload
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -43,32 +44,41 @@ func charsetOf(label string) charset {
 	return unknownCharset
 }
 
+// Transcode returns a document of at most that many bytes as UTF-8, by the rules for a request with this charset label.
+func Transcode(doc []byte, label string, most int) ([]byte, *Refusal) {
+	r := &reading{Limits{TranscodedBytes: most}, func(string) {}}
+	return r.toUTF8(doc, label)
+}
+
 // toUTF8 decides the character set of a document by byte order mark, HTTP charset, XML declaration, in this order
 // (RFC 7303 §3), and returns the document as UTF-8 without the mark. The declaration's encoding means nothing after
 // that. The result shares memory with body where nothing had to change.
-func (r *reading) toUTF8(body []byte, label string) ([]byte, *Fault) {
-	set, body, fault := r.decideCharset(body, label)
-	if fault != nil {
-		return nil, fault
+func (r *reading) toUTF8(body []byte, label string) ([]byte, *Refusal) {
+	set, body, refusal := r.decideCharset(body, label)
+	if refusal != nil {
+		return nil, refusal
 	}
 	var doc []byte
 	switch set {
-	case utf16LE, utf16BE:
-		if doc, fault = decodeUTF16(body, set == utf16BE); fault != nil {
-			return nil, fault
-		}
+	case utf16LE:
+		doc, refusal = decodeUTF16(body, binary.LittleEndian)
+	case utf16BE:
+		doc, refusal = decodeUTF16(body, binary.BigEndian)
 	case windows1252:
-		doc = decodeWindows1252(body)
+		doc = Windows1252(body)
 	default:
 		doc = body
 	}
-	if len(doc) > r.d.Limits.TranscodedBytes {
-		return nil, exceeded("transcoded_bytes", r.d.Limits.TranscodedBytes, r.d.Limits.TranscodedBytes)
+	if refusal != nil {
+		return nil, refusal
 	}
-	return doc, checkChars(doc, set == asciiCharset)
+	if len(doc) > r.TranscodedBytes {
+		return nil, exceeded("transcoded_bytes", r.TranscodedBytes, r.TranscodedBytes)
+	}
+	return doc, CheckChars(doc, set == asciiCharset)
 }
 
-func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Fault) {
+func (r *reading) decideCharset(body []byte, label string) (charset, []byte, *Refusal) {
 	if set, rest := byteOrderMark(body); set != noCharset {
 		return set, rest, refuseCharset(set, "")
 	}
@@ -138,13 +148,13 @@ func escaping(label string) bool {
 		strings.HasPrefix(label, "iso-2022")
 }
 
-func refuseCharset(set charset, label string) *Fault {
+func refuseCharset(set charset, label string) *Refusal {
 	if set != unknownCharset {
 		return nil
 	}
-	f := clientf("The character set of the request is not supported; use UTF-8, UTF-16, ISO-8859-1 or windows-1252")
+	f := refuse("The character set of the request is not supported; use UTF-8, UTF-16, ISO-8859-1 or windows-1252")
 	if label != "" {
-		f.came("'" + label + "'")
+		f.Found = "'" + label + "'"
 	}
 	return f
 }
@@ -179,25 +189,21 @@ func sniff(b []byte) charset {
 }
 
 // decodeUTF16 is strict where text/encoding would put replacement characters.
-func decodeUTF16(b []byte, bigEndian bool) ([]byte, *Fault) {
+func decodeUTF16(b []byte, order binary.ByteOrder) ([]byte, *Refusal) {
 	if len(b)%2 != 0 {
-		return nil, clientf("The request is not valid UTF-16: odd number of bytes")
+		return nil, refuse("The request is not valid UTF-16: odd number of bytes")
 	}
-	unit := func(i int) rune {
-		if bigEndian {
-			return rune(b[i])<<8 | rune(b[i+1])
-		}
-		return rune(b[i+1])<<8 | rune(b[i])
-	}
+	unit := func(i int) rune { return rune(order.Uint16(b[i:])) }
 	doc := make([]byte, 0, len(b)/2+16)
 	for i := 0; i < len(b); i += 2 {
 		c := unit(i)
 		if utf16.IsSurrogate(c) {
-			if i+3 >= len(b) {
-				return nil, clientf("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
+			next := rune(0)
+			if i+3 < len(b) {
+				next = unit(i + 2)
 			}
-			if c = utf16.DecodeRune(c, unit(i+2)); c == utf8.RuneError {
-				return nil, clientf("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
+			if c = utf16.DecodeRune(c, next); c == utf8.RuneError {
+				return nil, refuse("The request is not valid UTF-16: unpaired surrogate at byte %d", len(doc))
 			}
 			i += 2
 		}
@@ -206,13 +212,10 @@ func decodeUTF16(b []byte, bigEndian bool) ([]byte, *Fault) {
 	return doc, nil
 }
 
-func decodeWindows1252(b []byte) []byte {
+// Windows1252 is such a text as UTF-8.
+func Windows1252(b []byte) []byte {
 	doc := make([]byte, 0, len(b)+len(b)/8)
 	for _, c := range b {
-		if c < utf8.RuneSelf {
-			doc = append(doc, c)
-			continue
-		}
 		r := charmap.Windows1252.DecodeByte(c)
 		if r == utf8.RuneError { // one of its five holes; ISO-8859-1 has a control character there
 			r = rune(c)
@@ -222,26 +225,26 @@ func decodeWindows1252(b []byte) []byte {
 	return doc
 }
 
-// checkChars holds the whole document, comments and names included, to the characters of XML 1.0 §2.2.
-func checkChars(doc []byte, ascii bool) *Fault {
+// CheckChars holds the whole document, comments and names included, to the characters of XML 1.0 §2.2.
+func CheckChars(doc []byte, ascii bool) *Refusal {
 	for i := 0; i < len(doc); {
 		c := doc[i]
 		if c < utf8.RuneSelf {
 			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
-				return clientf("The request is not well-formed XML: illegal character at byte %d", i)
+				return refuse("The request is not well-formed XML: illegal character at byte %d", i)
 			}
 			i++
 			continue
 		}
 		if ascii {
-			return clientf("The request is not US-ASCII at byte %d", i)
+			return refuse("The request is not US-ASCII at byte %d", i)
 		}
 		r, size := utf8.DecodeRune(doc[i:])
 		if r == utf8.RuneError && size == 1 {
-			return clientf("The request is not valid UTF-8 at byte %d", i)
+			return refuse("The request is not valid UTF-8 at byte %d", i)
 		}
 		if r == 0xFFFE || r == 0xFFFF {
-			return clientf("The request is not well-formed XML: illegal character at byte %d", i)
+			return refuse("The request is not well-formed XML: illegal character at byte %d", i)
 		}
 		i += size
 	}

@@ -1,4 +1,4 @@
-package soap
+package payload
 
 import (
 	"bytes"
@@ -11,27 +11,28 @@ import (
 // rootPart takes the envelope out of an MTOM or SOAP-with-attachments request: the part that start names, or the
 // first (RFC 2387 §3.2). The other parts are counted and otherwise left alone; a value that refers to one is refused
 // where it stands.
-func (r *reading) rootPart(m mediaType, body []byte) (mediaType, []byte, *Fault) {
-	boundary := m.params["boundary"]
+func (r *reading) rootPart(m Media, body []byte) (Media, []byte, *Refusal) {
+	boundary := m.Params["boundary"]
 	if boundary == "" || len(boundary) > 70 { // RFC 2046 §5.1.1
-		return m, nil, clientf("The multipart/related Content-Type has no usable boundary")
+		return m, nil, refuse("The multipart/related Content-Type has no usable boundary")
 	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	var root *part
 	for n := 0; ; n++ {
-		p, fault := r.nextPart(parts, n)
-		if fault != nil {
-			return m, nil, fault
+		p, refusal := r.nextPart(parts, n)
+		if refusal != nil {
+			return m, nil, refusal
 		}
 		if p == nil {
 			break
 		}
-		if root == nil && p.starts(m.params["start"]) {
+		start := m.Params["start"] // "" names the first one
+		if root == nil && (start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")) {
 			root = p
 		}
 	}
 	if root == nil {
-		return m, nil, clientf("The multipart/related request has no root part")
+		return m, nil, refuse("The multipart/related request has no root part")
 	}
 	return root.open()
 }
@@ -43,7 +44,7 @@ type part struct {
 }
 
 // nextPart reads part n, or nil after the last one.
-func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
+func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Refusal) {
 	p, err := parts.NextRawPart()
 	if err == io.EOF { // bare only after the closing boundary; a body cut short wraps it
 		return nil, nil
@@ -51,8 +52,8 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
 	if err != nil {
 		return nil, badMultipart()
 	}
-	if lim := r.d.Limits.MIMEParts; n >= lim {
-		return nil, clientf("Limit max_mime_parts (%d) exceeded", lim)
+	if n >= maxMIMEParts {
+		return nil, refuse("Limit max_mime_parts (%d) exceeded", maxMIMEParts)
 	}
 	size := 0
 	for key, values := range p.Header {
@@ -60,8 +61,8 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
 			size += len(key) + len(": \r\n") + len(v)
 		}
 	}
-	if lim := r.d.Limits.MIMEHeaderBytes; size > lim {
-		return nil, clientf("Limit max_mime_header_bytes (%d) exceeded", lim)
+	if size > maxMIMEHeaderBytes {
+		return nil, refuse("Limit max_mime_header_bytes (%d) exceeded", maxMIMEHeaderBytes)
 	}
 	body, err := io.ReadAll(p)
 	if err != nil {
@@ -70,25 +71,20 @@ func (r *reading) nextPart(parts *multipart.Reader, n int) (*part, *Fault) {
 	return &part{header: p.Header, body: body}, nil
 }
 
-func badMultipart() *Fault {
-	return clientf("The multipart/related request is malformed or incomplete")
-}
-
-// starts reports whether this is the part that start names; "" names the first one.
-func (p *part) starts(start string) bool {
-	return start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")
+func badMultipart() *Refusal {
+	return refuse("The multipart/related request is malformed or incomplete")
 }
 
 // open checks that the root part is an envelope as it stands. The type parameter of application/xop+xml holds the
 // SOAP version's media type and matters as little as that of an ordinary request.
-func (p *part) open() (mediaType, []byte, *Fault) {
-	m := parseMediaType(p.header.Get("Content-Type"))
-	if m.name == "application/xop+xml" {
-		m.name = ""
+func (p *part) open() (Media, []byte, *Refusal) {
+	m := ParseMedia(p.header.Get("Content-Type"))
+	if m.Name == "application/xop+xml" {
+		m.Name = ""
 	}
 	switch strings.ToLower(strings.TrimSpace(p.header.Get("Content-Transfer-Encoding"))) {
 	case "", "binary", "8bit", "7bit":
 		return m, p.body, nil
 	}
-	return m, nil, clientf("The root part of a multipart/related request must not be transfer-encoded")
+	return m, nil, refuse("The root part of a multipart/related request must not be transfer-encoded")
 }

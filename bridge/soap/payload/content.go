@@ -1,4 +1,4 @@
-package soap
+package payload
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 )
 
 // inflate undoes one layer of Content-Encoding, stopping while it inflates, not after.
-func (r *reading) inflate(encoding string, body []byte) ([]byte, *Fault) {
-	if len(body) > r.d.Limits.BodyBytes {
-		f := exceeded("body_bytes", r.d.Limits.BodyBytes, r.d.Limits.BodyBytes)
-		f.HTTPStatus = http.StatusRequestEntityTooLarge
-		return nil, f
+func (r *reading) inflate(encoding string, body []byte) ([]byte, *Refusal) {
+	if len(body) > r.BodyBytes {
+		over := exceeded("body_bytes", r.BodyBytes, r.BodyBytes)
+		over.Status = http.StatusRequestEntityTooLarge
+		return nil, over
 	}
 	var in io.Reader
 	var err error
@@ -31,8 +31,9 @@ func (r *reading) inflate(encoding string, body []byte) ([]byte, *Fault) {
 			r.note("a Content-Encoding that names no encoding was ignored")
 			return body, nil
 		}
-		f := HTTPFault(http.StatusUnsupportedMediaType, "Content-Encoding must be gzip, deflate or absent")
-		return nil, f.came("'" + encoding + "'")
+		return nil, &Refusal{
+			Text: "Content-Encoding must be gzip, deflate or absent", Status: http.StatusUnsupportedMediaType, Found: "'" + encoding + "'",
+		}
 	}
 	if err != nil {
 		return nil, badCompression()
@@ -60,21 +61,21 @@ func inflateReader(body []byte) (io.Reader, error) {
 	return flate.NewReader(bytes.NewReader(body)), nil
 }
 
-func (r *reading) readCapped(in io.Reader, compressed int) ([]byte, *Fault) {
-	lim := &r.d.Limits
-	most := min(lim.InflatedBytes, lim.InflateRatio*compressed)
+func (r *reading) readCapped(in io.Reader, compressed int) ([]byte, *Refusal) {
+	lim := r.InflatedBytes
+	most := min(lim, maxInflateRatio*compressed)
 	out, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	switch {
-	case len(out) > lim.InflatedBytes:
-		return nil, exceeded("inflated_bytes", lim.InflatedBytes, lim.InflatedBytes)
+	case len(out) > lim:
+		return nil, exceeded("inflated_bytes", lim, lim)
 	case len(out) > most:
-		return nil, exceeded("inflate_ratio", lim.InflateRatio, most)
+		return nil, exceeded("inflate_ratio", maxInflateRatio, most)
 	case err != nil:
 		return nil, badCompression()
 	}
 	return out, nil
 }
 
-func badCompression() *Fault {
-	return clientf("The request body is not what its Content-Encoding says, or is incomplete")
+func badCompression() *Refusal {
+	return refuse("The request body is not what its Content-Encoding says, or is incomplete")
 }

@@ -1,6 +1,9 @@
-package soap
+// Package saved makes a contract of a WSDL that a customer has kept from the provider. It works once, at the start, and for
+// nobody but the operator who saved the file; whatever it can't find stops the start.
+package saved
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,27 +11,29 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"einvoice-bridge/bridge/soap"
+	"einvoice-bridge/bridge/soap/payload"
 )
 
-// ContractFromWSDL derives names, order and namespace from a customer's saved WSDL 1.1 (document/literal wrapped, or
-// rpc), in whatever character set. What the WSDL doesn't say is the default contract's. The error names everything that
-// could not be found. Where that is the meaning of some names alone, the contract comes with it, for these to be
-// configured by hand.
-func ContractFromWSDL(wsdl []byte) (*Contract, error) {
-	root, err := parseWSDL(wsdl)
+// Contract derives names, order and namespace from a WSDL 1.1 (document/literal wrapped, or rpc), in whatever character
+// set. What the WSDL doesn't say is the default contract's. The error names everything that could not be found. Where that
+// is the meaning of some names alone, the contract comes with it, for these to be configured by hand.
+func Contract(wsdl []byte) (*soap.Contract, error) {
+	root, err := parse(wsdl)
 	if err != nil {
 		return nil, fmt.Errorf("read the saved WSDL: %w", err)
 	}
-	w := &wsdlReader{root: root, contract: DefaultContract()}
-	w.operation(&w.contract.Cancel, cancelRequestSlots, cancelReplySlots)
+	w := &reader{root: root, contract: soap.DefaultContract()}
+	w.operation(&w.contract.Cancel)
 	if w.find("portType/operation", w.contract.Token.Name) != nil {
-		w.operation(&w.contract.Token, tokenRequestSlots, tokenReplySlots)
+		w.operation(&w.contract.Token)
 	}
 	w.qualify()
-	if len(w.missing)+len(w.unnamed) == 0 {
+	if len(w.missing)+len(w.unknown) == 0 {
 		w.missing = w.contract.Check()
 	}
-	if all := append(w.missing, w.unnamed...); len(all) > 0 {
+	if all := append(w.missing, w.unknown...); len(all) > 0 {
 		err = fmt.Errorf("derive the contract from the saved WSDL: %w", errors.Join(all...))
 	}
 	if len(w.missing) > 0 {
@@ -37,13 +42,10 @@ func ContractFromWSDL(wsdl []byte) (*Contract, error) {
 	return w.contract, err
 }
 
-func parseWSDL(wsdl []byte) (*etree.Element, error) {
-	lim := DefaultLimits()
-	lim.TranscodedBytes = 16 << 20
-	r := &reading{d: &Decoder{Limits: lim}}
-	text, fault := r.toUTF8(wsdl, "")
-	if fault != nil {
-		return nil, errors.New(fault.Text)
+func parse(wsdl []byte) (*etree.Element, error) {
+	text, refusal := payload.Transcode(wsdl, "", 16<<20)
+	if refusal != nil {
+		return nil, errors.New(refusal.Text)
 	}
 	doc := etree.NewDocument()
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -56,27 +58,31 @@ func parseWSDL(wsdl []byte) (*etree.Element, error) {
 	return doc.Root(), nil
 }
 
-// wsdlReader walks a WSDL by local names: one file describes one service, whatever prefixes it uses.
-type wsdlReader struct {
+// reader walks a WSDL by local names: one file describes one service, whatever prefixes it uses.
+type reader struct {
 	root     *etree.Element
-	contract *Contract
+	contract *soap.Contract
 	spaces   []string // namespaces of the requests' and answers' elements
 	// qualified and unqualified tell how the answers' parts are declared.
 	qualified, unqualified bool
-	missing                problems
-	unnamed                problems // names that say nothing to us
+	missing                []error
+	unknown                []error // names that say nothing to us
+}
+
+func (w *reader) lacks(format string, args ...any) {
+	w.missing = append(w.missing, fmt.Errorf(format, args...))
 }
 
 // operation fills op from the WSDL's operation of the same name.
-func (w *wsdlReader) operation(op *Operation, request, reply []string) {
+func (w *reader) operation(op *soap.Operation) {
 	name := op.Name
 	port := w.find("portType/operation", name)
 	if port == nil {
-		w.missing.add("there is no operation %s", name)
+		w.lacks("there is no operation %s", name)
 		return
 	}
-	if doc := port.SelectElement("documentation"); doc != nil && textOf(doc) != "" {
-		op.Description = textOf(doc)
+	if doc := port.SelectElement("documentation"); doc != nil && len(doc.ChildElements()) == 0 {
+		op.Description = cmp.Or(strings.Trim(doc.Text(), " \t\r\n"), op.Description)
 	}
 	op.SOAPAction = w.bound(name, "operation", "soapAction", op.SOAPAction)
 	in := w.message(port, "input", name)
@@ -86,8 +92,8 @@ func (w *wsdlReader) operation(op *Operation, request, reply []string) {
 	}
 	op.Name, op.ResponseName = in.name, out.name
 	w.spaces = append(w.spaces, in.space, out.space)
-	op.Request = w.requestParts(in, op, request)
-	op.Response, op.ResponseWrapper = w.responseParts(out, reply)
+	op.Request = w.requestParts(in, op)
+	op.Response, op.ResponseWrapper = w.responseParts(out, op)
 	if w.bound(name, "output/body", "use", "literal") != "encoded" {
 		for i := range op.Response {
 			op.Response[i].Type = ""
@@ -110,15 +116,15 @@ type field struct {
 }
 
 // message returns the shape of an operation's input or output.
-func (w *wsdlReader) message(port *etree.Element, direction, operation string) *shape {
+func (w *reader) message(port *etree.Element, direction, operation string) *shape {
 	ref := port.SelectElement(direction)
 	if ref == nil {
-		w.missing.add("operation %s has no %s", operation, direction)
+		w.lacks("operation %s has no %s", operation, direction)
 		return nil
 	}
 	message := w.find("message", local(ref.SelectAttrValue("message", "")))
 	if message == nil {
-		w.missing.add("the %s message of operation %s is not in this file", direction, operation)
+		w.lacks("the %s message of operation %s is not in this file", direction, operation)
 		return nil
 	}
 	parts := message.SelectElements("part")
@@ -139,27 +145,27 @@ func (w *wsdlReader) message(port *etree.Element, direction, operation string) *
 }
 
 // documentShape reads a global element, the wrapper of document/literal.
-func (w *wsdlReader) documentShape(name, operation string) *shape {
+func (w *reader) documentShape(name, operation string) *shape {
 	e := w.schema("element", name)
 	if e == nil {
-		w.missing.add("element %s of operation %s is not in this file; imports are not followed", name, operation)
+		w.lacks("element %s of operation %s is not in this file; imports are not followed", name, operation)
 		return nil
 	}
 	typ := w.complexType(e)
 	if typ == nil {
-		w.missing.add("element %s of operation %s has no complex type", name, operation)
+		w.lacks("element %s of operation %s has no complex type", name, operation)
 		return nil
 	}
 	return &shape{name: name, space: schemaOf(e).SelectAttrValue("targetNamespace", ""), children: w.fields(typ)}
 }
 
 // rpcNamespace is the namespace that the binding gives an rpc wrapper.
-func (w *wsdlReader) rpcNamespace(operation, direction string) string {
+func (w *reader) rpcNamespace(operation, direction string) string {
 	return w.bound(operation, direction+"/body", "namespace", w.root.SelectAttrValue("targetNamespace", ""))
 }
 
 // bound returns an attribute that some binding of an operation has; bindings to plain HTTP have none of them.
-func (w *wsdlReader) bound(operation, path, attr, otherwise string) string {
+func (w *reader) bound(operation, path, attr, otherwise string) string {
 	for _, b := range w.root.FindElements("binding/operation") {
 		if b.SelectAttrValue("name", "") != operation {
 			continue
@@ -172,7 +178,7 @@ func (w *wsdlReader) bound(operation, path, attr, otherwise string) string {
 }
 
 // fields lists the children that a complex type declares in its sequence or all.
-func (w *wsdlReader) fields(typ *etree.Element) []field {
+func (w *reader) fields(typ *etree.Element) []field {
 	group := typ.SelectElement("sequence")
 	if group == nil {
 		group = typ.SelectElement("all")
@@ -196,7 +202,7 @@ func (w *wsdlReader) fields(typ *etree.Element) []field {
 }
 
 // complexType returns the complex type of an element, inline or named.
-func (w *wsdlReader) complexType(e *etree.Element) *etree.Element {
+func (w *reader) complexType(e *etree.Element) *etree.Element {
 	if inline := e.SelectElement("complexType"); inline != nil {
 		return inline
 	}
@@ -207,12 +213,12 @@ func (w *wsdlReader) complexType(e *etree.Element) *etree.Element {
 }
 
 // find returns the element at a path under definitions that has this name.
-func (w *wsdlReader) find(path, name string) *etree.Element {
+func (w *reader) find(path, name string) *etree.Element {
 	return named1(w.root.FindElements(path), name)
 }
 
 // schema returns a global declaration of any schema in the file.
-func (w *wsdlReader) schema(kind, name string) *etree.Element {
+func (w *reader) schema(kind, name string) *etree.Element {
 	return named1(w.root.FindElements("types/schema/"+kind), name)
 }
 
@@ -238,9 +244,9 @@ func qualified(e *etree.Element) bool {
 func local(qname string) string { return qname[strings.LastIndexByte(qname, ':')+1:] }
 
 // qualify settles what holds for the whole contract.
-func (w *wsdlReader) qualify() {
+func (w *reader) qualify() {
 	if w.qualified && w.unqualified {
-		w.missing.add("the answers mix parts with and without namespace")
+		w.lacks("the answers mix parts with and without namespace")
 	}
 	w.contract.Qualified = w.qualified
 	if len(w.spaces) < 2 {
@@ -248,10 +254,10 @@ func (w *wsdlReader) qualify() {
 	}
 	// the answers' namespace is the one that is written; requests may come in one of their own
 	w.contract.Namespace = w.spaces[1]
-	for i, op := range []*Operation{&w.contract.Cancel, &w.contract.Token}[:len(w.spaces)/2] {
+	for i, op := range []*soap.Operation{&w.contract.Cancel, &w.contract.Token}[:len(w.spaces)/2] {
 		request, answer := w.spaces[2*i], w.spaces[2*i+1]
 		if answer != w.contract.Namespace {
-			w.missing.add("the answers are in two namespaces, %s and %s", w.contract.Namespace, answer)
+			w.lacks("the answers are in two namespaces, %s and %s", w.contract.Namespace, answer)
 		}
 		if request != w.contract.Namespace {
 			op.Namespace = request
