@@ -182,8 +182,8 @@ type Journal interface {
 	Tell(ctx context.Context, asks ...Ask) error
 	// Release gives the document's lease back without evidence.
 	Release(ctx context.Context, e Entry) error
-	// Released waits until another instance may have released the document, or ctx is over.
-	Released(ctx context.Context, k Key)
+	// AwaitRelease waits until another instance may have released the document, or ctx is over.
+	AwaitRelease(ctx context.Context, k Key)
 	// Due claims open entries whose lookup is due, taking their leases; at most n.
 	Due(ctx context.Context, now time.Time, n int) ([]Entry, error)
 	// Orphans claims accepted entries that no living instance carries, in order, and turns sending ones whose

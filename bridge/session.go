@@ -29,5 +29,7 @@ type Sessions interface {
 }
 
 // LoginTurn is how long others wait for a login that nothing is heard of: longer than any takes (NIC: two tries, each with
-// a look whether the host is there), for else its instance has died.
+// a look whether the host is there), for else its instance has died. A missing heartbeat or a lost connection would say so
+// sooner, but not for sure: an instance that is cut off from the database may still be at the authority, where two logins
+// at once cost an account its session, or count towards its lock.
 const LoginTurn = 45 * time.Second

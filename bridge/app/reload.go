@@ -68,7 +68,7 @@ func (a *App) put(p *plan) error {
 	if err != nil {
 		return err
 	}
-	a.journal.Settle(settleTime(p.file))
+	a.journal.RaiseSettle(settleTime(p.file))
 	observe.Restyle(a.Log, p.file.Log.Format, p.file.Log.Level)
 	a.lines.HashIDs(p.file.Log.IDs == "hashed")
 	a.webhook.Aim(p.file.Alarms.Webhook.Reveal())

@@ -9,7 +9,7 @@ import (
 
 // fixed are the keys that can't change while the bridge runs: where it keeps its record and what sessions in it are
 // sealed with, where it listens, who may look, and where traces go. A reload that finds one of them changed changes
-// nothing. The README lists them; a test holds it to that.
+// nothing. The guide to operation lists them; a test holds it to that.
 var fixed = []string{"journal", "seal", "listen", "console", "traces"}
 
 // RestartFor names the changed keys that only a restart takes up.

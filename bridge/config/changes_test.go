@@ -72,13 +72,13 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// The keys that need a restart are keys of the file, and the README names each.
+// The keys that need a restart are keys of the file, and the guide to operation names each.
 func TestFixedKeys(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	guide, err := os.ReadFile("../../fixtures/deploy/guides/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, told, _ := strings.Cut(string(readme), "Only a restart changes")
+	_, told, _ := strings.Cut(string(guide), "Only a restart changes")
 	told, _, _ = strings.Cut(told, ";")
 	var keys []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[File]()) {
@@ -86,11 +86,11 @@ func TestFixedKeys(t *testing.T) {
 	}
 	for _, key := range fixed {
 		if !strings.Contains(told, "`"+key+"`") || !strings.Contains(" "+strings.Join(keys, " ")+" ", " "+key+" ") {
-			t.Errorf("%s is no key, or the README does not say that only a restart changes it", key)
+			t.Errorf("%s is no key, or the guide does not say that only a restart changes it", key)
 		}
 	}
 	if n := strings.Count(told, "`") / 2; n != len(fixed) {
-		t.Errorf("the README names %d keys, want %d", n, len(fixed))
+		t.Errorf("the guide names %d keys, want %d", n, len(fixed))
 	}
 	changes := []bridge.Change{{Path: "listen.0.address"}, {Path: "listen.0.accept.understood"}, {Path: "listener"}, {Path: "console.password"}, {Path: "grace"}, {Path: "journal"}}
 	if diff := cmp.Diff([]string{"listen.0.address", "console.password", "journal"}, RestartFor(changes)); diff != "" {

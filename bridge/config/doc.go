@@ -13,6 +13,6 @@
 // What an upstream may be, and the keys of each kind, are handed in ([Kinds]): the package knows none of them. An upstream's
 // settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
 //
-// The structs' tags say what each key is. schemas/config.json, the README's table of keys and the guide to all keys are made
+// The structs' tags say what each key is. schemas/config.json, the guide to all keys are made
 // from them: go test ./cmd/einvoice-bridge -run TestMade -update.
 package config

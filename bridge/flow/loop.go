@@ -123,7 +123,7 @@ func (s *Service) awaitRelease(f *flight) bool {
 	defer cancel()
 	_, span := beginSpan(f.ctx, "wait for another instance")
 	defer span.End()
-	s.journal.Released(ctx, f.key)
+	s.journal.AwaitRelease(ctx, f.key)
 	switch {
 	case s.waits.Err() != nil:
 		f.stopped(closing, errClosing.Error())

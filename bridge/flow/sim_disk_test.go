@@ -19,7 +19,7 @@ type fault struct {
 	before, after bool // fails, before or after it has written
 }
 
-// shaky is a journal that may fail at any call but MaySend and Released, which touch no disk.
+// shaky is a journal that may fail at any call but MaySend and AwaitRelease, which touch no disk.
 type shaky struct {
 	bridge.Journal
 	bridge.Budget

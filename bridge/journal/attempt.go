@@ -20,13 +20,13 @@ const (
 // journal gave it last: one that has ended since (withdrawn, settled by hand) is ErrNotWaiting.
 func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, start time.Time) (bridge.Attempt, error) {
 	var a bridge.Attempt
-	_, err := j.changeRequest(ctx, e, func(r *record) error {
+	_, err := j.changeRequest(ctx, e, func(r *entryRow) error {
 		if r.State == bridge.Final && (e.State != bridge.Final || r.Outcome.Class == bridge.Cancelled || micros(r.Updated) != micros(e.Updated)) {
 			return bridge.ErrNotWaiting
 		}
 		r.State, r.Outcome, r.NextLookup, r.Updated = bridge.Sending, bridge.Outcome{}, time.Time{}, at(micros(start))
 		return nil
-	}, func(t *tx, r *record) {
+	}, func(t *tx, r *entryRow) {
 		a = j.startAttempt(t, r.Entry, start)
 		r.Attempts = append(r.Attempts, a)
 	})
@@ -41,13 +41,13 @@ func (j *Journal) Attempt(ctx context.Context, e bridge.Entry, start time.Time) 
 // good; ErrLostLease when this instance may not carry it.
 func (j *Journal) Requeue(ctx context.Context, e bridge.Entry) (bridge.Entry, error) {
 	now := j.now()
-	rec, err := j.changeRequest(ctx, e, func(r *record) error {
+	rec, err := j.changeRequest(ctx, e, func(r *entryRow) error {
 		if r.State != bridge.Final || r.Outcome.Class == bridge.Cancelled {
 			return bridge.ErrNotWaiting
 		}
 		r.State, r.Outcome, r.Expires, r.Updated = bridge.Accepted, bridge.Outcome{}, at(micros(e.Expires)), at(micros(now))
 		return nil
-	}, func(*tx, *record) {})
+	}, func(*tx, *entryRow) {})
 	if err != nil {
 		return bridge.Entry{}, fmt.Errorf("queueing %s of %s again: %w", e.Key.Document, e.Taxpayer, err)
 	}
@@ -56,12 +56,12 @@ func (j *Journal) Requeue(ctx context.Context, e bridge.Entry) (bridge.Entry, er
 
 // changeRequest puts the request of e into its entry, and what decide does, and then does more in the same commit, while
 // the document is ours.
-func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func(*record) error, more func(*tx, *record)) (*record, error) {
+func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func(*entryRow) error, more func(*tx, *entryRow)) (*entryRow, error) {
 	if !j.leases.valid(e.Key, e.Taxpayer) {
 		return nil, bridge.ErrLostLease
 	}
 	var (
-		rec   *record
+		rec   *entryRow
 		until term
 	)
 	known := j.leases.recall(e.ID)
@@ -70,7 +70,7 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func
 		if until, ok = j.keep(t, e.Key, e.Taxpayer); !ok {
 			return bridge.ErrLostLease
 		}
-		rec, err = change(t, e.ID, known, updateRequest, func(r *record) error {
+		rec, err = change(t, e.ID, known, updateRequest, func(r *entryRow) error {
 			r.Upstream, r.Ref, r.Caller, r.IRN, r.Reason, r.Remarks = e.Upstream, e.Ref, e.Caller, e.IRN, e.Reason, e.Remarks
 			return decide(r)
 		})
@@ -89,7 +89,7 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func
 
 // change applies decide to the entry and writes it with query, which is updateRequest or updateOutcome. known may be
 // out of date: the version tells, and then the row is read first. The result is nil only when t failed.
-func change(t *tx, id int64, known *record, query string, decide func(*record) error) (*record, error) {
+func change(t *tx, id int64, known *entryRow, query string, decide func(*entryRow) error) (*entryRow, error) {
 	for range 2 {
 		r := known
 		if r == nil {
@@ -112,15 +112,15 @@ func change(t *tx, id int64, known *record, query string, decide func(*record) e
 }
 
 // lock reads an entry and keeps others from changing it; nil when there is none or t failed.
-func (t *tx) lock(id int64) *record {
+func (t *tx) lock(id int64) *entryRow {
 	if t.shared {
 		return load(t, selectEntry+" FOR UPDATE", id)
 	}
 	return load(t, selectEntry, id)
 }
 
-// update writes the record if its version still stands.
-func (t *tx) update(query string, r *record) bool {
+// update writes the row if its version still stands.
+func (t *tx) update(query string, r *entryRow) bool {
 	args := []any{r.ID, r.version}
 	if query == updateRequest {
 		args = append(args, r.Upstream, r.Ref, r.Caller, r.IRN, string(r.Reason), r.Remarks, micros(r.Expires))

@@ -27,14 +27,14 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 		return bridge.Entry{}, false, bridge.ErrBusy
 	}
 	var (
-		rec     *record
+		rec     *entryRow
 		created bool
 		until   term
 	)
 	undo := func(committed bool) {
 		switch {
 		case committed && created:
-			go j.takeBack(rec.Entry) // the writer, who calls this, must not wait for itself
+			later(func(ctx context.Context) { j.takeBack(ctx, rec.Entry) })
 		case fresh:
 			j.letGo(b.Entry.Key, b.Entry.Taxpayer, committed)
 		}
@@ -58,7 +58,7 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 }
 
 // begin inserts the entry, and its first send if that may leave at once, or reads the one that is there.
-func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
+func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 	e := b.Entry
 	e.State, e.Outcome, e.Attempts = bridge.Accepted, bridge.Outcome{}, nil
 	if b.SendNow {
@@ -74,7 +74,7 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *record, created bool) {
 	if b.SendNow {
 		e.Attempts = []bridge.Attempt{j.startAttempt(t, e, e.Created)}
 	}
-	return &record{Entry: e, version: 1}, true
+	return &entryRow{Entry: e, version: 1}, true
 }
 
 // startAttempt writes a send down as running: without an end or a class, which is how it stays if the process dies in it.
@@ -93,16 +93,13 @@ func (t *tx) insertAttempt(entry int64, a bridge.Attempt, exchanges any) bridge.
 
 // takeBack ends an entry whose Begin went through after its caller had given up and was told that it had not: it must
 // never be carried out. Its lease is kept until that is written.
-func (j *Journal) takeBack(e bridge.Entry) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+func (j *Journal) takeBack(ctx context.Context, e bridge.Entry) {
 	late := bridge.Outcome{Class: bridge.NotApplied, Message: "written down too late and not sent"}
 	fin := bridge.Finish{Entry: e.ID, State: bridge.Final, At: j.now(), Release: true, Outcome: late}
 	if len(e.Attempts) > 0 { // written in the same commit, and never sent
 		fin.Attempt, fin.Result = e.Attempts[0].ID, late
 	}
-	_, err := j.Finish(ctx, fin)
-	if err != nil {
+	if _, err := j.Finish(ctx, fin); err != nil {
 		j.leases.drop(e.Key, e.Taxpayer)
 	}
 }

@@ -17,6 +17,7 @@ const (
 	// noted before the server's clock was set back.
 	selectWindowShared = selectWindow + `, ` + clock + `, EXISTS (SELECT 1 FROM heads WHERE key = $1 AND instance <> $3
 		AND entry < $4 AND until > ` + clock + ` AND until <= ` + clock + ` + $5)`
+	bookedSends = `SELECT count(*) FROM sends WHERE key = $1 AND at > $2`
 	insertSend  = `INSERT INTO sends (key, at, booked) VALUES ($1, $2, $2)`
 	deleteSends = `DELETE FROM sends WHERE key = $1 AND at < $2`
 	// After the clock was set back, sends of the future count as sent now, so that they age.
@@ -66,7 +67,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 		return nil
 	}, func(committed bool) {
 		if committed && !booked.IsZero() { // nobody knows of it
-			go j.returnLate(r, booked)
+			later(func(ctx context.Context) { _ = j.Return(ctx, r, booked) }) // else it ages
 		}
 	})
 	if err != nil {
@@ -115,6 +116,17 @@ func (j *Journal) window(t *tx, r bridge.Rate, turn int64) (now, newest, oldest 
 	return now, newest, oldest, behind
 }
 
+// Room tells how many sends r has room for now, without booking one.
+func (j *Journal) Room(ctx context.Context, r bridge.Rate) (int, error) {
+	booked := 0
+	q := &reading{j: j, ctx: ctx}
+	q.query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, q.now()-r.Per.Microseconds())
+	if q.err != nil {
+		return 0, fmt.Errorf("reading what is left of %s: %w", r.Key, j.explain(q.err))
+	}
+	return max(r.Limit-booked, 0), nil
+}
+
 // Return gives back a booking under which nothing was sent. One that is gone already is no error.
 func (j *Journal) Return(ctx context.Context, r bridge.Rate, booked time.Time) error {
 	if booked.IsZero() {
@@ -135,13 +147,6 @@ func (j *Journal) Return(ctx context.Context, r bridge.Rate, booked time.Time) e
 		return fmt.Errorf("giving a booking under %s back: %w", r.Key, err)
 	}
 	return nil
-}
-
-// returnLate gives back a booking whose Take went through after its caller had given up.
-func (j *Journal) returnLate(r bridge.Rate, booked time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	_ = j.Return(ctx, r, booked) // else it ages
 }
 
 // gates are the closed gates, in memory because every call asks.
@@ -246,10 +251,7 @@ func (j *Journal) shutGates(ctx context.Context) (map[string]bridge.Gate, error)
 		return err
 	}, selectGates, clock)
 	if r.err == nil && far {
-		_ = j.write(ctx, "", func(t *tx) error { // when it can't, whoever reads them next tries again
-			t.exec(clampGates, most)
-			return nil
-		}, nil)
+		_, _ = j.put(ctx, "bounding gates", clampGates, most) // when it can't, whoever reads them next tries again
 	}
 	return shut, r.err
 }

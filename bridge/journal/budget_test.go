@@ -204,3 +204,18 @@ func TestRevokeElsewhere(t *testing.T) {
 		})
 	})
 }
+
+func TestRoom(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		rate := bridge.Rate{Key: "k", Limit: 2, Per: time.Minute}
+		for want := 2; want >= 0; want-- {
+			left, err := b.Room(b.Context(), rate)
+			if err != nil || left != want {
+				b.Fatalf("%d left, want %d: %v", left, want, err)
+			}
+			if _, _, err := b.Take(b.Context(), rate, bridge.Last); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

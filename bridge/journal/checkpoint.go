@@ -2,7 +2,6 @@ package journal
 
 import (
 	"database/sql"
-	"os"
 	"sync/atomic"
 )
 
@@ -27,11 +26,7 @@ func (j *Journal) LogBytes() int64 {
 	if j.place == nil {
 		return 0
 	}
-	log, err := os.Stat(j.place.real + "-wal")
-	if err != nil {
-		return 0
-	}
-	return log.Size()
+	return j.place.LogBytes()
 }
 
 // copier is the connection that copies. An error is left to the next attempt: nothing is lost while the log is there,
@@ -53,6 +48,10 @@ func (c *copier) start() *copier {
 			if c.copy() >= longLog {
 				c.copy() // what came in during the first
 				c.rest.Store(true)
+				select { // the writer must find nobody copying
+				case <-c.wake:
+				default:
+				}
 			}
 		}
 	}()

@@ -37,14 +37,14 @@ func calls(t *testing.T, j *journal.Journal, e bridge.Entry) map[string]func(con
 			_, err := j.Finish(ctx, bridge.Finish{Entry: e.ID, State: bridge.Open})
 			return err
 		},
-		"Tell":     func(ctx context.Context) error { return j.Tell(ctx, told(e, "late", "sap", bridge.Unknown)) },
-		"Release":  func(ctx context.Context) error { return j.Release(ctx, wish("released", "T1")) },
-		"Released": func(ctx context.Context) error { j.Released(ctx, e.Key); return nil },
-		"Due":      func(ctx context.Context) error { _, err := j.Due(ctx, now, 10); return err },
-		"Orphans":  func(ctx context.Context) error { _, err := j.Orphans(ctx, now); return err },
-		"MaySend":  func(ctx context.Context) error { return j.MaySend(ctx, e) },
-		"Take":     func(ctx context.Context) error { _, _, err := j.Take(ctx, rate, 1); return err },
-		"Return":   func(ctx context.Context) error { return j.Return(ctx, rate, now) },
+		"Tell":         func(ctx context.Context) error { return j.Tell(ctx, told(e, "late", "sap", bridge.Unknown)) },
+		"Release":      func(ctx context.Context) error { return j.Release(ctx, wish("released", "T1")) },
+		"AwaitRelease": func(ctx context.Context) error { j.AwaitRelease(ctx, e.Key); return nil },
+		"Due":          func(ctx context.Context) error { _, err := j.Due(ctx, now, 10); return err },
+		"Orphans":      func(ctx context.Context) error { _, err := j.Orphans(ctx, now); return err },
+		"MaySend":      func(ctx context.Context) error { return j.MaySend(ctx, e) },
+		"Take":         func(ctx context.Context) error { _, _, err := j.Take(ctx, rate, 1); return err },
+		"Return":       func(ctx context.Context) error { return j.Return(ctx, rate, now) },
 		"Shut": func(ctx context.Context) error {
 			return j.Shut(ctx, "c", bridge.Gate{Class: bridge.NotApplied, Until: time.Now().Add(time.Minute)})
 		},
@@ -123,7 +123,7 @@ func worksAgain(b *bench) {
 
 // needsNone are the methods that touch no disk, or tell nobody of its errors.
 func needsNone(name string) bool {
-	return name == "MaySend" || name == "Released"
+	return name == "MaySend" || name == "AwaitRelease"
 }
 
 // Another program keeps the file to itself for writing: what reads goes on, what writes ends with its context.

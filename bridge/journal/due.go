@@ -50,7 +50,7 @@ func (j *Journal) Due(ctx context.Context, now time.Time, n int) ([]bridge.Entry
 	}
 	ids = append(free, ours...)
 	return claimAll(ctx, ids[:min(n, len(ids))], func(id int64) (*bridge.Entry, error) {
-		e, _, err := j.claim(ctx, id, now, func(r *record) bool {
+		e, _, err := j.claim(ctx, id, now, func(r *entryRow) bool {
 			return r.State == bridge.Open && !r.NextLookup.IsZero() && (!r.NextLookup.After(now) || r.NextLookup.After(far))
 		})
 		return e, err
@@ -68,7 +68,7 @@ func (j *Journal) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, e
 		if j.leases.recall(id) != nil {
 			return nil, nil // carried here
 		}
-		e, fresh, err := j.claim(ctx, id, now, func(r *record) bool { return r.State == bridge.Accepted })
+		e, fresh, err := j.claim(ctx, id, now, func(r *entryRow) bool { return r.State == bridge.Accepted })
 		if !fresh {
 			return nil, err
 		}
@@ -84,12 +84,7 @@ func (j *Journal) candidates(ctx context.Context, query string, args ...any) (id
 		free = fmt.Sprintf(unleased, len(args))
 	}
 	r := &reading{j: j, ctx: ctx}
-	r.query(func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	}, fmt.Sprintf(query, free), args...)
+	ids = r.ids(fmt.Sprintf(query, free), args...)
 	return ids, j.explain(r.err)
 }
 
@@ -117,7 +112,7 @@ func claimAll(ctx context.Context, ids []int64, claim func(id int64) (*bridge.En
 
 // claim takes the lease of an entry and returns it if want holds; nil when somebody else has it or it has changed. One
 // that was left behind while sending becomes open. Without an entry to return it keeps no lease.
-func (j *Journal) claim(ctx context.Context, id int64, now time.Time, want func(*record) bool) (e *bridge.Entry, fresh bool, err error) {
+func (j *Journal) claim(ctx context.Context, id int64, now time.Time, want func(*entryRow) bool) (e *bridge.Entry, fresh bool, err error) {
 	r := &reading{j: j, ctx: ctx, point: true}
 	rec := load(r, selectEntry, id)
 	if rec == nil {
@@ -147,7 +142,7 @@ func (j *Journal) claim(ctx context.Context, id int64, now time.Time, want func(
 
 // claimRow reads an entry again, now that nobody else here can change it, and in a database takes its lease. On an
 // error a fresh lease is given back.
-func (j *Journal) claimRow(ctx context.Context, was *record, fresh bool, now time.Time) (rec *record, until term, err error) {
+func (j *Journal) claimRow(ctx context.Context, was *entryRow, fresh bool, now time.Time) (rec *entryRow, until term, err error) {
 	undo := func(committed bool) {
 		if fresh {
 			j.letGo(was.Key, was.Taxpayer, committed)
@@ -161,7 +156,7 @@ func (j *Journal) claimRow(ctx context.Context, was *record, fresh bool, now tim
 		return rec, term{}, j.explain(r.err)
 	}
 	var (
-		read  *record
+		read  *entryRow
 		lease term
 	)
 	err = j.write(ctx, was.Key.Document, func(t *tx) (err error) {
@@ -182,7 +177,7 @@ func (j *Journal) claimRow(ctx context.Context, was *record, fresh bool, now tim
 
 // orphan turns an entry that was left while sending into an open one with a lookup due. Its attempt stays as it is:
 // without a class, it may have been sent.
-func (j *Journal) orphan(t *tx, r *record, now time.Time) {
+func (j *Journal) orphan(t *tx, r *entryRow, now time.Time) {
 	if r.State != bridge.Sending {
 		return
 	}

@@ -1,4 +1,4 @@
 package journal
 
 // Index is where SQLite keeps the index of the log.
-func (j *Journal) Index() string { return memoryFor(j.place.real + "-shm") }
+func (j *Journal) Index() string { return j.place.Index() }

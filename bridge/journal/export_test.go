@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // Merge is the rule for late evidence.
@@ -88,6 +90,18 @@ func (j *Journal) HoldNext() (release func()) {
 	return func() { close(free) }
 }
 
+// InStep returns when SQLite's log is being copied for the last time that was asked for.
+func (j *Journal) InStep() {
+	for c := j.copier(); len(c.wake) > 0; {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// Copied has the writer copy the rest of the log, as if it were long.
+func (j *Journal) Copied() { j.copier().rest.Store(true) }
+
+func (j *Journal) copier() *copier { return j.writers[0].db.(*file).copier }
+
 // Queued is how many writes wait for the next commit.
 func (j *Journal) Queued() int { return len(j.writers[0].queue) }
 
@@ -127,7 +141,7 @@ func (j *Journal) Fenced(ctx context.Context) (n int) {
 }
 
 func (j *Journal) eachReader(ctx context.Context, do func(*sql.Conn) error) error {
-	for range pgReaders {
+	for range postgres.Readers {
 		c, err := j.read.Conn(ctx)
 		if err != nil {
 			return err

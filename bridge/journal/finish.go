@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	endAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
+	completeAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
 		WHERE id = $1 AND entry = $2 AND ended = 0`
 	// A call that is told again was written down before without our knowing, or was told something else in the end.
 	insertAsk = `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received,
@@ -18,9 +18,9 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		ON CONFLICT (ref) DO UPDATE SET class = excluded.class, told = excluded.told, told_at = excluded.told_at,
 			how = excluded.how, soap_out = excluded.soap_out`
-	tellEntry = `UPDATE entries SET told = told | $2, version = version + 1 WHERE id = $1 AND told <> $2`
+	addTold = `UPDATE entries SET told = told | $2, version = version + 1 WHERE id = $1 AND told <> $2`
 	// What counts is what a caller was told last: one who has asked again knows better.
-	retellEntry = `UPDATE entries SET told = (
+	recountTold = `UPDATE entries SET told = (
 		SELECT COALESCE(max(CASE WHEN a.class = 'cancelled' THEN 1 ELSE 0 END), 0)
 			+ COALESCE(max(CASE WHEN a.class <> 'cancelled' THEN 2 ELSE 0 END), 0)
 		FROM asks a WHERE a.entry = $1 AND a.entry <> 0 AND a.how <> 'check' AND a.class IN ('cancelled', 'refused', 'not_applied')
@@ -34,11 +34,14 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 	asks := encodeAsks(f.Asks)
 	result, mask, exchanges := encodeOutcome(f.Result), toldMask(f.Asks), encodeExchanges(f.Result)
 	f.Result.Exchanges, f.Outcome.Exchanges, f.At = nil, nil, at(micros(f.At))
-	look := j.ended(f.Look)
+	look := j.lookRow(f.Look)
 
-	var rec *record
-	known := j.leases.recall(f.Entry)
-	err := j.write(ctx, j.leases.document(f.Entry), func(t *tx) (err error) {
+	var rec *entryRow
+	known, document := j.leases.recall(f.Entry), ""
+	if known != nil {
+		document = known.Key.Document
+	}
+	err := j.write(ctx, document, func(t *tx) (err error) {
 		r := known
 		if r == nil {
 			if r = t.lock(f.Entry); r == nil {
@@ -46,22 +49,22 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 			}
 		}
 		held := j.stillHeld(t, r, f.Release)
-		ended := f.Attempt != 0 && t.exec(endAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
+		ended := f.Attempt != 0 && t.exec(completeAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
 			exchanges) == 1
-		rec, err = change(t, f.Entry, r, updateOutcome, func(r *record) error {
+		rec, err = change(t, f.Entry, r, updateOutcome, func(r *entryRow) error {
 			if ended {
-				r.end(f)
+				r.complete(f)
 			}
 			merge(&r.Entry, f, held)
 			r.told |= mask
 			return nil
 		})
-		if rec != nil && look != nil && !rec.has(look.Attempt) {
+		if rec != nil && look != nil && !rec.hasLook(look.Attempt) {
 			rec.Attempts = append(rec.Attempts, t.insertAttempt(rec.ID, look.Attempt, look.exchanges))
 		}
 		t.insertAsks(asks, f.Entry)
 		if rec != nil && rec.told == toldCancelled|toldNot && mask != 0 {
-			t.exec(retellEntry, f.Entry)
+			t.exec(recountTold, f.Entry)
 		}
 		return err
 	}, nil)
@@ -77,7 +80,7 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 }
 
 // stillHeld tells whether the entry's lease is ours, and gives it back in the same commit if release is set.
-func (j *Journal) stillHeld(t *tx, r *record, release bool) bool {
+func (j *Journal) stillHeld(t *tx, r *entryRow, release bool) bool {
 	switch {
 	case j.shared == nil:
 		return j.leases.held(r.Key, r.Taxpayer)
@@ -88,31 +91,31 @@ func (j *Journal) stillHeld(t *tx, r *record, release bool) bool {
 	return ok
 }
 
-// endedAttempt is one that was not written down before it ended.
-type endedAttempt struct {
+// lookRow is one that was not written down before it ended.
+type lookRow struct {
 	bridge.Attempt
 	exchanges any // encoded
 }
 
-// ended is a lookup as it is kept; nil for none.
-func (j *Journal) ended(look *bridge.Attempt) *endedAttempt {
+// lookRow is a lookup as it is kept; nil for none.
+func (j *Journal) lookRow(look *bridge.Attempt) *lookRow {
 	if look == nil {
 		return nil
 	}
-	a := &endedAttempt{*look, encodeExchanges(look.Outcome)}
+	a := &lookRow{*look, encodeExchanges(look.Outcome)}
 	a.By, a.Start, a.End, a.Outcome.Exchanges = j.instance, at(micros(a.Start)), at(micros(a.End)), nil
 	return a
 }
 
-// has tells whether a lookup is on record already: a Finish whose caller did not hear of it comes again.
-func (r *record) has(look bridge.Attempt) bool {
+// hasLook tells whether a lookup is on record already: a Finish whose caller did not hear of it comes again.
+func (r *entryRow) hasLook(look bridge.Attempt) bool {
 	return slices.ContainsFunc(r.Attempts, func(a bridge.Attempt) bool {
 		return a.Kind == look.Kind && a.By == look.By && a.Start.Equal(look.Start)
 	})
 }
 
-// end completes an attempt in our copy of the entry.
-func (r *record) end(f bridge.Finish) {
+// complete ends an attempt in our copy of the entry.
+func (r *entryRow) complete(f bridge.Finish) {
 	for i := range r.Attempts {
 		if r.Attempts[i].ID == f.Attempt {
 			r.Attempts[i].End, r.Attempts[i].Outcome = f.At, f.Result
@@ -128,7 +131,7 @@ func (r *record) end(f bridge.Finish) {
 //   - what is no end (Unknown, Unclear, …) leaves it in doubt, whatever f calls it;
 //   - otherwise the flight that holds the lease says where the entry stands.
 func merge(e *bridge.Entry, f bridge.Finish, held bool) {
-	if f.State == bridge.Final && !isEnd(f.Outcome.Class) {
+	if f.State == bridge.Final && !canEnd(f.Outcome.Class) {
 		f.State = bridge.Open
 	}
 	cancelled := f.State == bridge.Final && f.Outcome.Class == bridge.Cancelled
@@ -152,8 +155,8 @@ func merge(e *bridge.Entry, f bridge.Finish, held bool) {
 	}
 }
 
-// isEnd tells whether an entry can end as c.
-func isEnd(c bridge.Class) bool {
+// canEnd tells whether an entry can end as c.
+func canEnd(c bridge.Class) bool {
 	switch c {
 	case bridge.Cancelled, bridge.Refused, bridge.NotApplied, bridge.Misconfigured:
 		return true
@@ -191,8 +194,8 @@ func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
 		t.insertAsks(rows, 0)
 		for i, a := range asks {
 			mask := toldMask(asks[i : i+1])
-			if a.Entry != 0 && mask != 0 && t.exec(tellEntry, a.Entry, mask) == 1 {
-				t.exec(retellEntry, a.Entry)
+			if a.Entry != 0 && mask != 0 && t.exec(addTold, a.Entry, mask) == 1 {
+				t.exec(recountTold, a.Entry)
 			}
 		}
 		return nil

@@ -37,7 +37,7 @@ func TestBusyElsewhere(t *testing.T) {
 	start := time.Now()
 	heard := make(chan time.Duration)
 	go func() {
-		second.Released(t.Context(), e.Key)
+		second.AwaitRelease(t.Context(), e.Key)
 		heard <- time.Since(start)
 	}()
 	time.Sleep(100 * time.Millisecond)
@@ -58,7 +58,7 @@ func TestReleaseIsHeard(t *testing.T) {
 		e := b.begin(fmt.Sprint("doc", i), false)
 		heard := make(chan time.Time)
 		go func() {
-			second.Released(t.Context(), e.Key)
+			second.AwaitRelease(t.Context(), e.Key)
 			heard <- time.Now()
 		}()
 		time.Sleep(50 * time.Millisecond)
@@ -75,7 +75,7 @@ func TestReleaseIsHeard(t *testing.T) {
 	defer cancel()
 	b.begin("kept", false)
 	start := time.Now()
-	second.Released(ctx, wish("kept", "T1").Key)
+	second.AwaitRelease(ctx, wish("kept", "T1").Key)
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("waited %s beyond its context", took)
 	}
@@ -168,7 +168,7 @@ func TestOneHolder(t *testing.T) {
 			j := instances[i%3]
 			e, _, err := j.Begin(t.Context(), bridge.Begin{Entry: wish("a", fmt.Sprint("T", i))})
 			for ; errors.Is(err, bridge.ErrBusy); e, _, err = j.Begin(t.Context(), bridge.Begin{Entry: wish("a", fmt.Sprint("T", i))}) {
-				j.Released(t.Context(), wish("a", "").Key)
+				j.AwaitRelease(t.Context(), wish("a", "").Key)
 			}
 			if err != nil {
 				t.Error(err)

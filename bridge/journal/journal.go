@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // Options are what a journal can be told; zero values are good for most.
@@ -38,12 +39,11 @@ type Journal struct {
 	reads    statements
 	readers  readers
 	writers  []*writer
-	booker   *writer // books sends, which must see each other
-	shared   *shared // nil with SQLite
-	place    *place  // of the service's file; nil with PostgreSQL
-	index    *index  // of the file's log, where it is not SQLite's own
-	serving  bool    // it has an instance row and a beat
-	was      int64   // version of the tables before Open; 0: there were none
+	booker   *writer      // books sends, which must see each other
+	shared   *shared      // nil with SQLite
+	place    *place.Place // nil with PostgreSQL
+	serving  bool         // it has an instance row and a beat
+	was      int64        // version of the tables before Open; 0: there were none
 	leases   leases
 	gates    gates
 	tokens   tokenCache
@@ -156,6 +156,15 @@ func (j *Journal) write(ctx context.Context, document string, run func(*tx) erro
 }
 
 var seed = maphash.MakeSeed()
+
+// put carries out one statement, which does what doing says, and tells how many rows it changed.
+func (j *Journal) put(ctx context.Context, doing, query string, args ...any) (n int64, err error) {
+	err = j.write(ctx, "", func(t *tx) error { n = t.exec(query, args...); return nil }, nil)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	return n, nil
+}
 
 // instanceName tells processes apart, also after a restart with the same process id.
 func instanceName() string {

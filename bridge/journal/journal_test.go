@@ -237,7 +237,7 @@ func TestAnotherTaxpayerWaits(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 			defer cancel()
-			b.Released(ctx, mine.Key)
+			b.AwaitRelease(ctx, mine.Key)
 			close(released)
 		}()
 		b.finish(mine, bridge.Final, cancelled, release)

@@ -26,7 +26,7 @@ type lease struct {
 	key      bridge.Key
 	taxpayer string
 	until    term
-	known    *record // the entry as last written or read; nil when unknown
+	known    *entryRow // the entry as last written or read; nil when unknown
 	freed    chan struct{}
 }
 
@@ -86,7 +86,7 @@ func (ls *leases) held(k bridge.Key, taxpayer string) bool {
 }
 
 // remember notes an entry as it is on disk now.
-func (ls *leases) remember(r *record) {
+func (ls *leases) remember(r *entryRow) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, ok := ls.byKey[r.Key]; ok && l.taxpayer == r.Taxpayer {
@@ -95,8 +95,8 @@ func (ls *leases) remember(r *record) {
 	}
 }
 
-// recall returns what is known of an entry, or nil. The record is shared: copy before changing it.
-func (ls *leases) recall(entry int64) *record {
+// recall returns what is known of an entry, or nil. The row is shared: copy before changing it.
+func (ls *leases) recall(entry int64) *entryRow {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l, ok := ls.byEntry[entry]; ok {
@@ -110,14 +110,6 @@ func (ls *leases) size() int {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return len(ls.byEntry)
-}
-
-// document is the document of an entry that is recalled, or empty.
-func (ls *leases) document(entry int64) string {
-	if r := ls.recall(entry); r != nil {
-		return r.Key.Document
-	}
-	return ""
 }
 
 // freed is closed when the document's lease is given back; nil when nobody here has it.
@@ -155,19 +147,29 @@ func (j *Journal) Release(ctx context.Context, e bridge.Entry) error {
 	return nil
 }
 
-// take makes the lease ours in t; false while somebody else has it. One that is not fresh was ours once: it is no more.
-func (j *Journal) take(t *tx, k bridge.Key, taxpayer string, fresh bool) (term, bool) {
-	until, ok := j.shared.take(t, k, taxpayer)
-	if !ok && !fresh && t.err == nil {
-		j.leases.drop(k, taxpayer)
+// take makes the lease ours in t until the given time; false while somebody else has it. One that is not fresh was ours
+// once: it is no more.
+func (j *Journal) take(t *tx, k bridge.Key, taxpayer string, fresh bool) (until term, ok bool) {
+	if j.shared == nil {
+		return term{}, true
 	}
-	return until, ok
+	return j.prolong(t, takeLease, k, taxpayer, !fresh, time.Duration(j.shared.settle.Load()).Microseconds())
 }
 
 // keep renews a lease in t; false when it has passed to somebody else: then it isn't ours here any more either.
-func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (term, bool) {
-	until, ok := j.shared.keep(t, k, taxpayer)
-	if !ok && t.err == nil {
+func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
+	if j.shared == nil {
+		return term{}, true
+	}
+	return j.prolong(t, keepLease, k, taxpayer, true)
+}
+
+// prolong is what take and keep have in common; ours says that the lease is noted here, until it turns out not to be ours.
+func (j *Journal) prolong(t *tx, query string, k bridge.Key, taxpayer string, ours bool, more ...any) (until term, ok bool) {
+	s := j.shared
+	until = s.term()
+	ok = t.exec(query, append([]any{k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()}, more...)...) == 1
+	if !ok && ours && t.err == nil {
 		j.leases.drop(k, taxpayer)
 	}
 	return until, ok
@@ -177,11 +179,7 @@ func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (term, bool) {
 func (j *Journal) letGo(k bridge.Key, taxpayer string, row bool) {
 	j.leases.drop(k, taxpayer)
 	if row && j.shared != nil {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			j.giveBack(ctx, k, taxpayer)
-		}()
+		later(func(ctx context.Context) { j.giveBack(ctx, k, taxpayer) })
 	}
 }
 
@@ -207,16 +205,16 @@ func (j *Journal) renewed(ctx context.Context, rows map[bridge.Key]string, until
 	}
 }
 
-// Settle raises Options.Settle, for calls that may take longer from now on. It is never lowered while the process
+// RaiseSettle raises Options.Settle, for calls that may take longer from now on. It is never lowered while the process
 // runs: sends that began before may still be under way.
-func (j *Journal) Settle(d time.Duration) {
+func (j *Journal) RaiseSettle(d time.Duration) {
 	if s := j.shared; s != nil && d > time.Duration(s.settle.Load()) {
 		s.settle.Store(int64(d))
 	}
 }
 
-// Released waits until the document's lease may be free.
-func (j *Journal) Released(ctx context.Context, k bridge.Key) {
+// AwaitRelease waits until the document's lease may be free.
+func (j *Journal) AwaitRelease(ctx context.Context, k bridge.Key) {
 	freed := j.leases.freed(k)
 	switch {
 	case freed != nil:

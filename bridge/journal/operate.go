@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // Resolve settles an entry by hand: what the operator found out outside is evidence like any other. o is Cancelled
@@ -63,15 +64,34 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 	})
 }
 
+// LookUpSoon makes the next lookup of a doubtful entry due at once, for whichever instance comes to it first.
+// ErrNotWaiting when nothing is in doubt.
+func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
+	err := j.write(ctx, "", func(t *tx) error {
+		_, err := change(t, id, nil, updateOutcome, func(r *entryRow) error {
+			if r.State != bridge.Open {
+				return bridge.ErrNotWaiting
+			}
+			r.NextLookup = at(t.now())
+			return nil
+		})
+		return err
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", id, err)
+	}
+	return nil
+}
+
 // byHand ends an entry by an operator's word or wish, if allow lets it. The version that guards every change makes a flight
 // under way notice.
 func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind, o bridge.Outcome, by, why string, allow func(*bridge.Entry) error) (bridge.Entry, error) {
 	word := o
 	word.Alarm, word.Exchanges, o.Exchanges = why, nil, nil
-	var rec *record
+	var rec *entryRow
 	err := j.write(ctx, "", func(t *tx) (err error) {
 		now := at(t.now())
-		rec, err = change(t, id, nil, updateOutcome, func(r *record) error {
+		rec, err = change(t, id, nil, updateOutcome, func(r *entryRow) error {
 			if err := allow(&r.Entry); err != nil {
 				return err
 			}
@@ -103,7 +123,7 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	if err := os.RemoveAll(part); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	err := private(part)
+	err := place.CreatePrivate(part)
 	if err == nil {
 		err = j.readers.within(ctx, func() error {
 			_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)

@@ -544,3 +544,22 @@ func TestReader(t *testing.T) {
 		b.same("listed without a service", got, []bridge.Entry{e})
 	})
 }
+
+// An operator who can't wait for the next lookup has it made due, once nobody is at it.
+func TestLookUpSoon(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		later := now.Add(time.Hour)
+		e := b.finish(b.begin("a", true), bridge.Open, unknown, lookupAt(later), release)
+		if err := b.LookUpSoon(b.Context(), e.ID); err != nil {
+			b.Fatal(err)
+		}
+		due, err := b.Due(b.Context(), time.Now().Add(time.Second), 10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.same("due", documents(due), []string{"a"})
+		b.finish(due[0], bridge.Final, cancelled, release)
+		b.is(b.LookUpSoon(b.Context(), e.ID), bridge.ErrNotWaiting)
+		b.is(b.LookUpSoon(b.Context(), 999), bridge.ErrNoEntry)
+	})
+}

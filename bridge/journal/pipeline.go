@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // pipeline is one connection that writes to PostgreSQL. The writes of a transaction run side by side, each up to its
@@ -15,9 +17,8 @@ import (
 // Writes of one transaction may thus interleave, statement by statement. Nothing that they do to the same row depends
 // on more than one statement: entries carry versions, leases and budgets are decided in one statement each.
 type pipeline struct {
-	config  *pgx.ConnConfig
+	server  *postgres.Server
 	timeout time.Duration // of one transaction
-	moved   func()        // this server writes no more
 	conn    *pgx.Conn
 }
 
@@ -37,9 +38,9 @@ type trip struct {
 // transact tries once more, on a new connection, when nothing was written because another server writes by now.
 func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
 	doubt, err = p.once(ops)
-	if err != nil && movedOn(err) {
+	if err != nil && postgres.Moved(err) {
 		p.close()
-		p.moved()
+		p.server.Moved()
 		if !doubt {
 			doubt, err = p.once(ops)
 		}
@@ -76,7 +77,7 @@ func (p *pipeline) begin(ctx context.Context) (err error) {
 		}
 		p.close()
 	}
-	if p.conn, err = pgx.ConnectConfig(ctx, p.config.Copy()); err != nil {
+	if p.conn, err = p.server.Connect(ctx); err != nil {
 		p.conn = nil
 		return err
 	}

@@ -73,14 +73,8 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 // sweep reads what is old without the writer, and then has each batch removed if it is still old.
 func (j *Journal) sweep(ctx context.Context, s sweep, before time.Time) (n int, err error) {
 	for last := int64(0); ; {
-		var ids []int64
 		r := &reading{j: j, ctx: ctx}
-		r.query(func(scan func(...any) error) error {
-			var id int64
-			err := scan(&id)
-			ids = append(ids, id)
-			return err
-		}, s.old, last, micros(before), pruneBatch)
+		ids := r.ids(s.old, last, micros(before), pruneBatch)
 		if r.err != nil || len(ids) == 0 {
 			return n, j.explain(r.err)
 		}

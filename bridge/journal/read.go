@@ -29,8 +29,8 @@ func (j *Journal) Find(ctx context.Context, k bridge.Key, taxpayer string) (brid
 }
 
 // load reads an entry with its attempts; nil when there is none or the querier failed.
-func load(q querier, query string, args ...any) *record {
-	var rec *record
+func load(q querier, query string, args ...any) *entryRow {
+	var rec *entryRow
 	q.query(func(scan func(...any) error) (err error) {
 		rec, err = scanEntry(scan)
 		return err
@@ -68,7 +68,7 @@ func (j *Journal) point(ctx context.Context) *reading { return &reading{j: j, ct
 // can be interrupted.
 func (r *reading) query(each eachFunc, query string, args ...any) {
 	if r.err == nil {
-		r.err = r.j.served()
+		r.err = r.j.explain(r.j.place.StillServed())
 	}
 	if r.err != nil {
 		return
@@ -109,6 +109,17 @@ func (r *reading) fetch(each eachFunc, query string, args ...any) error {
 	}
 	rows, err := s.QueryContext(ctx, args...)
 	return eachRow(rows, err, each)
+}
+
+// ids reads the first column.
+func (r *reading) ids(query string, args ...any) (ids []int64) {
+	r.query(func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, args...)
+	return ids
 }
 
 // readers are goroutines that wait for the disk on behalf of those who may leave before it answers. Some stay when they

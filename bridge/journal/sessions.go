@@ -65,20 +65,13 @@ func (j *Journal) LogIn(ctx context.Context, credential, who string, generation 
 		return nil
 	}, func(committed bool) {
 		if committed { // nobody knows of it
-			go j.yieldLate(credential, who)
+			later(func(ctx context.Context) { _ = j.Yield(ctx, credential, who) }) // else it ends by itself
 		}
 	})
 	if err != nil {
 		return false, fmt.Errorf("taking the turn to log in: %w", err)
 	}
 	return ok, nil
-}
-
-// yieldLate gives back a turn whose LogIn went through after its caller had given up.
-func (j *Journal) yieldLate(credential, who string) {
-	ctx, cancel := context.WithTimeout(context.Background(), bridge.LoginTurn)
-	defer cancel()
-	_ = j.Yield(ctx, credential, who) // else it ends by itself
 }
 
 // Keep implements bridge.Sessions.
@@ -96,12 +89,6 @@ func (j *Journal) Keep(ctx context.Context, credential string, s bridge.Session)
 
 // Yield implements bridge.Sessions.
 func (j *Journal) Yield(ctx context.Context, credential, who string) error {
-	err := j.write(ctx, "", func(t *tx) error {
-		t.exec(yieldTurn, credential, who)
-		return nil
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("giving back the turn to log in: %w", err)
-	}
-	return nil
+	_, err := j.put(ctx, "giving back the turn to log in", yieldTurn, credential, who)
+	return err
 }

@@ -3,13 +3,11 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
 // clock is PostgreSQL's own, in microseconds: instances agree on it whatever their own clocks say.
@@ -52,38 +50,15 @@ const (
 )
 
 // shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
-// SQLite, where there is one instance and its memory is enough; every method takes that for an answer.
+// SQLite, where there is one instance and its memory is enough.
 type shared struct {
+	server  *postgres.Server
 	db      *sql.DB
 	readers *readers
-	config  *pgx.ConnConfig
 	owner   string
 	lease   time.Duration
 	now     func() time.Time // this process's wall clock
 	settle  atomic.Int64     // a time.Duration
-
-	era     atomic.Int64 // grows with each switchover
-	mu      sync.Mutex
-	waiters map[string]map[chan struct{}]bool
-	rehear  context.CancelFunc // listens anew; nil while nobody listens
-}
-
-// take makes the document's lease ours until the given time; ok is false while somebody else has it.
-func (s *shared) take(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
-	if s == nil {
-		return term{}, true
-	}
-	until = s.term()
-	return until, t.exec(takeLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds(), time.Duration(s.settle.Load()).Microseconds()) == 1
-}
-
-// keep renews a lease; false when it has passed to somebody else.
-func (s *shared) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok bool) {
-	if s == nil {
-		return term{}, true
-	}
-	until = s.term()
-	return until, t.exec(keepLease, k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()) == 1
 }
 
 // term is that of a lease that is taken or renewed by a statement which leaves after this.
@@ -120,10 +95,8 @@ func (s *shared) renew(t *tx) (held map[bridge.Key]string, until term) {
 
 // wait returns when the document's lease was given back or may have run out.
 func (s *shared) wait(ctx context.Context, k bridge.Key) {
-	name := k.Space + "/" + k.Document
-	news := make(chan struct{}, 1)
-	s.watch(name, news, true)
-	defer s.watch(name, news, false)
+	news, stop := s.server.News(k.Space + "/" + k.Document)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, releasePoll)
 	defer cancel()
 	nobody := make(chan bool, 1)
@@ -138,75 +111,11 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	if err == nil && <-nobody {
 		return
 	}
-	if movedOn(err) {
-		s.moved()
+	if postgres.Moved(err) {
+		s.server.Moved()
 	}
 	select {
 	case <-news:
 	case <-ctx.Done():
-	}
-}
-
-// watch registers or removes a channel that hears of a document's release.
-func (s *shared) watch(name string, news chan struct{}, on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case !on:
-		delete(s.waiters[name], news)
-		if len(s.waiters[name]) == 0 {
-			delete(s.waiters, name)
-		}
-	case s.waiters[name] == nil:
-		s.waiters[name] = map[chan struct{}]bool{news: true}
-	default:
-		s.waiters[name][news] = true
-	}
-}
-
-func (s *shared) wake(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for news := range s.waiters[name] {
-		select {
-		case news <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// listen hears of released leases on a connection of its own, until ctx is over. While that is broken, waits end by
-// polling.
-func (s *shared) listen(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.hear(ctx)
-		select {
-		case <-time.After(releasePoll):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// hear passes news on until the connection breaks.
-func (s *shared) hear(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s.mu.Lock()
-	s.rehear = cancel
-	s.mu.Unlock()
-	c, err := pgx.ConnectConfig(ctx, s.config.Copy())
-	if err != nil {
-		return
-	}
-	defer c.Close(context.WithoutCancel(ctx))
-	if _, err := c.Exec(ctx, "LISTEN "+channel); err != nil {
-		return
-	}
-	for {
-		n, err := c.WaitForNotification(ctx)
-		if err != nil {
-			return
-		}
-		s.wake(n.Payload)
 	}
 }

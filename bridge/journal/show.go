@@ -20,9 +20,10 @@ const (
 	selectExchanges = `SELECT ` + attemptColumns + `, COALESCE(exchanges, '') FROM attempts WHERE entry = $1 ORDER BY id`
 
 	entriesOfDocument = `SELECT id FROM entries WHERE document = $1 ORDER BY id`
-	keysOfDocument    = `SELECT DISTINCT space, taxpayer FROM asks WHERE entry = 0 AND document = $1 ORDER BY space, taxpayer`
-	keysOfRef         = `SELECT entry, space, document, taxpayer FROM asks WHERE ref = $1 ORDER BY id`
-	entryOfID         = `SELECT id FROM entries WHERE id = $1`
+	refusedOfDocument = `SELECT DISTINCT entry, space, document, taxpayer FROM asks WHERE entry = 0 AND document = $1
+		ORDER BY space, taxpayer`
+	callsOfRef = `SELECT entry, space, document, taxpayer FROM asks WHERE ref = $1 ORDER BY id`
+	entryOfID  = `SELECT id FROM entries WHERE id = $1`
 )
 
 // Show tells everything about an entry's id, a document, or the reference of a call. A document may have several
@@ -35,8 +36,8 @@ func (j *Journal) Show(ctx context.Context, what string) ([]bridge.Story, error)
 		s.ofEntries(entryOfID, id)
 	}
 	s.ofEntries(entriesOfDocument, what)
-	s.ofRefused(what)
-	s.ofRef(what)
+	s.ofCalls(refusedOfDocument, what)
+	s.ofCalls(callsOfRef, what)
 	switch {
 	case r.err != nil:
 		return nil, fmt.Errorf("showing %s: %w", what, j.explain(r.err))
@@ -60,43 +61,22 @@ type storyKey struct {
 
 // ofEntries adds the entries whose ids query finds.
 func (s *stories) ofEntries(query string, arg any) {
-	var ids []int64
-	s.r.query(func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	}, query, arg)
-	for _, id := range ids {
+	for _, id := range s.r.ids(query, arg) {
 		if rec := load(s.r, selectEntry, id); rec != nil {
 			s.add(rec.Entry)
 		}
 	}
 }
 
-// ofRefused adds documents of which only refused calls are known.
-func (s *stories) ofRefused(document string) {
-	var all []bridge.Entry
-	s.r.query(func(scan func(...any) error) error {
-		e := bridge.Entry{Key: bridge.Key{Document: document}}
-		err := scan(&e.Key.Space, &e.Taxpayer)
-		all = append(all, e)
-		return err
-	}, keysOfDocument, document)
-	for _, e := range all {
-		s.add(e)
-	}
-}
-
-// ofRef adds what the call with this reference asked for.
-func (s *stories) ofRef(ref string) {
+// ofCalls adds what the calls that query finds asked for, also where the bridge refused them all itself.
+func (s *stories) ofCalls(query, arg string) {
 	var all []bridge.Entry
 	s.r.query(func(scan func(...any) error) error {
 		var e bridge.Entry
 		err := scan(&e.ID, &e.Key.Space, &e.Key.Document, &e.Taxpayer)
 		all = append(all, e)
 		return err
-	}, keysOfRef, ref)
+	}, query, arg)
 	for _, e := range all {
 		if e.ID != 0 {
 			s.ofEntries(entryOfID, e.ID)

@@ -28,12 +28,5 @@ func (j *Journal) MoveSpace(ctx context.Context, upstream, from, to string) (n i
 	if r.err != nil || !known {
 		return 0, j.explain(r.err)
 	}
-	err = j.write(ctx, "", func(t *tx) error {
-		n = t.exec(moveEntries, from, to, upstream)
-		return nil
-	}, nil)
-	if err != nil {
-		return 0, fmt.Errorf("moving the documents of %s from %s to %s: %w", upstream, from, to, err)
-	}
-	return n, nil
+	return j.put(ctx, fmt.Sprintf("moving the documents of %s from %s to %s", upstream, from, to), moveEntries, from, to, upstream)
 }

@@ -2,12 +2,12 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // A journal of before environments were kept apart: what the sandbox's upstream wrote moves to a space of its own, once;
@@ -53,7 +53,7 @@ func TestOldJournalIsPartedByEnvironment(t *testing.T) {
 // age makes the tables look as version 3 left them.
 func age(t *testing.T, ctx context.Context, path string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", sqliteDSN(path, "rw"))
+	db, err := place.Open(path, "rw", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

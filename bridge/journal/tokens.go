@@ -39,18 +39,12 @@ type cachedToken struct {
 
 // Issue keeps a new token. Its hash must not have been issued before.
 func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
-	isNew := false
-	err := j.write(ctx, "", func(x *tx) error {
-		isNew = x.exec(insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires)) == 1
-		return nil
-	}, nil)
-	if err == nil && !isNew {
-		err = fmt.Errorf("the same token was issued before, choose another")
+	doing := "keeping a token of " + t.Caller
+	n, err := j.put(ctx, doing, insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s: the same token was issued before, choose another", doing)
 	}
-	if err != nil {
-		return fmt.Errorf("keeping a token of %s: %w", t.Caller, err)
-	}
-	return nil
+	return err
 }
 
 // Token finds an issued token by hash, and notes that it was used.
@@ -103,16 +97,12 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 
 // Revoke ends a token everywhere within 5 s; ErrNoEntry when there is none that could be revoked.
 func (j *Journal) Revoke(ctx context.Context, hash string) error {
-	found := false
-	err := j.write(ctx, "", func(t *tx) error {
-		found = t.exec(revokeToken, hash, j.now().UnixMicro()) == 1
-		return nil
-	}, nil)
+	n, err := j.put(ctx, "revoking a token", revokeToken, hash, j.now().UnixMicro())
 	if err != nil {
-		return fmt.Errorf("revoking a token: %w", err)
+		return err
 	}
 	j.tokens.forget(hash)
-	if !found {
+	if n == 0 {
 		return bridge.ErrNoEntry
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"einvoice-bridge/bridge/journal/place"
 )
 
 // tx is a transaction under way, as one write sees it. Its first failure sticks: what follows does nothing.
@@ -88,8 +90,8 @@ type file struct {
 	db     *sql.DB
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
-	copier *copier // of the service; nil for a command
-	place  *place  // likewise
+	copier *copier      // of the service; nil for a command
+	place  *place.Place // likewise
 	now    func() time.Time
 	bytes  int // of text and blobs in the transaction under way
 }
@@ -108,7 +110,7 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 	f.bytes = 0
 	t := &tx{do: f.do, clock: f.now}
 	if f.place != nil {
-		if err := f.place.check(); err != nil {
+		if err := f.place.Check(); err != nil {
 			return false, err
 		}
 	}
@@ -127,15 +129,15 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 	return false, t.err
 }
 
-// copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it; then
-// the next commit tries again.
+// copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it, or
+// copying (pages is -1 then); then the next commit tries again.
 func (f *file) copyRest() {
 	pages := 0
 	_, _, err := f.do(copyLog, nil, func(scan func(...any) error) error {
 		var busy, copied int
 		return scan(&busy, &pages, &copied)
 	})
-	if err != nil || pages < longLog {
+	if err != nil || pages >= 0 && pages < longLog {
 		f.copier.rest.Store(false)
 	}
 }

@@ -87,6 +87,15 @@ func (w *writer) write(ctx context.Context, run func(*tx) error, undo func(commi
 	}
 }
 
+// later does what nobody waits for: the writer, who calls undo, must not wait for itself.
+func later(do func(ctx context.Context)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		do(ctx)
+	}()
+}
+
 // abandon leaves the write to the writer and returns err, unless it has ended just now.
 func (o *op) abandon(err error) error {
 	switch {
@@ -192,4 +201,12 @@ func (w *writer) fail(ops []*op, err error) {
 	for _, o := range ops {
 		o.err = err
 	}
+}
+
+// Commits tells what the writers did since Open: transactions, the writes that shared them, and the time they took.
+func (j *Journal) Commits() (commits, writes int64, busy time.Duration) {
+	for _, w := range j.writers {
+		commits, writes, busy = commits+w.commits.Load(), writes+w.writes.Load(), busy+time.Duration(w.busy.Load())
+	}
+	return commits, writes, busy
 }

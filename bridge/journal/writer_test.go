@@ -140,3 +140,16 @@ func TestWriteAfterClose(t *testing.T) {
 		}
 	})
 }
+
+func TestCommits(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		before, writesBefore, _ := b.Commits()
+		b.begin("a", true)
+		commits, writes, busy := b.Commits()
+		b.same("commits", commits-before, int64(1))
+		b.same("writes", writes-writesBefore, int64(1))
+		if busy <= 0 {
+			b.Error("commits take no time")
+		}
+	})
+}

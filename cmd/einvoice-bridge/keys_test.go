@@ -29,7 +29,7 @@ import (
 // The schema of the configuration and the tables of its keys are made from the tags of its structs: config.File's and
 // each kind's.
 
-var update = flag.Bool("update", false, "rewrite schemas/config.json, the README's table and the guide of all keys from the structs")
+var update = flag.Bool("update", false, "rewrite schemas/config.json and the guide of all keys from the structs")
 
 // key is one field of a configuration struct, as its tags have it.
 type key struct {
@@ -351,8 +351,8 @@ func taxpayerSchema() map[string]any {
 	return map[string]any{"type": "object", "additionalProperties": false, "required": []string{"upstream"}, "properties": properties}
 }
 
-func TestMadeReadme(t *testing.T) {
-	var b strings.Builder
+// kindsTable says which keys an upstream needs.
+func kindsTable(b *strings.Builder) {
 	b.WriteString("| kind | needs | takes |\n|---|---|---|\n")
 	_, common := kindKeys("nic")
 	for _, kind := range kindNames() {
@@ -368,7 +368,7 @@ func TestMadeReadme(t *testing.T) {
 				needs = append(needs, "`"+k.name+"` ("+when+")")
 			}
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", kind, strings.Join(needs, " "), strings.Join(takes, " "))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", kind, strings.Join(needs, " "), strings.Join(takes, " "))
 	}
 	b.WriteString("| every kind | | ")
 	for _, k := range common {
@@ -376,8 +376,13 @@ func TestMadeReadme(t *testing.T) {
 			b.WriteString("`" + k.name + "` ")
 		}
 	}
-	b.WriteString("|")
-	made(t, "README.md", "### Which keys an upstream needs\n\n", "\n\n", b.String())
+	b.WriteString("|\n\n" +
+		"For `nic` a gateway's own static header (`headers`) may stand for `client_id` and `client_secret`, for `mastersindia` with `api: v1`\n" +
+		"`api_key` for `username` and `password`.\n" +
+		"\n" +
+		"Documents of environments other than `production` are kept apart in the journal (`irp/sandbox`): an invoice tried in a sandbox has the\n" +
+		"IRN of the real one. Without `environment` the host's name decides (sandbox, preprod, uat, … or else production), and `check` warns.\n" +
+		"`sandbox` with a host that is known as production's, and the reverse, is an error; http to another machine is warned of.\n")
 }
 
 func TestMadeGuide(t *testing.T) {
@@ -385,6 +390,8 @@ func TestMadeGuide(t *testing.T) {
 	b.WriteString("# Every key of the configuration\n\nMade from the program's structs, like `schemas/config.json`, with which editors complete and check the file.\n\n## The file\n\n")
 	b.WriteString("| key | what it is | default, or an example |\n|---|---|---|\n")
 	fileTable(&b, "", keysIn(reflect.TypeFor[config.File]()), reflect.ValueOf(defaultFile(t)))
+	b.WriteString("\n## Which keys an upstream needs\n\n")
+	kindsTable(&b)
 	b.WriteString("\n## Every upstream\n\nEach of these and the following may stand at a taxpayer instead, and counts there before its upstream's.\n\n")
 	_, common := kindKeys("nic")
 	kindTable(&b, "nic", common)

@@ -15,13 +15,13 @@ import (
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
-// readmeNginx is the README's set-up with a port, a bridge and files of the test.
-func readmeNginx(t *testing.T, p pki, front, bridge string) string {
+// guidesNginx is the guide's set-up with a port, a bridge and files of the test.
+func guidesNginx(t *testing.T, p pki, front, bridge string) string {
 	t.Helper()
-	_, rest, _ := strings.Cut(readme(t), "```nginx\n")
+	_, rest, _ := strings.Cut(guide(t, "tls.md"), "```nginx\n")
 	snippet, _, ok := strings.Cut(rest, "```")
 	if !ok {
-		t.Fatal("the README has no nginx set-up")
+		t.Fatal("the guide has no nginx set-up")
 	}
 	for old, now := range map[string]string{
 		"listen 443 ssl": "listen " + front + " ssl", "127.0.0.1:8080": bridge,
@@ -83,14 +83,14 @@ func postFrom(t *testing.T, from string, tls *tls.Config, url, envelope, forward
 	}
 }
 
-// The README's nginx set-up as it stands but for addresses and files: callers' addresses are seen right behind it, by
+// The guide's nginx set-up as it stands but for addresses and files: callers' addresses are seen right behind it, by
 // the log and by addresses, whatever a caller says of himself.
 func TestReadmeNginx(t *testing.T) {
 	p := pki{t, t.TempDir()}
 	ca := p.issue("ca", "ca", year)
 	p.issue("einvoice", "ca", year)
 	ports := freePorts(t, 3)
-	startNginx(t, p, readmeNginx(t, p, ports[1], ports[0]))
+	startNginx(t, p, guidesNginx(t, p, ports[1], ports[0]))
 	sims, path := sandboxed(t, func(text string) string {
 		text = strings.Replace(text, `listen: "127.0.0.1:0"`, fmt.Sprintf("listen: %q\ntrusted_proxies: [127.0.0.1]", ports[0]), 1)
 		text = strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, fmt.Sprintf("console: {listen: %q}", ports[2]), 1)

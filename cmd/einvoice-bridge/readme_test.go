@@ -25,12 +25,7 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// table returns the cells of the README's table whose head begins with first.
-func table(t *testing.T, first string) [][]string {
-	t.Helper()
-	return tableIn(t, readme(t), first)
-}
-
+// tableIn returns the cells of the table whose head begins with first.
 func tableIn(t *testing.T, text, first string) [][]string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, "\n| "+first)
@@ -57,7 +52,7 @@ func tableIn(t *testing.T, text, first string) [][]string {
 var code = regexp.MustCompile("`([^`]+)`")
 
 // The mapping table says what goes over the wire: every name in it is in the cancel as the simulator got it.
-func TestReadmeMapsWhatIsSent(t *testing.T) {
+func TestGuideMapsWhatIsSent(t *testing.T) {
 	dir := t.TempDir()
 	sims, err := demo.New(dir, false)
 	if err != nil {
@@ -67,14 +62,14 @@ func TestReadmeMapsWhatIsSent(t *testing.T) {
 	if err := d.play(t.Context(), dir, sims); err != nil {
 		t.Fatal(err)
 	}
-	rows := table(t, "SOAP |")
+	rows := tableIn(t, guide(t, "authorities.md"), "SOAP |")
 	for col, kind := range rows[0] {
 		if col == 0 {
 			continue
 		}
 		i := slices.IndexFunc(sims, func(s demo.Simulator) bool { return s.Name == kind })
 		if i < 0 {
-			t.Errorf("the README maps %s, which is no upstream", kind)
+			t.Errorf("the guide maps %s, which is no upstream", kind)
 			continue
 		}
 		wire := wireOf(t, sims[i].Log)

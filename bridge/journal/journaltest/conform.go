@@ -517,7 +517,7 @@ func asks(b *bench) {
 func released(b *bench) {
 	short, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 	defer cancel()
-	b.Released(short, wish("nobody's", "").Key)
+	b.AwaitRelease(short, wish("nobody's", "").Key)
 	b.is("nobody has it", short.Err(), nil)
 
 	e := b.begin("a", true)
@@ -528,7 +528,7 @@ func released(b *bench) {
 	for _, p := range waiters {
 		ctx, cancel := context.WithTimeout(b.Context(), 100*time.Millisecond)
 		start := time.Now()
-		p.Released(ctx, e.Key)
+		p.AwaitRelease(ctx, e.Key)
 		if took := time.Since(start); took > 4*time.Second {
 			b.Errorf("waited %s beyond its context", took)
 		}
@@ -538,7 +538,7 @@ func released(b *bench) {
 	for _, p := range waiters {
 		go func() {
 			for short.Err() == nil {
-				p.Released(short, e.Key)
+				p.AwaitRelease(short, e.Key)
 				got, _, err := p.Begin(short, bridge.Begin{Entry: wish("a", "T2")})
 				if err == nil {
 					heard <- p.Release(short, got) == nil
@@ -671,7 +671,7 @@ func takeOver(b *bench) {
 			} else if !errors.Is(err, bridge.ErrBusy) || time.Since(died) > b.settled() {
 				b.Fatal(err)
 			}
-			two.Released(b.Context(), e.Key)
+			two.AwaitRelease(b.Context(), e.Key)
 			time.Sleep(10 * time.Millisecond)
 		}
 		if took := time.Since(died); took < c.least-50*time.Millisecond {

@@ -102,7 +102,7 @@ func (m *Model) Sends(key string) []time.Time {
 
 // Instance is one process on the record. It implements bridge.Journal and bridge.Budget.
 type Instance struct {
-	// Fault, if set, is asked in every call but MaySend and Released, which touch no disk: once as the call's name
+	// Fault, if set, is asked in every call but MaySend and AwaitRelease, which touch no disk: once as the call's name
 	// ("Find", "Begin") before anything happens, and in calls that write a second time ("Begin written") when it has
 	// happened. The call waits for delay, or for the end of its context, and fails with err, if there is any. A Begin
 	// or Take whose caller doesn't hear that it was written is taken back, as journal.Journal does; other writes stand.
@@ -485,8 +485,8 @@ func (i *Instance) Release(ctx context.Context, e bridge.Entry) error {
 	return err
 }
 
-// Released implements bridge.Journal.
-func (i *Instance) Released(ctx context.Context, k bridge.Key) {
+// AwaitRelease implements bridge.Journal.
+func (i *Instance) AwaitRelease(ctx context.Context, k bridge.Key) {
 	i.m.mu.Lock()
 	l, ok := i.m.leases[k]
 	if !ok || i.m.over(k, l) {

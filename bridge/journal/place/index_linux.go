@@ -1,4 +1,4 @@
-package journal
+package place
 
 import (
 	"errors"
@@ -46,13 +46,13 @@ var indexes = struct {
 	by map[fileID]*index
 }{by: map[fileID]*index{}}
 
-func (p *place) id() fileID {
+func (p *Place) id() fileID {
 	s := p.file.Sys().(*syscall.Stat_t)
 	return fileID{uint64(s.Dev), s.Ino}
 }
 
 // keepIndex makes memory for the index and keeps everybody out who doesn't know of it.
-func (j *Journal) keepIndex(p *place) error {
+func (p *Place) keepIndex() error {
 	indexes.Lock()
 	defer indexes.Unlock()
 	if indexes.by[p.id()] != nil {
@@ -67,12 +67,12 @@ func (j *Journal) keepIndex(p *place) error {
 		err = errors.Join(shm.Truncate(0), write(shm, fmt.Sprintf(indexNote, fd)))
 	}
 	if err == nil {
-		p.index, err = shm.Stat()
+		p.shm, err = shm.Stat()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("keeping the index of its log in memory: %w", err), shm.Close())
 	}
-	j.useIndex(p, &index{memory: os.NewFile(uintptr(fd), "index"), shm: shm})
+	p.useIndex(&index{memory: os.NewFile(uintptr(fd), "index"), shm: shm})
 	return nil
 }
 
@@ -83,7 +83,7 @@ func write(f *os.File, text string) error {
 
 // lockIndex waits for commands to end: they would go by another index. The lock is the process's, as SQLite's own are:
 // others see by whom they are kept out.
-func (p *place) lockIndex() (*os.File, error) {
+func (p *Place) lockIndex() (*os.File, error) {
 	for deadline := time.Now().Add(startWait); ; time.Sleep(50 * time.Millisecond) {
 		f, err := p.openIndex(os.O_CREATE)
 		if err != nil {
@@ -102,7 +102,7 @@ func (p *place) lockIndex() (*os.File, error) {
 }
 
 // openIndex opens path-shm. As with SQLite, it belongs to the journal's owner, whoever makes it.
-func (p *place) openIndex(create int) (*os.File, error) {
+func (p *Place) openIndex(create int) (*os.File, error) {
 	f, err := os.OpenFile(p.real+"-shm", os.O_RDWR|unix.O_NOFOLLOW|create, p.file.Mode().Perm())
 	if err == nil && create != 0 && os.Geteuid() == 0 {
 		s := p.file.Sys().(*syscall.Stat_t)
@@ -112,22 +112,18 @@ func (p *place) openIndex(create int) (*os.File, error) {
 }
 
 // hasIndex tells whether f is path-shm still: whoever closed the journal last has deleted it.
-func (p *place) hasIndex(f *os.File) bool {
+func (p *Place) hasIndex(f *os.File) bool {
 	is, err := os.Stat(p.real + "-shm")
 	was, err2 := f.Stat()
 	return err == nil && err2 == nil && os.SameFile(is, was)
 }
 
 // joinIndex finds the index that another process's service keeps. Where none serves, SQLite's own way is right.
-func (j *Journal) joinIndex(path string) error {
-	p, err := newPlace(path)
-	if err != nil {
-		return nil // SQLite says it in its words
-	}
+func (p *Place) joinIndex() error {
 	indexes.Lock()
 	defer indexes.Unlock()
 	if x := indexes.by[p.id()]; x != nil {
-		j.useIndex(p, x)
+		p.useIndex(x)
 		return nil
 	}
 	shm, err := p.openIndex(0)
@@ -141,7 +137,7 @@ func (j *Journal) joinIndex(path string) error {
 	if err != nil {
 		return errors.Join(err, shm.Close())
 	}
-	j.useIndex(p, &index{memory: memory, shm: shm, shared: memory != nil})
+	p.useIndex(&index{memory: memory, shm: shm, shared: memory != nil})
 	return nil
 }
 
@@ -178,10 +174,10 @@ func findIndex(shm *os.File) (memory *os.File, err error) {
 // errStopped ends a command whose bridge has gone: as long as it goes on, no other can start.
 var errStopped = errors.New("the bridge that served with it has stopped meanwhile: run the command again")
 
-// served ends what a command reads by the index of a service that has gone.
-func (j *Journal) served() error {
-	if x := j.index; x != nil && x.shared && holder(x.shm, unix.F_RDLCK) == "" {
-		return j.explain(errStopped)
+// StillServed ends what a command reads by the index of a service that has gone.
+func (p *Place) StillServed() error {
+	if p != nil && p.index != nil && p.index.shared && holder(p.index.shm, unix.F_RDLCK) == "" {
+		return errStopped
 	}
 	return nil
 }
@@ -202,23 +198,29 @@ func setLock(f *os.File, how int, kind int16, start, n int64) error {
 	return unix.FcntlFlock(f.Fd(), how, &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: start, Len: n})
 }
 
-// useIndex lets SQLite find x until the journal is closed.
-func (j *Journal) useIndex(p *place, x *index) {
+// useIndex lets SQLite find x until leaveIndex.
+func (p *Place) useIndex(x *index) {
 	hookOpen()
-	indexes.by[p.id()], j.index = x, x
+	indexes.by[p.id()], p.index = x, x
 	x.users++
-	j.closers = append(j.closers, func() (err error) {
-		indexes.Lock()
-		defer indexes.Unlock()
-		if x.users--; x.users > 0 {
-			return nil
-		}
-		delete(indexes.by, p.id())
-		if x.memory != nil {
-			err = x.memory.Close()
-		}
-		return errors.Join(err, x.shm.Close())
-	})
+}
+
+// leaveIndex closes the index with its last user.
+func (p *Place) leaveIndex() (err error) {
+	indexes.Lock()
+	defer indexes.Unlock()
+	x := p.index
+	if x == nil {
+		return nil
+	}
+	if x.users--; x.users > 0 {
+		return nil
+	}
+	delete(indexes.by, p.id())
+	if x.memory != nil {
+		err = x.memory.Close()
+	}
+	return errors.Join(err, x.shm.Close())
 }
 
 // hookOpen puts openForSQLite in the place of the call that SQLite opens files with.
@@ -257,10 +259,15 @@ func memoryFor(name string) string {
 	if !is {
 		return ""
 	}
-	p, err := newPlace(path)
+	p, err := find(path)
 	if err != nil {
 		return ""
 	}
+	return p.Index()
+}
+
+// Index is where SQLite finds the index, if that is in memory; otherwise empty.
+func (p *Place) Index() string {
 	indexes.Lock()
 	defer indexes.Unlock()
 	if x := indexes.by[p.id()]; x != nil && x.memory != nil {

@@ -11,15 +11,15 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// record is an entry as a row: with the version that guards its changes.
-type record struct {
+// entryRow is an entry as it is on disk, with the version that guards its changes.
+type entryRow struct {
 	bridge.Entry
 	version int64
 	told    int64 // bits of toldCancelled and toldNot
 }
 
 // clone keeps what callers do with their copy out of ours.
-func (r *record) clone() bridge.Entry {
+func (r *entryRow) clone() bridge.Entry {
 	e := r.Entry
 	e.Attempts = slices.Clone(r.Attempts)
 	return e
@@ -29,9 +29,9 @@ const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn,
 	state, class, outcome, created, updated, expires, next_lookup, told, version`
 
 // scanEntry reads entryColumns.
-func scanEntry(scan func(...any) error) (*record, error) {
+func scanEntry(scan func(...any) error) (*entryRow, error) {
 	var (
-		r                                record
+		r                                entryRow
 		class, outcome                   string
 		created, updated, expires, again int64
 	)
@@ -62,8 +62,10 @@ func scanAttempt(scan func(...any) error, more ...any) (a bridge.Attempt, err er
 	return a, err
 }
 
-// outcomeJSON is an Outcome on disk, without its class (a column) and its exchanges (kept for a shorter time).
+// outcomeJSON is an Outcome on disk, without its class (a column) and its exchanges (kept for a shorter time). It has the
+// fields of an Outcome, so that one more can't be forgotten here.
 type outcomeJSON struct {
+	Class        bridge.Class      `json:"-"`
 	Code         string            `json:"code,omitempty"`
 	Message      string            `json:"message,omitempty"`
 	Date         string            `json:"date,omitempty"`
@@ -73,19 +75,15 @@ type outcomeJSON struct {
 	Unclassified bool              `json:"unclassified,omitempty"`
 	HTTPStatus   int               `json:"http_status,omitempty"`
 	UpstreamRef  string            `json:"upstream_ref,omitempty"`
+	Sent         bool              `json:"written,omitempty"`
 	ByState      bool              `json:"by_state,omitempty"`
 	Claimed      bool              `json:"claimed,omitempty"`
 	Proof        bool              `json:"proof,omitempty"`
-	Written      bool              `json:"written,omitempty"`
+	Exchanges    []bridge.Exchange `json:"-"`
 }
 
 // encodeOutcome leaves out what is zero: most outcomes are short.
-func encodeOutcome(o bridge.Outcome) string {
-	return encode(outcomeJSON{
-		o.Code, o.Message, o.Date, o.DateSource, o.RetryAfter, o.Alarm, o.Unclassified, o.HTTPStatus, o.UpstreamRef,
-		o.ByState, o.Claimed, o.Proof, o.Sent,
-	})
-}
+func encodeOutcome(o bridge.Outcome) string { return encode(outcomeJSON(o)) }
 
 func decodeOutcome(class, s string) (bridge.Outcome, error) {
 	c, err := bridge.ParseClass(class)
@@ -98,11 +96,8 @@ func decodeOutcome(class, s string) (bridge.Outcome, error) {
 			return bridge.Outcome{}, fmt.Errorf("outcome: %w", err)
 		}
 	}
-	return bridge.Outcome{
-		Class: c, Code: j.Code, Message: j.Message, Date: j.Date, DateSource: j.DateSource, RetryAfter: j.RetryAfter,
-		Alarm: j.Alarm, Unclassified: j.Unclassified, HTTPStatus: j.HTTPStatus, UpstreamRef: j.UpstreamRef,
-		ByState: j.ByState, Claimed: j.Claimed, Proof: j.Proof, Sent: j.Written,
-	}, nil
+	j.Class = c
+	return bridge.Outcome(j), nil
 }
 
 // encodeExchanges gives NULL for none.
