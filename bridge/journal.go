@@ -201,6 +201,7 @@ type Token struct {
 	Revoked time.Time // zero: not revoked
 	Used    time.Time // last use, to the minute; zero: never
 	Label   string
+	By      string // the operator who issues it; not kept with the token, but in the list of what operators did
 }
 
 // Tokens keeps issued tokens, shared by all instances on one journal. A revocation works everywhere within 5 s.

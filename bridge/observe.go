@@ -59,7 +59,10 @@ const (
 	AlarmStray         AlarmKind = "stray"          // unsettled, and its taxpayer's upstream can't be asked about it
 )
 
-// AlarmKinds are all of them.
+// AlarmTest is nothing to look at: an operator tries whether alarms reach somebody. It is not counted.
+const AlarmTest AlarmKind = "test"
+
+// AlarmKinds are all of them that are counted.
 var AlarmKinds = []AlarmKind{AlarmMisconfigured, AlarmOpen, AlarmToldOtherwise, AlarmJournal, AlarmUpstream, AlarmExpired, AlarmLoginsHeld, AlarmStray}
 
 // Alarm is one thing to look at, in words: what, on which document and upstream, what to do.

@@ -122,7 +122,11 @@ func (a *App) wireObservers(ctx context.Context, f *config.File) (err error) {
 	a.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "einvoice_journal_log_bytes", Help: "Length of SQLite's log beside the journal; it grows while somebody reads an old state.",
 	}, func() float64 { return float64(a.journal.LogBytes()) }))
+	a.metrics.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "einvoice_rejected_unrecorded_total", Help: "Rejected calls that are not on the list of them: too many at once from one side, or the journal could not take them.",
+	}, func() float64 { return float64(a.journal.Unrecorded()) }))
 	a.webhook = observe.NewWebhook(f.Alarms.Webhook.Reveal(), a.Log)
+	a.webhook.LinkTo(f.Console.PublicURL)
 	a.lines = observe.NewCallLog(a.Log)
 	a.lines.HashIDs(f.Log.IDs == "hashed")
 	all := observe.Observers{a.lines, a.metrics, a.webhook}
@@ -142,6 +146,7 @@ func (a *App) equip(p *plan) {
 	p.options.Rehearsal = a.recorder
 	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
+	p.options.Rejected = a.journal.Reject
 	var refusals []string
 	for _, r := range server.Refusals {
 		refusals = append(refusals, string(r))

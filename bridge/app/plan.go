@@ -63,11 +63,12 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	}
 	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
 	p.options.Upstreams = slices.Collect(maps.Keys(f.Upstreams))
-	p.options.Upstream = func(taxpayer string) string {
-		if up, ok := p.ups[taxpayer]; ok {
-			return up.Profile().Name
+	p.options.Upstream = func(taxpayer string) (string, bool) {
+		up, ok := p.ups[taxpayer]
+		if !ok {
+			return "", false
 		}
-		return ""
+		return up.Profile().Name, true
 	}
 	if _, err = server.New(p.options); err != nil {
 		problems = append(problems, config.Problem{Line: f.Line("wsdl"), Text: err.Error()})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -25,6 +26,7 @@ func (a *App) Reload(by string) {
 	r.Changes, r.Problems = a.tryReload()
 	a.lastReload.Store(&r)
 	a.metrics.Reloaded(r.Good(), r.At)
+	a.did(bridge.Deed{Who: by, What: bridge.DidReload, About: reloadText(r)})
 	switch {
 	case !r.Good():
 		for _, text := range r.Problems {
@@ -35,6 +37,25 @@ func (a *App) Reload(by string) {
 	default:
 		a.Log.Info("configuration reloaded", "by", by, "changes", brief(r.Changes))
 	}
+}
+
+// did puts what an operator did on the list of that.
+func (a *App) did(d bridge.Deed) {
+	ctx, cancel := context.WithTimeout(a.working, 5*time.Second)
+	defer cancel()
+	if err := a.journal.Did(ctx, d); err != nil {
+		a.Log.Error(err.Error(), "by", d.Who)
+	}
+}
+
+func reloadText(r console.Reload) string {
+	switch {
+	case !r.Good():
+		return "nothing changed, the file is wrong: " + r.Problems[0]
+	case len(r.Changes) == 0:
+		return "nothing had changed"
+	}
+	return strings.Join(brief(r.Changes), "; ")
 }
 
 // tryReload says what has changed, or why nothing has.

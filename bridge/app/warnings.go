@@ -33,6 +33,7 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 	if f.Forward.Rehearse {
 		warn("forward.rehearse", "a rehearsal: everything goes to the provider and nothing to any authority")
 	}
+	all = append(all, endingSoon(f, now)...)
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -175,11 +176,31 @@ func (l *loader) checkConsole() {
 		l.at("console.listen", "console address %q is not host:port; write off for none", c.Listen)
 		return
 	}
+	if _, err := c.Location(); err != nil {
+		l.at("console.zone", "there is no time zone %q; it goes by a place, such as Asia/Kolkata or UTC", c.Zone)
+	}
 	if c.Password != "" && (c.Username == "" || !strings.HasPrefix(c.Password.Reveal(), "argon2id:")) {
 		l.at("console.password", "the console's log-in is a username and a password hash, argon2id:…")
 	}
-	if ip := net.ParseIP(host); c.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		l.at("console", "the console listens off loopback and needs username and password (argon2id:…); "+
+	if c.Password != "" && len(c.Users) > 0 {
+		l.at("console.users", "the console has users, and a username and password of its own besides; make that one of the users")
+	}
+	for name, u := range sorted(c.Users) {
+		if u.Password != "" && !strings.HasPrefix(u.Password.Reveal(), "argon2id:") {
+			l.at("console.users."+name+".password", "the password of %s is no hash, argon2id:…", name)
+		}
+		if u.Password == "" && c.SignInHeader == "" {
+			l.at("console.users."+name, "%s has no password, and there is no sign_in_header: nobody could sign in as %s", name, name)
+		}
+	}
+	if c.SignInHeader != "" && (len(l.file.TrustedProxies) == 0 || len(c.Users) == 0) {
+		l.at("console.sign_in_header", "single sign-on needs trusted_proxies, whose word counts, and users, who have roles")
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		l.at("console.public_url", "console.public_url %q is no address such as https://einvoice-console.example.com", c.PublicURL)
+	}
+	if ip := net.ParseIP(host); !c.LogIn() && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		l.at("console", "the console listens off loopback and needs users, or username and password (argon2id:…); "+
 			"metrics and health stay open")
 	}
 }

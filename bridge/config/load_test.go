@@ -152,7 +152,14 @@ func TestProblems(t *testing.T) {
 		{"a wrong type in an upstream", "    public_key:", "    timeout: [1s]\n    public_key:", "line 13: cannot unmarshal"},
 		{"no name", "  myinvois:\n", "  ~:\n", "line 14: a name in upstreams is empty, or not plain text"},
 		{"a name in base64", "  29AAFCD5862R000:\n", "  !!binary QQ==:\n", "line 20: a name in taxpayers is empty, or not plain text"},
-		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs username and password"},
+		{"a zone of no place", "retain: 400d", "console: {zone: IST+5}", "there is no time zone"},
+		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs users, or username and password"},
+		{"a user in no role", "retain: 400d", "console: {users: {asha: {password: 'argon2id:x'}}}", "role"},
+		{"a user who can't come in", "retain: 400d", "console: {users: {asha: {role: reader}}}", "nobody could sign in as asha"},
+		{"a password in clear", "retain: 400d", "console: {users: {asha: {role: reader, password: hunter2}}}", "is no hash"},
+		{"users and one besides", "retain: 400d", "console: {username: a, password: 'argon2id:x', users: {asha: {role: reader, password: 'argon2id:x'}}}", "make that one of the users"},
+		{"sign-on by anybody", "retain: 400d", "console: {sign_in_header: X-User, users: {asha: {role: reader}}}", "needs trusted_proxies"},
+		{"a console at no address", "retain: 400d", "console: {public_url: console.example}", "is no address"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"time"
 
 	"einvoice-bridge/bridge"
 )
@@ -125,8 +126,30 @@ func (t *TLS) Pairs() []KeyPair {
 // Console is the operator's listener.
 type Console struct {
 	Listen   string        `yaml:"listen" doc:"host:port, or off."`
-	Username string        `yaml:"username" doc:"Log-in of the pages. Needed off loopback."`
+	Zone     string        `yaml:"zone" doc:"What times are shown in and typed in, by the name of a place. Without it the machine's own." example:"Asia/Kolkata"`
+	Username string        `yaml:"username" doc:"Log-in of one operator. A log-in is needed off loopback."`
 	Password bridge.Secret `yaml:"password" doc:"Its password as the hash command prints it, argon2id:…"`
+
+	Users        map[string]User `yaml:"users" validate:"dive" doc:"Several people instead, by name, as lists of what they did have it."`
+	SignInHeader string          `yaml:"sign_in_header" doc:"Single sign-on: the header in which a proxy of trusted_proxies says whom it has signed in, one of users. It must take the header away from everybody else's requests." example:"X-Forwarded-User"`
+	PublicURL    string          `yaml:"public_url" doc:"Scheme and host of the pages, as people reach them. Alarms then link to theirs." example:"https://einvoice-console.example.com"`
+}
+
+// User is a person who may open the console.
+type User struct {
+	Password bridge.Secret `yaml:"password" doc:"Hash of the password, argon2id:… Without one he comes by sign_in_header alone."`
+	Role     string        `yaml:"role" validate:"required,oneof=reader operator" doc:"A reader sees all pages; an operator also resolves, withdraws, issues and revokes tokens, and reloads."`
+}
+
+// LogIn tells whether anybody must sign in.
+func (c Console) LogIn() bool { return c.Password != "" || len(c.Users) > 0 || c.SignInHeader != "" }
+
+// Location is the time zone that Zone names; nil without one.
+func (c Console) Location() (*time.Location, error) {
+	if c.Zone == "" {
+		return nil, nil
+	}
+	return time.LoadLocation(c.Zone)
 }
 
 // Log says how log lines look.

@@ -59,7 +59,7 @@ func (p *pages) issue(w http.ResponseWriter, r *http.Request) error {
 	}
 	token, hash := p.NewToken()
 	now := time.Now()
-	t := bridge.Token{Hash: hash, Caller: caller, Issued: now, Label: bridge.OneLine(r.PostFormValue("label"), 100)}
+	t := bridge.Token{Hash: hash, Caller: caller, Issued: now, By: p.who(r), Label: bridge.OneLine(r.PostFormValue("label"), 100)}
 	days, err := strconv.Atoi(strings.TrimSpace(r.PostFormValue("days")))
 	if s := strings.TrimSpace(r.PostFormValue("days")); s != "" && (err != nil || days < 1 || days > 3660) {
 		return mistake{http.StatusBadRequest, "The days of life are a number from 1 to 3660, or empty for no end."}
@@ -76,7 +76,7 @@ func (p *pages) issue(w http.ResponseWriter, r *http.Request) error {
 
 func (p *pages) revoke(w http.ResponseWriter, r *http.Request) error {
 	hash := r.PostFormValue("hash")
-	if err := p.Records.Revoke(r.Context(), hash); err != nil {
+	if err := p.Records.Revoke(r.Context(), hash, p.who(r)); err != nil {
 		return err
 	}
 	p.Log.Info("console: token revoked", "token", short(hash), "by", p.who(r))
@@ -86,6 +86,15 @@ func (p *pages) revoke(w http.ResponseWriter, r *http.Request) error {
 
 func (p *pages) settings(w http.ResponseWriter, r *http.Request) error {
 	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings(r.Context())})
+}
+
+// testAlarm has somebody see whether alarms reach anybody.
+func (p *pages) testAlarm(w http.ResponseWriter, r *http.Request) error {
+	if err := p.TestAlarm(p.who(r)); err != nil {
+		return mistake{http.StatusBadGateway, "The test alarm was not taken: " + err.Error() + "."}
+	}
+	return p.render(w, r, http.StatusOK, "settings", page{Title: "Settings", Tab: "/settings", Body: p.Settings(r.Context()),
+		Notice: "The webhook has taken the test alarm. See whether it reaches whom it must."})
 }
 
 // reload takes the changed file up; the settings page says how it went.

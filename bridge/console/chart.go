@@ -2,6 +2,8 @@ package console
 
 import (
 	"fmt"
+	"html/template"
+	"net/url"
 	"strings"
 	"time"
 
@@ -66,6 +68,8 @@ type bar struct {
 type part struct {
 	Y, H   float64
 	Colour string
+	Title  string
+	Calls  template.URL // the page of them
 }
 
 type legend struct {
@@ -73,7 +77,7 @@ type legend struct {
 	Calls        int
 }
 
-func newChart(counts []bridge.Count, s span, from time.Time) chart {
+func newChart(counts []bridge.Count, s span, from time.Time, z Zone) chart {
 	n := int(s.Long / s.Step)
 	slots := make([]map[bridge.Class]int, n)
 	totals := map[bridge.Class]int{}
@@ -97,11 +101,11 @@ func newChart(counts []bridge.Count, s span, from time.Time) chart {
 	width := float64(chartWidth) / float64(n)
 	for i, slot := range slots {
 		if len(slot) > 0 {
-			c.Bars = append(c.Bars, c.bar(slot, from.Add(time.Duration(i)*s.Step), s, float64(i)*width, width))
+			c.Bars = append(c.Bars, c.bar(slot, from.Add(time.Duration(i)*s.Step), s, float64(i)*width, width, z))
 		}
 	}
 	for i := range 5 {
-		c.Labels = append(c.Labels, from.Add(s.Long*time.Duration(i)/4).Local().Format(s.layout))
+		c.Labels = append(c.Labels, from.Add(s.Long*time.Duration(i)/4).In(z.Location).Format(s.layout))
 	}
 	for _, class := range shownClasses {
 		if totals[class] > 0 {
@@ -111,9 +115,9 @@ func newChart(counts []bridge.Count, s span, from time.Time) chart {
 	return c
 }
 
-func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width float64) bar {
+func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width float64, z Zone) bar {
 	b := bar{From: from, X: x + width*.1, W: width * .8, Calls: sum(slot)}
-	lines := []string{clock(from) + ", " + tookText(s.Step)}
+	lines := []string{z.Clock(from) + ", " + tookText(s.Step)}
 	top := float64(chartHeight)
 	for _, class := range shownClasses {
 		if slot[class] == 0 {
@@ -121,11 +125,17 @@ func (c chart) bar(slot map[bridge.Class]int, from time.Time, s span, x, width f
 		}
 		h := float64(slot[class]) / float64(c.Most) * chartHeight
 		top -= h
-		b.Parts = append(b.Parts, part{top, h, class.String()})
-		lines = append(lines, fmt.Sprintf("%d %s", slot[class], classText(class)))
+		says := fmt.Sprintf("%d %s", slot[class], classText(class))
+		b.Parts = append(b.Parts, part{top, h, class.String(), says, callsOf(class, from, from.Add(s.Step), z)})
+		lines = append(lines, says)
 	}
 	b.Title = strings.Join(lines, "\n")
 	return b
+}
+
+// callsOf is the address of the calls that were told so in a stretch of time.
+func callsOf(class bridge.Class, from, until time.Time, z Zone) template.URL {
+	return template.URL("/calls?" + url.Values{"class": {class.String()}, "since": {z.field(from)}, "until": {z.field(until)}}.Encode())
 }
 
 func sum(slot map[bridge.Class]int) (n int) {

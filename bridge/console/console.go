@@ -19,21 +19,31 @@ type Options struct {
 	// Ready says why the bridge should get no traffic, or nil: journal not writable, shutting down.
 	Ready   func(ctx context.Context) error
 	Version string
+	// Zone is what times are shown and typed in; nil is the machine's own.
+	Zone *time.Location
 	// Notes are what /readyz says beside being ready, by name: what a load balancer can do nothing about.
 	Notes func() map[string]string
 
-	Records   Records
-	Upstreams func(ctx context.Context) []Upstream
-	Callers   func() []Caller
-	Settings  func(ctx context.Context) Settings
+	Records Records
+	// Environments are those of the configured upstreams, each once: what is done here is real, or it is not.
+	Environments func() []string
+	Upstreams    func(ctx context.Context) []Upstream
+	Callers      func() []Caller
+	Settings     func(ctx context.Context) Settings
 	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
 	Reload func(by string)
 	// Rehearsal says what the rehearsal has shown since then.
 	Rehearsal func(ctx context.Context, since time.Time) (*rehearsal.Report, error)
+	// Expiries are what ends some day, the first to end first.
+	Expiries func(ctx context.Context) ([]Expiry, error)
+	// TestAlarm sends an alarm that is none, for by, and tells whether it was taken.
+	TestAlarm func(by string) error
 	// NewToken makes an access token and the hash that it is kept by.
 	NewToken func() (token, hash string)
 	// SignIn lets operators in; nil lets in everybody who reaches the listener.
 	SignIn SignIn
+	// SignedIn is single sign-on; nil is none.
+	SignedIn SignedIn
 	// Log hears who changed what.
 	Log *slog.Logger
 }

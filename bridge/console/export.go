@@ -12,7 +12,7 @@ import (
 	"einvoice-bridge/bridge"
 )
 
-// Row is an entry as exports show it. Times are UTC, RFC 3339; the cancel date is the authority's own text.
+// Row is an entry as exports show it. Times are UTC, RFC 3339; the cancel date is the authority's own text, in its zone.
 type Row struct {
 	ID         int64  `json:"id"`
 	Created    string `json:"created"`
@@ -30,10 +30,13 @@ type Row struct {
 	Code       string `json:"code,omitempty"`
 	Message    string `json:"message,omitempty"`
 	CancelDate string `json:"cancel_date,omitempty"`
+	CancelZone string `json:"cancel_zone,omitempty"`
 	DateSource string `json:"date_source,omitempty"`
 	Sends      int    `json:"sends"`
 	Lookups    int    `json:"lookups"`
 	NextLookup string `json:"next_lookup,omitempty"`
+	// CancelBy is when what is not settled can't be cancelled any more, at the latest.
+	CancelBy string `json:"cancel_by,omitempty"`
 	// Why is what was in the way where that isn't the authority's own answer. An entry that an operator ended has his
 	// name, when, and where he saw it.
 	Why        string `json:"why,omitempty"`
@@ -47,8 +50,11 @@ func NewRow(e bridge.Entry) Row {
 		ID: e.ID, Created: stamp(e.Created), Updated: stamp(e.Updated), Document: e.Key.Document, Space: e.Key.Space,
 		Taxpayer: e.Taxpayer, Upstream: e.Upstream, Caller: e.Caller, Ref: e.Ref, Reason: string(e.Reason), Remarks: e.Remarks,
 		State: string(e.State), Outcome: e.Outcome.Class.String(), Code: e.Outcome.Code, Message: e.Outcome.Message,
-		CancelDate: e.Outcome.Date, DateSource: string(e.Outcome.DateSource), NextLookup: stamp(e.NextLookup),
+		CancelDate: e.Outcome.Date, DateSource: string(e.Outcome.DateSource), NextLookup: stamp(e.NextLookup), CancelBy: stamp(Deadline(e)),
 		Why: Why(e),
+	}
+	if r.CancelDate != "" {
+		r.CancelZone = lawOf(e.Key.Space).zone
 	}
 	if hand := e.ByHand(); hand != nil {
 		r.ResolvedBy, r.ResolvedAt = hand.By, stamp(hand.Start)
@@ -77,7 +83,7 @@ func stamp(t time.Time) string {
 var csvHeader = []string{
 	"id", "created", "updated", "document", "space", "taxpayer", "upstream", "caller", "ref", "reason", "remarks", "state",
 	"outcome", "code", "message", "cancel_date", "date_source", "sends", "lookups", "next_lookup",
-	"why", "resolved_by", "resolved_at",
+	"why", "resolved_by", "resolved_at", "cancel_zone", "cancel_by", // new ones at the end: programs count columns
 }
 
 // texts are the row's fields in the order of csvHeader.
@@ -85,7 +91,7 @@ func (r Row) texts() []string {
 	return []string{
 		strconv.FormatInt(r.ID, 10), r.Created, r.Updated, r.Document, r.Space, r.Taxpayer, r.Upstream, r.Caller, r.Ref, r.Reason, r.Remarks,
 		r.State, r.Outcome, r.Code, r.Message, r.CancelDate, r.DateSource, strconv.Itoa(r.Sends), strconv.Itoa(r.Lookups), r.NextLookup,
-		r.Why, r.ResolvedBy, r.ResolvedAt,
+		r.Why, r.ResolvedBy, r.ResolvedAt, r.CancelZone, r.CancelBy,
 	}
 }
 

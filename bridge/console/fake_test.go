@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,24 +23,33 @@ import (
 	"einvoice-bridge/bridge/rehearsal"
 )
 
+// utc is where the reader of these tests is.
+var utc = Zone{time.UTC}
+
 // noon is when everything in these tests happens.
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // memory is a journal as the console sees it. It notes what it was asked.
 type memory struct {
-	stories []bridge.Story
-	tokens  []bridge.Token
-	counts  []bridge.Count
-	stats   bridge.Stats
-	err     error
+	stories  []bridge.Story
+	tokens   []bridge.Token
+	counts   []bridge.Count
+	turned   []bridge.Rejected
+	deeds    []bridge.Deed
+	expiries []Expiry
+	alarmErr error
+	zone     Zone // UTC without one
+	stats    bridge.Stats
+	err      error
 
 	settings  Settings
 	rehearsed func(context.Context, time.Time) (*rehearsal.Report, error)
 	upstreams []Upstream // nil: a healthy one
 
-	filters  []bridge.Filter
-	counted  []time.Duration
-	resolved []string
+	filters     []bridge.Filter
+	counted     []time.Duration
+	callFilters []bridge.CallFilter
+	resolved    []string
 }
 
 func (m *memory) List(_ context.Context, f bridge.Filter) (all []bridge.Entry, _ error) {
@@ -55,6 +65,13 @@ func (m *memory) List(_ context.Context, f bridge.Filter) (all []bridge.Entry, _
 		}
 	}
 	return all, m.err
+}
+
+func (m *memory) Fitting(ctx context.Context, f bridge.Filter, most int) (int, error) {
+	f.Limit = most
+	all, err := m.List(ctx, f)
+	m.filters = m.filters[:len(m.filters)-1]
+	return len(all), err
 }
 
 func (m *memory) Export(ctx context.Context, f bridge.Filter) iter.Seq2[bridge.Entry, error] {
@@ -81,6 +98,27 @@ func (m *memory) Show(_ context.Context, what string) (all []bridge.Story, _ err
 		return nil, bridge.ErrNoEntry
 	}
 	return all, m.err
+}
+
+func (m *memory) Calls(_ context.Context, f bridge.CallFilter) (all []bridge.Call, _ error) {
+	m.callFilters = append(m.callFilters, f)
+	for _, s := range m.stories {
+		for _, a := range s.Asks {
+			if len(f.Classes) == 0 || slices.Contains(f.Classes, a.Told.Class) {
+				all = append(all, bridge.Call{Ask: a, State: s.Entry.State, Now: s.Entry.Outcome.Class})
+			}
+		}
+	}
+	return all[:min(len(all), f.Limit)], m.err
+}
+
+func (m *memory) Rejected(_ context.Context, f bridge.RejectedFilter) (all []bridge.Rejected, _ error) {
+	for _, r := range m.turned {
+		if (f.Ref == "" || r.Ref == f.Ref) && (f.Kind == "" || r.Kind == f.Kind) && (f.Caller == "" || r.Caller == f.Caller) && (f.From == "" || r.From == f.From) {
+			all = append(all, r)
+		}
+	}
+	return all[:min(len(all), cmp.Or(f.Limit, 100))], m.err
 }
 
 func (m *memory) Stats(context.Context) (bridge.Stats, error) { return m.stats, m.err }
@@ -120,7 +158,21 @@ func (m *memory) Issue(_ context.Context, t bridge.Token) error {
 
 func (m *memory) Issued(context.Context) ([]bridge.Token, error) { return m.tokens, m.err }
 
-func (m *memory) Revoke(_ context.Context, hash string) error {
+func (m *memory) Deeds(_ context.Context, before int64, limit int) (all []bridge.Deed, _ error) {
+	for _, d := range m.deeds {
+		if before == 0 || d.ID < before {
+			all = append(all, d)
+		}
+	}
+	return all[:min(len(all), limit)], m.err
+}
+
+func (m *memory) Did(_ context.Context, d bridge.Deed) error {
+	m.deeds = append([]bridge.Deed{d}, m.deeds...)
+	return m.err
+}
+
+func (m *memory) Revoke(_ context.Context, hash, by string) error {
 	for i := range m.tokens {
 		if m.tokens[i].Hash == hash {
 			m.tokens[i].Revoked = noon
@@ -211,7 +263,7 @@ func open(t *testing.T, m *memory, password string) *operator {
 	t.Helper()
 	o := Options{
 		Metrics: NewMetrics(func() bridge.Load { return bridge.Load{InFlight: 3, Waiting: 1} }),
-		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m,
+		Ready:   func(context.Context) error { return m.err }, Version: "v-test", Records: m, Environments: func() []string { return []string{"sandbox"} }, Zone: cmp.Or(m.zone.Location, time.UTC),
 		Upstreams: func(context.Context) []Upstream {
 			if m.upstreams != nil {
 				return m.upstreams
@@ -226,15 +278,26 @@ func open(t *testing.T, m *memory, password string) *operator {
 			m.settings.Last = &Reload{By: by, Changes: []bridge.Change{{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}}}
 		},
 		Rehearsal: func(ctx context.Context, since time.Time) (*rehearsal.Report, error) { return m.rehearsed(ctx, since) },
-		NewToken:  func() (string, string) { return "fresh-token", "hash-of-it" },
-		Log:       slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Expiries:  func(context.Context) ([]Expiry, error) { return m.expiries, m.err },
+		TestAlarm: func(by string) error {
+			m.deeds = append(m.deeds, bridge.Deed{Who: by, What: bridge.DidTestAlarm})
+			return m.alarmErr
+		},
+		NewToken: func() (string, string) { return "fresh-token", "hash-of-it" },
+		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if password != "" {
-		o.SignIn = func(_ context.Context, user, word string, _ netip.Addr) (bool, time.Duration) {
+		o.SignIn = func(_ context.Context, user, word string, _ netip.Addr) (Role, time.Duration) {
 			if word == "too often" {
-				return false, 9 * time.Second
+				return "", 9 * time.Second
 			}
-			return user == "admin" && word == password, 0
+			if user == "reader" && word == password {
+				return Reader, 0
+			}
+			if user == "admin" && word == password {
+				return Operator, 0
+			}
+			return "", 0
 		}
 	}
 	srv := httptest.NewServer(New(o))

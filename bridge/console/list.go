@@ -30,19 +30,24 @@ type listing struct {
 	Callers   []string
 	Upstreams []string
 	Ends      []end
+	Whens     []end
+	Zone      string
+	Fitting   string // how many there are
+	Doubts    bool   // some of them can be resolved here
 }
 
 // end is a choice of the form's outcome field: a class, or a state that filters otherwise.
 type end struct{ Value, Word string }
 
 var ends = []end{
-	{"", "any"}, {"open", "unconfirmed"}, {"waiting", "waiting its turn"}, {"told_otherwise", "the ERP was told otherwise"},
-	{"cancelled", "cancelled"}, {"refused", "refused"}, {"not_applied", "not carried out"}, {"misconfigured", "misconfigured"},
+	{"", "any"}, {"open", states.word("open")}, {"waiting", states.word("accepted")}, {"told_otherwise", whoseWords.word("told_otherwise")},
+	{"cancelled", outcomes.word("cancelled")}, {"refused", outcomes.word("refused")}, {"not_applied", outcomes.word("not_applied")},
+	{"misconfigured", outcomes.word("misconfigured")},
 }
 
 func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	form := shownFields(r.URL.Query())
-	f, err := filterOf(form)
+	f, err := p.filterOf(form)
 	if err != nil {
 		return err
 	}
@@ -51,7 +56,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends}
+	l := listing{Form: form, Callers: names(p.Callers()), Upstreams: upstreamNames(p.Upstreams(r.Context())), Ends: ends, Whens: whens, Zone: p.zone.name(time.Now())}
 	l.CSV, l.XLSX = address("/cancellations.csv", form, 0), address("/cancellations.xlsx", form, 0)
 	if f.Before > 0 {
 		l.Newest = address("/cancellations", form, 0)
@@ -60,7 +65,28 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		l.Entries = entries[:pageSize]
 		l.Older = address("/cancellations", form, l.Entries[pageSize-1].ID)
 	}
+	l.Doubts = sessionOf(r).role == Operator && slices.ContainsFunc(l.Entries, func(e bridge.Entry) bool { return e.State == bridge.Open })
+	if l.Fitting, err = p.fitting(r, f); err != nil {
+		return err
+	}
 	return p.render(w, r, http.StatusOK, "list", page{Title: "Cancellations", Tab: "/cancellations", Body: l})
+}
+
+// mostCounted is how far a list counts: further a number tells nobody more.
+const mostCounted = 10_000
+
+func (p *pages) fitting(r *http.Request, f bridge.Filter) (string, error) {
+	f.Before = 0
+	switch n, err := p.Records.Fitting(r.Context(), f, mostCounted+1); {
+	case err != nil:
+		return "", err
+	case n > mostCounted:
+		return "More than " + strconv.Itoa(mostCounted) + " cancellations", nil
+	case n == 1:
+		return "1 cancellation", nil
+	default:
+		return strconv.Itoa(n) + " cancellations", nil
+	}
 }
 
 // address is a page of what the form filters, from below an entry on.
@@ -85,9 +111,9 @@ func (p *pages) firstOf(r *http.Request, f *bridge.Filter) (entries []bridge.Ent
 	return nil, nil
 }
 
-// find takes whatever stands on the note of who asks: a document id, the beginning of one, a reference.
+// find takes whatever stands on the note of who asks: a document id, the beginning of one, a reference as a Fault has it.
 func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
-	what := strings.TrimSpace(r.URL.Query().Get("q"))
+	what := bridge.Ref(r.URL.Query().Get("q"))
 	if what == "" {
 		http.Redirect(w, r, "/cancellations", http.StatusSeeOther)
 		return nil
@@ -102,11 +128,19 @@ func (p *pages) find(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	rejected, err := p.Records.Rejected(r.Context(), bridge.RejectedFilter{Ref: what, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(rejected) > 0 {
+		http.Redirect(w, r, "/rejected?ref="+url.QueryEscape(what), http.StatusSeeOther)
+		return nil
+	}
 	http.Redirect(w, r, "/cancellations?document="+url.QueryEscape(what), http.StatusSeeOther)
 	return nil
 }
 
-var filterFields = []string{"document", "caller", "taxpayer", "upstream", "end", "since", "until", "before"}
+var filterFields = []string{"document", "caller", "taxpayer", "upstream", "end", "when", "since", "until", "before"}
 
 // shownFields keeps the fields that filter and hold something.
 func shownFields(v url.Values) url.Values {
@@ -119,7 +153,7 @@ func shownFields(v url.Values) url.Values {
 	return form
 }
 
-func filterOf(form url.Values) (f bridge.Filter, err error) {
+func (p *pages) filterOf(form url.Values) (f bridge.Filter, err error) {
 	f.Document, f.Caller, f.Upstream = form.Get("document"), form.Get("caller"), form.Get("upstream")
 	f.Taxpayer = strings.ToUpper(form.Get("taxpayer"))
 	switch v := form.Get("end"); v {
@@ -138,21 +172,50 @@ func filterOf(form url.Values) (f bridge.Filter, err error) {
 	if f.Before, err = strconv.ParseInt(cmp.Or(form.Get("before"), "0"), 10, 64); err != nil {
 		return f, mistake{http.StatusBadRequest, "The page's address is damaged; search again."}
 	}
-	if f.Since, err = moment(form.Get("since")); err == nil {
-		f.Until, err = moment(form.Get("until"))
+	since, until, ok := p.when(form.Get("when"), time.Now())
+	if !ok {
+		return f, mistake{http.StatusBadRequest, "The time " + strconv.Quote(form.Get("when")) + " does not exist."}
+	}
+	if f.Since, err = p.moment(form.Get("since")); err == nil {
+		f.Until, err = p.moment(form.Get("until"))
+	}
+	if f.Since.IsZero() {
+		f.Since = since
+	}
+	if f.Until.IsZero() {
+		f.Until = until
 	}
 	return f, err
 }
 
-// moment reads what a browser's date and time field sends, and what people type where it is a plain text field.
-func moment(s string) (time.Time, error) {
+// whens are stretches of time by name, so that the address of a list is good tomorrow, too.
+var whens = []end{{"", "at any time"}, {"today", "today"}, {"yesterday", "yesterday"}, {"month", "this month"}, {"last-month", "last month"}}
+
+func (p *pages) when(name string, now time.Time) (since, until time.Time, ok bool) {
+	y, m, d := now.In(p.zone.Location).Date()
+	day := func(m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, p.zone.Location) }
+	switch name {
+	case "":
+		return since, until, true
+	case "today":
+		return day(m, d), until, true
+	case "yesterday":
+		return day(m, d-1), day(m, d), true
+	case "month":
+		return day(m, 1), until, true
+	case "last-month":
+		return day(m-1, 1), day(m, 1), true
+	}
+	return since, until, false
+}
+
+// moment reads a time of a form; an empty one is none.
+func (p *pages) moment(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
+	if t, ok := p.zone.moment(s); ok {
+		return t, nil
 	}
 	return time.Time{}, mistake{http.StatusBadRequest, strconv.Quote(s) + " is no time; write it like 2026-04-01 15:04."}
 }
@@ -170,7 +233,7 @@ var formats = map[string]struct {
 }
 
 func (p *pages) download(w http.ResponseWriter, r *http.Request) error {
-	f, err := filterOf(shownFields(r.URL.Query()))
+	f, err := p.filterOf(shownFields(r.URL.Query()))
 	if err != nil {
 		return err
 	}

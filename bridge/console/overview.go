@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,6 +14,9 @@ import (
 const (
 	fewShown   = 10  // rows of a short list
 	mostWaited = 500 // waiting entries that are counted by upstream
+
+	fewRejected = 5
+	lately      = 24 * time.Hour
 )
 
 // overview is the state of the whole, what needs a person first.
@@ -24,17 +28,21 @@ type overview struct {
 	Span      span
 	Spans     []span
 	Chart     chart
+	Failed    []bridge.Entry    // lately
+	Rejected  []bridge.Rejected // lately
 	Upstreams []upstreamRow
+	Expiries  []Expiry
 }
 
 type upstreamRow struct {
 	Upstream
 	Waiting int
 	Recent  Recent
+	zone    Zone
 }
 
 func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
-	ctx, now := r.Context(), time.Now()
+	ctx, now := r.Context(), time.Now().In(p.zone.Location)
 	o := overview{Span: spanOf(r.URL.Query().Get("span")), Spans: spans, Load: p.Metrics.load()}
 	from := o.Span.from(now)
 	var counts []bridge.Count
@@ -50,6 +58,12 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 			o.Otherwise, err = p.Records.List(ctx, bridge.Filter{ToldOtherwise: true, Limit: fewShown})
 			return
 		},
+		func() (err error) { o.Expiries, err = p.Expiries(ctx); return },
+		func() (err error) { o.Failed, err = p.failed(ctx, now); return },
+		func() (err error) {
+			o.Rejected, err = p.Records.Rejected(ctx, bridge.RejectedFilter{Since: now.Add(-lately), Limit: fewRejected})
+			return
+		},
 		func() error {
 			list, err := p.Records.List(ctx, bridge.Filter{Waiting: true, Limit: mostWaited})
 			for _, e := range list {
@@ -62,12 +76,25 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	o.Chart = newChart(counts, o.Span, from)
+	o.Chart = newChart(counts, o.Span, from, p.zone)
 	for _, u := range p.Upstreams(ctx) {
-		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name)})
+		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name), p.zone})
 	}
 	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
+}
+
+// failed are the newest entries that ended in trouble, newest first.
+func (p *pages) failed(ctx context.Context, now time.Time) (all []bridge.Entry, err error) {
+	for _, class := range []bridge.Class{bridge.NotApplied, bridge.Misconfigured} {
+		some, err := p.Records.List(ctx, bridge.Filter{Class: class, Since: now.Add(-lately), Limit: fewShown})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b bridge.Entry) int { return cmp.Compare(b.ID, a.ID) })
+	return all[:min(len(all), fewShown)], nil
 }
 
 // Health is an upstream's state in a word and a colour: the worst of what there is.
@@ -100,7 +127,7 @@ func (u upstreamRow) Trouble() obstacle {
 	var asked bridge.Gate
 	for _, g := range u.Gates {
 		if g.Class == bridge.Misconfigured {
-			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + clock(g.Until) + ": " + g.Text,
+			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + u.zone.Clock(g.Until) + ": " + g.Text,
 				"Put the configuration right (or the account, at the provider) and reload."}
 		}
 		asked = g
@@ -114,10 +141,10 @@ func (u upstreamRow) Trouble() obstacle {
 		return obstacle{badge{word, "unknown"}, "can't be reached or fails" + some + "; callers are told to come back later",
 			"It is tried again by itself. If it stays so, ask the provider whether it is down, and look whether this machine reaches it."}
 	case time.Now().Before(u.LoginsHeld):
-		return obstacle{badge{"logins held back", "not_applied"}, "gets no login until " + clock(u.LoginsHeld) + "; without one nothing can be carried out or looked up",
+		return obstacle{badge{"logins held back", "not_applied"}, "gets no login until " + u.zone.Clock(u.LoginsHeld) + "; without one nothing can be carried out or looked up",
 			"Nothing: the authority allows few logins, and the next is made by itself. A seal in the configuration makes restarts need none."}
 	case !asked.Until.IsZero():
-		return obstacle{badge{"asked us to wait", "not_applied"}, "has asked us to wait until " + clock(asked.Until) + ": " + asked.Text,
+		return obstacle{badge{"asked us to wait", "not_applied"}, "has asked us to wait until " + u.zone.Clock(asked.Until) + ": " + asked.Text,
 			"Nothing: what waits is carried out then."}
 	}
 	return obstacle{}

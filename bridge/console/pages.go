@@ -25,6 +25,7 @@ var staticFiles embed.FS
 // pages is everything that people look at.
 type pages struct {
 	Options
+	zone     Zone
 	sessions *sessions
 	counter  *counter
 	html     map[string]*template.Template
@@ -33,24 +34,29 @@ type pages struct {
 
 // page is what every page is rendered from: the frame's own data, and the page's.
 type page struct {
-	Title   string
-	Tab     string // path of the navigation's current entry
-	User    string // signed in; empty without log-in
-	CSRF    string
-	Style   string // addresses of the assets, versioned
-	Script  string
-	Icon    string
-	Version string
-	Zone    string
-	Now     time.Time
-	Live    bool // refreshed by script where there is one
-	Search  string
-	Notice  string
-	Body    any
+	Title        string
+	Tab          string // path of the navigation's current entry
+	User         string // signed in; empty without log-in
+	May          bool   // change things
+	CSRF         string
+	Style        string // addresses of the assets, versioned
+	Script       string
+	Icon         string
+	Version      string
+	Environments []string // of the upstreams
+	Zone         string
+	Now          time.Time
+	Live         bool // refreshed by script where there is one
+	Search       string
+	Notice       string
+	Body         any
 }
 
 func newPages(o Options) http.Handler {
-	p := &pages{Options: o, html: parsePages(), static: assets(), sessions: newSessions(o.SignIn != nil)}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	p := &pages{Options: o, zone: Zone{o.Zone}, html: parsePages(Zone{o.Zone}), static: assets(), sessions: newSessions(o.SignIn != nil || o.SignedIn != nil)}
 	p.counter = &counter{records: o.Records, by: map[string]counted{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{file}", p.asset)
@@ -64,14 +70,21 @@ func newPages(o Options) http.Handler {
 		"GET /cancellations.xlsx": p.download,
 		"GET /show":               p.show,
 		"POST /resolve":           p.resolve,
+		"GET /many":               p.many,
+		"POST /resolve-many":      p.resolveMany,
 		"POST /withdraw":          p.withdraw,
 		"POST /lookup":            p.lookUp,
+		"GET /calls":              p.calls,
+		"GET /rejected":           p.rejected,
 		"GET /callers":            p.callers,
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,
 		"GET /settings":           p.settings,
 		"GET /rehearsal":          p.rehearsal,
+		"GET /audit":              p.audit,
+		"GET /words":              p.glossary,
 		"POST /reload":            p.reload,
+		"POST /test-alarm":        p.testAlarm,
 		"POST /logout":            p.logout,
 	} {
 		mux.Handle(pattern, p.guarded(h))
@@ -139,10 +152,14 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 // render renders a page whole before its first byte is sent, so that a failure shows as one.
 func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name string, d page) error {
 	s := sessionOf(r)
+	d.May = s.role == Operator
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
+	if p.Environments != nil && s.role != "" {
+		d.Environments = p.Options.Environments()
+	}
 	d.Icon = p.static["icon.svg"].path
-	d.Zone = d.Now.Format("MST (UTC-07:00)")
+	d.Zone = p.zone.name(d.Now) + d.Now.In(p.zone.Location).Format(" (UTC-07:00)")
 	var b bytes.Buffer
 	if err := p.html[name].ExecuteTemplate(&b, "frame.html", d); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
@@ -157,8 +174,8 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 }
 
 // parsePages gives each page the frame around it.
-func parsePages() map[string]*template.Template {
-	frame := template.Must(template.New("frame.html").Funcs(words).ParseFS(pageFiles, "pages/frame.html"))
+func parsePages(z Zone) map[string]*template.Template {
+	frame := template.Must(template.New("frame.html").Funcs(words).Funcs(template.FuncMap{"clock": z.Clock}).ParseFS(pageFiles, "pages/frame.html"))
 	files, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {
 		panic(err) // a malformed pattern of our own

@@ -27,7 +27,7 @@ func TestFindLeadsToTheStory(t *testing.T) {
 		if code != http.StatusOK {
 			t.Errorf("find %s: %d", q, code)
 		}
-		o.wants(html, "It is cancelled at the authority, dated 2026-11-22 17:30:00 (its own date).", "sap-pi asked", "oracle was told 200",
+		o.wants(html, "It is cancelled at the authority, dated 2026-11-22 17:30:00 IST (its own date).", "sap-pi asked", "oracle was told 200",
 			"joined a call under way", "looked up at nic: already cancelled", "the reply was cut off", "unexpected EOF",
 			"&#34;CnlRsn&#34;: &#34;1&#34;", "&lt;status&gt;Success&lt;/status&gt;", "1.5 s")
 	}
@@ -60,7 +60,7 @@ func TestVerdicts(t *testing.T) {
 		"estimated from the first attempt":       at(bridge.Final, bridge.Outcome{Class: bridge.Cancelled, DateSource: bridge.DateEstimated}),
 		"Nothing was sent to the authority":      {Entry: bridge.Entry{Key: bridge.Key{Document: document}}, Asks: story(0, document).Asks},
 	} {
-		if got := strings.Join(Verdict(s), " "); !strings.Contains(got, says) {
+		if got := strings.Join(Verdict(s, utc), " "); !strings.Contains(got, says) {
 			t.Errorf("got %q, want %q", got, says)
 		}
 	}
@@ -77,13 +77,13 @@ func TestRepeatsShareALine(t *testing.T) {
 		s.Asks = append(s.Asks, repeat)
 	}
 	var got []string
-	for _, e := range Events(s) {
+	for _, e := range Events(s, utc) {
 		got = append(got, e.Offset+" "+e.What)
 	}
 	want := []string{
 		"+0 s sap-pi asked", "+10 ms sent to nic: not known", "+1 s oracle asked", "+2 s looked up at nic: already cancelled",
 		"+2.2 s sap-pi was told 200", "+3.2 s oracle was told 200",
-		"+60 min sap-pi asked again, 5 times until " + clock(repeat.ToldAt) + ", and was told 200",
+		"+60 min sap-pi asked again, 5 times until " + utc.Clock(repeat.ToldAt) + ", and was told 200",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -190,7 +190,7 @@ func TestCSV(t *testing.T) {
 	o := open(t, &memory{stories: []bridge.Story{s}}, "")
 	_, got := o.get("/cancellations.csv?document=1E6A")
 	want := strings.Join(csvHeader, ",") + "\n" +
-		`7,2026-11-22T12:00:00Z,2026-11-22T12:00:02Z,` + document + `,irp,29AAFCD5862R000,nic,sap-pi,ref-1,1,"'=HYPERLINK(""http://evil"")",final,cancelled,,,2026-11-22 17:30:00,upstream,1,1,,,,` + "\n"
+		`7,2026-11-22T12:00:00Z,2026-11-22T12:00:02Z,` + document + `,irp,29AAFCD5862R000,nic,sap-pi,ref-1,1,"'=HYPERLINK(""http://evil"")",final,cancelled,,,2026-11-22 17:30:00,upstream,1,1,,,,,IST,` + "\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -205,14 +205,14 @@ func TestAnOperatorsWordIsToldAsOne(t *testing.T) {
 		date    string // and its source, in exports
 	}{
 		"cancelled": {bridge.Outcome{Class: bridge.Cancelled, Date: "2026-11-22 17:30:00", DateSource: bridge.DateUpstream},
-			"It is recorded as cancelled, dated 2026-11-22 17:30:00.", "2026-11-22 17:30:00,operator"},
+			"It is recorded as cancelled, dated 2026-11-22 17:30:00 IST.", "2026-11-22 17:30:00,operator"},
 		"refused": {bridge.Outcome{Class: bridge.Refused, Message: "Invalid"}, "It is recorded as not cancelled and past cancelling: Invalid.", ","},
 		"active":  {bridge.Outcome{Class: bridge.NotApplied}, "It is recorded as not cancelled.", ","},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := byHand(8, other, c.outcome)
 			o := open(t, &memory{stories: []bridge.Story{s}}, "")
-			at := clock(noon.Add(2 * time.Hour))
+			at := utc.Clock(noon.Add(2 * time.Hour))
 			_, html := o.get("/show?of=8")
 			o.wants(html, c.verdict, "That is an operator&#39;s word, not the authority&#39;s: lakshmi@ops on "+at+", “NIC portal, ticket 815”.",
 				"lakshmi@ops recorded", "an operator&#39;s word</span>")
@@ -222,7 +222,7 @@ func TestAnOperatorsWordIsToldAsOne(t *testing.T) {
 			_, html = o.get("/cancellations")
 			o.wants(html, "an operator&#39;s word</span>", "lakshmi@ops: NIC portal, ticket 815")
 			_, csv := o.get("/cancellations.csv")
-			o.wants(csv, c.date+",1,0,,\"NIC portal, ticket 815\",lakshmi@ops,2026-11-22T14:00:00Z\n")
+			o.wants(csv, c.date+",1,0,,\"NIC portal, ticket 815\",lakshmi@ops,2026-11-22T14:00:00Z,")
 		})
 	}
 }
@@ -239,7 +239,7 @@ func TestNotSentIsSaid(t *testing.T) {
 		t.Errorf("it is called sent\n%s", html)
 	}
 	_, csv := o.get("/cancellations.csv")
-	o.wants(csv, ",0,0,,"+why+",,\n")
+	o.wants(csv, ",0,0,,"+why+",,,,\n")
 
 	d := doubtful(8, other)
 	d.Entry.Attempts[0].Outcome.Sent, d.Entry.Attempts[0].Outcome.Class, d.Entry.Attempts[0].End = false, bridge.None, time.Time{}
@@ -282,9 +282,9 @@ func TestTroubleComesFirst(t *testing.T) {
 	_, html := open(t, m, "").get("/")
 	var at []int
 	for _, text := range []string{
-		"<b>locked</b> refuses what it is asked with, nothing is sent until " + clock(soon) + ": 3028: wrong password.", "reload",
-		"<b>down</b> can&#39;t be reached or fails, at 1 of its 2 hosts", "<b>patient</b> has asked us to wait until " + clock(soon) + ": 429: too many.",
-		"<b>held</b> gets no login until " + clock(soon), "unconfirmed",
+		"<b>locked</b> refuses what it is asked with, nothing is sent until " + utc.Clock(soon) + ": 3028: wrong password.", "reload",
+		"<b>down</b> can&#39;t be reached or fails, at 1 of its 2 hosts", "<b>patient</b> has asked us to wait until " + utc.Clock(soon) + ": 429: too many.",
+		"<b>held</b> gets no login until " + utc.Clock(soon), "unconfirmed",
 		"<h3>locked", "credentials refused", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
 	} {
 		at = append(at, strings.Index(html, text))
@@ -409,4 +409,41 @@ func TestJournalTrouble(t *testing.T) {
 	}
 	_, metrics := o.get("/metrics")
 	o.wants(metrics, "einvoice_journal_unreadable 1")
+}
+
+// A segment of the chart leads to the calls that it stands for, and each call to its cancellation.
+func TestChartLeadsToItsCalls(t *testing.T) {
+	at := time.Now().Add(-time.Hour).Truncate(30 * time.Minute).UTC()
+	m := &memory{stories: []bridge.Story{story(7, document), doubtful(8, other)}, counts: []bridge.Count{{From: at, Class: bridge.Unknown, Calls: 1}}}
+	o := open(t, m, "")
+	_, html := o.get("/")
+	link := regexp.MustCompile(`href="(/calls\?class=unknown&amp;since=[^"]*)"`).FindStringSubmatch(html)
+	if link == nil {
+		t.Fatalf("no segment leads anywhere\n%s", html)
+	}
+	_, html = o.get(strings.ReplaceAll(link[1], "&amp;", "&"))
+	o.wants(html, `<a href="/show?of=ref-1">`, short(other), "unconfirmed", `<option value="unknown" selected>`)
+	f := m.callFilters[0]
+	if !f.Since.Equal(at) || !f.Until.Equal(at.Add(30*time.Minute)) || len(f.Classes) != 1 {
+		t.Errorf("asked for %+v", f)
+	}
+	if strings.Contains(html, short(document)) {
+		t.Error("calls that were told otherwise are among them")
+	}
+	for _, bad := range []string{"class=nonsense", "since=soon"} {
+		if code, _ := o.get("/calls?" + bad); code != http.StatusBadRequest {
+			t.Errorf("%s: %d", bad, code)
+		}
+	}
+}
+
+// Every page says whether what is done there is real, and the overview links what failed lately.
+func TestEnvironmentAndFailures(t *testing.T) {
+	o := open(t, &memory{stories: []bridge.Story{heldBack(7, document)}}, "")
+	for _, path := range []string{"/", "/cancellations", "/calls", "/rejected", "/callers", "/settings", "/show?of=7"} {
+		_, html := o.get(path)
+		o.wants(html, `<span class="env sandbox">sandbox</span>`)
+	}
+	_, html := o.get("/")
+	o.wants(html, "Failed lately", `<a href="/show?of=7">`, "logins held back until 02:52 UTC")
 }

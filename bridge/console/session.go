@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"einvoice-bridge/bridge"
 )
 
 const (
@@ -33,11 +35,16 @@ type sessions struct {
 
 type login struct {
 	user  string
+	role  Role
 	until time.Time
 }
 
 // session is the request's own: who asks, and the token that his forms carry.
-type session struct{ cookie, user, csrf string }
+type session struct {
+	cookie, user string
+	role         Role
+	csrf         string
+}
 
 type sessionKey struct{}
 
@@ -55,7 +62,7 @@ func newSessions(needed bool) *sessions {
 // of finds the session of a cookie.
 func (s *sessions) of(cookie string) (session, bool) {
 	if !s.needed {
-		return session{cookie: cookie, csrf: s.token(cookie)}, cookie != ""
+		return session{cookie: cookie, role: Operator, csrf: s.token(cookie)}, cookie != ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +71,7 @@ func (s *sessions) of(cookie string) (session, bool) {
 		delete(s.by, cookie)
 		return session{}, false
 	}
-	return session{cookie, l.user, s.token(cookie)}, true
+	return session{cookie, l.user, l.role, s.token(cookie)}, true
 }
 
 // token is the form token of a cookie. It can't be guessed by who can't read the pages.
@@ -74,7 +81,7 @@ func (s *sessions) token(cookie string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func (s *sessions) begin(user string) (cookie string) {
+func (s *sessions) begin(user string, role Role) (cookie string) {
 	cookie = rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +94,7 @@ func (s *sessions) begin(user string) (cookie string) {
 		}
 		delete(s.by, oldest)
 	}
-	s.by[cookie] = login{user, time.Now().Add(sessionLife)}
+	s.by[cookie] = login{user, role, time.Now().Add(sessionLife)}
 	return cookie
 }
 
@@ -109,6 +116,18 @@ func (p *pages) admit(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 		cookie = c.Value
 	}
 	s, ok := p.sessions.of(cookie)
+	if name, role, proxied := p.signedIn(r); proxied {
+		if role == "" {
+			p.Log.Warn("console: signed in by the proxy, and no user here", "user", bridge.OneLine(name, 100))
+			p.fail(w, r, mistake{http.StatusForbidden, "You are signed in, but are no user of this console: somebody must give you a role (console: {users: …})."})
+			return nil, false
+		}
+		if cookie == "" {
+			cookie = rand.Text()
+			p.setCookie(w, r, cookie, 0)
+		}
+		s, ok = session{cookie, name, role, p.sessions.token(cookie + "\n" + name)}, true
+	}
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !ok && p.sessions.needed {
 		if !reads {
@@ -128,7 +147,19 @@ func (p *pages) admit(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 		p.fail(w, r, mistake{http.StatusForbidden, "The form is from another session. Go back, reload the page and send it again."})
 		return nil, false
 	}
+	if !reads && s.role != Operator && r.URL.Path != "/logout" {
+		p.fail(w, r, mistake{http.StatusForbidden, "You may read these pages, and change nothing: your role is " + string(s.role) + "."})
+		return nil, false
+	}
 	return r, true
+}
+
+// signedIn is whom a proxy in front has signed in.
+func (p *pages) signedIn(r *http.Request) (name string, role Role, ok bool) {
+	if p.SignedIn == nil {
+		return "", "", false
+	}
+	return p.SignedIn(r)
 }
 
 // byAddress tells whether a Host header is an address or localhost: names can be pointed at a loopback listener by
@@ -171,19 +202,24 @@ func (p *pages) login(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, l.To, http.StatusSeeOther)
 		return
 	}
+	if p.SignIn == nil {
+		l.Wrong = "Nobody signs in here by password: come by the proxy in front."
+		p.askToLogIn(w, r, http.StatusForbidden, l)
+		return
+	}
 	from, _ := netip.ParseAddrPort(r.RemoteAddr)
-	ok, wait := p.SignIn(r.Context(), l.User, r.PostFormValue("password"), from.Addr().Unmap())
+	role, wait := p.SignIn(r.Context(), l.User, r.PostFormValue("password"), from.Addr().Unmap())
 	switch {
 	case wait > 0:
 		l.Wrong = "Too many wrong passwords. Try again in " + tookText(wait) + "."
 		p.askToLogIn(w, r, http.StatusTooManyRequests, l)
-	case !ok:
+	case role == "":
 		p.Log.Warn("console: sign-in refused", "from", from.Addr())
 		l.Wrong = "Wrong user name or password."
 		p.askToLogIn(w, r, http.StatusForbidden, l)
 	default:
 		p.Log.Info("console: signed in", "user", l.User, "from", from.Addr())
-		p.setCookie(w, r, p.sessions.begin(l.User), int(sessionLife.Seconds()))
+		p.setCookie(w, r, p.sessions.begin(l.User, role), int(sessionLife.Seconds()))
 		http.Redirect(w, r, l.To, http.StatusSeeOther)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/xuri/excelize/v2"
@@ -73,11 +74,24 @@ func (b *book) begin(name string) (err error) {
 		return err
 	}
 	header := make([]any, len(csvHeader))
-	for i, h := range csvHeader {
+	for i, h := range sheetHeader() {
 		header[i] = excelize.Cell{Value: h, StyleID: b.bold}
 	}
 	b.rows = 0
 	return b.add(header)
+}
+
+// timeColumns hold times of ours, which a cell can't say the zone of.
+var timeColumns = []string{"created", "updated", "next_lookup", "cancel_by"}
+
+func sheetHeader() []string {
+	header := slices.Clone(csvHeader)
+	for i, h := range header {
+		if slices.Contains(timeColumns, h) {
+			header[i] += " (UTC)"
+		}
+	}
+	return header
 }
 
 func (b *book) add(cells []any) error {
@@ -117,6 +131,8 @@ func (r Row) cells(e bridge.Entry, timeStyle int) []any {
 			all[i] = cellTime(e.Updated, timeStyle)
 		case "next_lookup":
 			all[i] = cellTime(e.NextLookup, timeStyle)
+		case "cancel_by":
+			all[i] = cellTime(Deadline(e), timeStyle)
 		}
 	}
 	return all

@@ -30,7 +30,7 @@ func TestXLSX(t *testing.T) {
 	}
 	defer f.Close()
 	rows, err := f.GetRows("Cancellations")
-	if err != nil || len(rows) != len(ids)+1 || !slices.Equal(rows[0], csvHeader) {
+	if err != nil || len(rows) != len(ids)+1 || !slices.Equal(rows[0], sheetHeader()) {
 		t.Fatalf("%d rows, %v\n%v", len(rows), err, rows)
 	}
 	for i, row := range rows[1:] {
@@ -68,7 +68,7 @@ func TestXLSXOfManyRows(t *testing.T) {
 	var sizes []int
 	for _, name := range f.GetSheetList() {
 		rows, err := f.GetRows(name)
-		if err != nil || !slices.Equal(rows[0], csvHeader) {
+		if err != nil || !slices.Equal(rows[0], sheetHeader()) {
 			t.Errorf("%s: %v", name, err)
 		}
 		sizes = append(sizes, len(rows))

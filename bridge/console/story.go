@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -45,7 +46,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request) error {
 	s := storyPage{Of: of}
 	live := false
 	for _, story := range stories {
-		s.Stories = append(s.Stories, tell(story))
+		s.Stories = append(s.Stories, tell(story, p.zone))
 		live = live || story.Entry.State != bridge.Final && story.Entry.ID != 0
 	}
 	return p.render(w, r, http.StatusOK, "story", page{
@@ -54,8 +55,8 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func tell(s bridge.Story) telling {
-	t := telling{Story: s, Standing: standing(s.Entry), Verdict: Verdict(s), Otherwise: otherwise(s), Events: Events(s), Chain: chainOf(s)}
+func tell(s bridge.Story, z Zone) telling {
+	t := telling{Story: s, Standing: standing(s.Entry), Verdict: Verdict(s, z), Otherwise: otherwise(s), Events: Events(s, z), Chain: chainOf(s)}
 	if t.Back = s.Entry.Key.Document; s.Entry.ID != 0 {
 		t.Back = strconv.FormatInt(s.Entry.ID, 10)
 	}
@@ -74,25 +75,25 @@ func (t telling) Correctable() bool {
 }
 
 // Verdict says in sentences what is known.
-func Verdict(s bridge.Story) []string {
+func Verdict(s bridge.Story, z Zone) []string {
 	e, o := s.Entry, s.Entry.Outcome
 	switch {
 	case e.ID == 0:
 		return []string{"Nothing was sent to the authority: the bridge refused every call for this document itself, as a rule of the taxpayer's upstream was broken."}
 	case e.State == bridge.Accepted:
 		return []string{"It is written down and waits its turn; nothing has been sent yet.",
-			"It is carried out by " + clock(e.Expires) + ", or given up."}
+			"It is carried out by " + z.Clock(e.Expires) + ", or given up."}
 	case e.State == bridge.Sending:
 		return []string{"It is being sent to " + e.Upstream + " right now."}
 	case e.State == bridge.Open:
-		return doubt(e)
+		return doubt(e, z)
 	}
 	if hand := e.ByHand(); hand != nil {
-		return []string{recorded(o), wordOf(hand)}
+		return []string{recorded(o, e.Key.Space), wordOf(hand, z)}
 	}
 	switch o.Class {
 	case bridge.Cancelled:
-		return []string{"It is cancelled at the authority, dated " + o.Date + " (" + dateText(o.DateSource) + ")."}
+		return []string{"It is cancelled at the authority, dated " + Dated(o.Date, e.Key.Space) + " (" + dateText(o.DateSource) + ")."}
 	case bridge.Refused:
 		return []string{"It is not cancelled. The authority refused: " + o.Message}
 	case bridge.NotApplied:
@@ -104,10 +105,10 @@ func Verdict(s bridge.Story) []string {
 }
 
 // doubt says what is known of a doubtful entry, and who finds out more.
-func doubt(e bridge.Entry) []string {
+func doubt(e bridge.Entry, z Zone) []string {
 	what := "It is not known whether it is cancelled"
 	if at := firstSent(e); !at.IsZero() {
-		what += "; what was sent on " + clock(at) + " has no clear answer"
+		what += "; what was sent on " + z.Clock(at) + " has no clear answer"
 	}
 	if what = because(what, Why(e)); e.NextLookup.IsZero() {
 		return []string{what, "The bridge doesn't look it up any more: see the authority's portal and record below what it shows."}
@@ -117,10 +118,10 @@ func doubt(e bridge.Entry) []string {
 }
 
 // recorded says what an operator recorded.
-func recorded(o bridge.Outcome) string {
+func recorded(o bridge.Outcome, space string) string {
 	switch o.Class {
 	case bridge.Cancelled:
-		return "It is recorded as cancelled, dated " + o.Date + "."
+		return "It is recorded as cancelled, dated " + Dated(o.Date, space) + "."
 	case bridge.Refused:
 		return because("It is recorded as not cancelled and past cancelling", o.Message)
 	}
@@ -175,8 +176,8 @@ type Event struct {
 }
 
 // Events puts calls, attempts and answers into one order.
-func Events(s bridge.Story) []Event {
-	all := askEvents(s.Asks)
+func Events(s bridge.Story, z Zone) []Event {
+	all := askEvents(s, z)
 	for _, a := range s.Entry.Attempts {
 		all = append(all, attemptEvent(a))
 	}
@@ -193,7 +194,8 @@ func Events(s bridge.Story) []Event {
 }
 
 // askEvents are a call and an answer for each ask; one for a run of repeats that were answered alike from the journal.
-func askEvents(asks []bridge.Ask) (all []Event) {
+func askEvents(s bridge.Story, z Zone) (all []Event) {
+	asks, hand := s.Asks, s.Entry.ByHand()
 	for i := 0; i < len(asks); i++ {
 		a, caller := asks[i], cmp.Or(asks[i].Caller, "a caller")
 		last := i
@@ -201,13 +203,16 @@ func askEvents(asks []bridge.Ask) (all []Event) {
 			last++
 		}
 		answer := Event{At: a.ToldAt, What: caller + " was told " + strconv.Itoa(a.Told.Code()), Colour: a.Told.Class.String(),
-			Detail: toldText(a.Told) + " · " + howText(a.How)}
+			Detail: toldText(a.Told, s.Entry.Key.Space) + " · " + howText(a.How)}
 		if a.Told.Why != "" {
 			answer.Detail += " · " + a.Told.Why
 		}
+		if byWord(a, hand) {
+			answer.Detail += " · by the word of " + hand.By
+		}
 		switch {
 		case last > i:
-			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again, %d times until %s, and was told %d", caller, last-i+1, clock(asks[last].ToldAt), a.Told.Code())
+			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again, %d times until %s, and was told %d", caller, last-i+1, z.Clock(asks[last].ToldAt), a.Told.Code())
 		case a.How == bridge.FromJournal:
 			answer.At, answer.What = a.Received, fmt.Sprintf("%s asked again and was told %d", caller, a.Told.Code())
 		default:
@@ -218,8 +223,13 @@ func askEvents(asks []bridge.Ask) (all []Event) {
 	return all
 }
 
+// byWord tells that a call was answered by what an operator had recorded.
+func byWord(a bridge.Ask, hand *bridge.Attempt) bool {
+	return hand != nil && a.Told.Class == hand.Outcome.Class && a.ToldAt.After(hand.Start)
+}
+
 func sameAnswer(a, b bridge.Ask) bool {
-	return a.Caller == b.Caller && a.How == b.How && a.Told.Class == b.Told.Class && toldText(a.Told) == toldText(b.Told)
+	return a.Caller == b.Caller && a.How == b.How && a.Told.Class == b.Told.Class && toldText(a.Told, "") == toldText(b.Told, "")
 }
 
 func attemptEvent(a bridge.Attempt) Event {
@@ -273,19 +283,21 @@ var notices = map[string]string{
 	"withdrawn": "Withdrawn: it will not be sent. Callers who ask again are told that it was not cancelled.",
 }
 
+const noWhy = "Say where you saw it: the next person to read this wants to know. Go back and fill it in."
+
 // resolve records what an operator found out at the authority's own portal.
 func (p *pages) resolve(w http.ResponseWriter, r *http.Request) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
 	}
-	o, err := evidence(r)
+	o, err := evidence(r, r.PostFormValue("date"))
 	if err != nil {
 		return err
 	}
 	why := bridge.OneLine(r.PostFormValue("why"), 500)
 	if why == "" {
-		return mistake{http.StatusBadRequest, "Say where you saw it: the next person to read this wants to know. Go back and fill it in."}
+		return mistake{http.StatusBadRequest, noWhy}
 	}
 	force := r.PostFormValue("force") != ""
 	if _, err := p.Records.Resolve(r.Context(), id, o, p.who(r), why, force); err != nil {
@@ -295,15 +307,15 @@ func (p *pages) resolve(w http.ResponseWriter, r *http.Request) error {
 	return back(w, r, id, "resolved")
 }
 
-// evidence is the outcome that the form describes.
-func evidence(r *http.Request) (o bridge.Outcome, err error) {
+// evidence is the outcome that the form describes, with its cancel date.
+func evidence(r *http.Request, date string) (o bridge.Outcome, err error) {
 	if o.Class, err = bridge.ParseClass(r.PostFormValue("outcome")); err != nil {
 		return o, mistake{http.StatusBadRequest, "Choose what the portal shows."}
 	}
 	switch o.Class {
 	case bridge.Cancelled:
-		t, err := moment(r.PostFormValue("date"))
-		if err != nil || t.IsZero() {
+		t, ok := Zone{time.UTC}.moment(strings.TrimSpace(date)) // the authority's zone, as it writes it
+		if !ok {
 			return o, mistake{http.StatusBadRequest, "Give the cancel date as the portal shows it, like 2026-04-01 15:04:05: callers are told it."}
 		}
 		o.Date = t.Format(time.DateTime)

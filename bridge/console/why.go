@@ -59,8 +59,8 @@ func Remark(e bridge.Entry) string {
 }
 
 // wordOf says that an outcome rests on an operator's word: whose, since when, and where he has it from.
-func wordOf(hand *bridge.Attempt) string {
-	return "That is an operator's word, not the authority's: " + hand.By + " on " + clock(hand.Start) + ", “" + hand.Outcome.Alarm + "”."
+func wordOf(hand *bridge.Attempt, z Zone) string {
+	return "That is an operator's word, not the authority's: " + hand.By + " on " + z.Clock(hand.Start) + ", “" + hand.Outcome.Alarm + "”."
 }
 
 // because adds a reason to a sentence, if there is one, and ends it.

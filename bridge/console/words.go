@@ -14,7 +14,9 @@ import (
 
 // words is how the templates put values into text.
 var words = template.FuncMap{
-	"clock":    clock,
+	"dated":    Dated,
+	"left":     leftText,
+	"zoneof":   func(space string) string { return lawOf(space).zone },
 	"ago":      func(t time.Time) string { return agoText(time.Since(t)) },
 	"since":    func(t time.Time) string { return tookText(max(time.Since(t), time.Second).Truncate(time.Second)) },
 	"until":    func(t time.Time) string { return untilText(time.Until(t)) },
@@ -37,13 +39,11 @@ var words = template.FuncMap{
 	"reason":   reasonText,
 	"outcome":  outcomeBadge,
 	"dict":     dict,
-}
 
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	"rejection": RejectionText,
+	"means":     meaning,
+	"deed":      DeedText,
+	"now":       nowText,
 }
 
 // tookText is a duration as people say it: one unit, two digits where they matter.
@@ -106,26 +106,6 @@ func short(s string) string {
 	return s[:12] + "…" + s[len(s)-4:]
 }
 
-var classWords = map[bridge.Class]string{
-	bridge.None: "trouble or waiting", bridge.Cancelled: "cancelled", bridge.Refused: "refused", bridge.AlreadyCancelled: "already cancelled",
-	bridge.NotApplied: "not carried out", bridge.Unknown: "not known", bridge.Misconfigured: "misconfigured",
-	bridge.Unclear: "unclear",
-}
-
-func classText(c bridge.Class) string { return classWords[c] }
-
-func stateText(s bridge.State) string {
-	switch s {
-	case bridge.Accepted:
-		return "waiting"
-	case bridge.Sending:
-		return "being sent"
-	case bridge.Open:
-		return "unconfirmed"
-	}
-	return "ended"
-}
-
 // badge is where an entry stands, in a word and a colour.
 type badge struct{ Word, Colour string }
 
@@ -145,13 +125,13 @@ func standing(e bridge.Entry) badge {
 	return badge{word, e.Outcome.Class.String()}
 }
 
-// toldText is what a caller was told, in one line.
-func toldText(a bridge.Answer) string {
+// toldText is what a caller was told of a document of a space, in one line.
+func toldText(a bridge.Answer, space string) string {
 	switch {
 	case a.Fault != "":
 		return a.Fault
 	case a.Class == bridge.Cancelled:
-		return "Success, cancelled on " + a.CancelDate
+		return "Success, cancelled on " + Dated(a.CancelDate, space)
 	}
 	return a.Message
 }

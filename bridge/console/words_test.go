@@ -1,6 +1,8 @@
 package console
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +83,7 @@ func TestChart(t *testing.T) {
 	c := newChart([]bridge.Count{
 		{From: from, Class: bridge.Cancelled, Calls: 30}, {From: from, Class: bridge.Refused, Calls: 10},
 		{From: from.Add(59 * time.Minute), Class: bridge.Unknown, Calls: 1}, {From: from.Add(time.Hour), Class: bridge.Unknown, Calls: 9},
-	}, s, from)
+	}, s, from, utc)
 	if c.Most != 50 || c.Total != 41 || len(c.Bars) != 2 || len(c.Legend) != 3 {
 		t.Fatalf("got %+v", c)
 	}
@@ -145,4 +147,40 @@ func TestRoundUp(t *testing.T) {
 			t.Errorf("%d: %d, want %d", n, got, want)
 		}
 	}
+}
+
+// Each word of a badge stands in the glossary, so that it can be pointed at and looked up.
+func TestEachBadgeIsExplained(t *testing.T) {
+	m := &memory{stories: []bridge.Story{
+		story(7, document), doubtful(8, other), heldBack(9, strings.Repeat("9", 64)), byHand(10, strings.Repeat("a", 64), bridge.Outcome{Class: bridge.NotApplied}),
+	}, turned: []bridge.Rejected{turned("r-1", "", "token"), turned("r-2", "", "http")}}
+	now := time.Now()
+	m.upstreams = []Upstream{
+		{Name: "a", Gates: []bridge.Gate{{Class: bridge.Misconfigured, Until: now.Add(time.Minute)}}}, {Name: "b", Gates: []bridge.Gate{{Class: bridge.NotApplied, Until: now.Add(time.Minute)}}},
+		{Name: "c", Open: 1, Hosts: 1}, {Name: "d", Open: 1, Hosts: 2}, {Name: "e", LoginsHeld: now.Add(time.Minute)}, {Name: "f", HalfOpen: 1}, {Name: "g"}, {Name: "h", Sessions: 1},
+	}
+	o := open(t, m, "")
+	for _, path := range []string{"/", "/cancellations", "/calls", "/rejected", "/show?of=10"} {
+		_, html := o.get(path)
+		for _, badge := range regexp.MustCompile(`<span class="badge [a-z_]+">([^<]*)<`).FindAllStringSubmatch(html, -1) {
+			if _, err := strconv.Atoi(badge[1]); err != nil { // a code is explained beside it
+				t.Errorf("%s: %q is not explained", path, badge[1])
+			}
+		}
+	}
+	for _, s := range []bridge.State{bridge.Accepted, bridge.Sending, bridge.Open, bridge.Final} {
+		if meaning(stateText(s)) == "" {
+			t.Errorf("%s is not explained", s)
+		}
+	}
+	for c := bridge.None; ; c++ {
+		if _, err := bridge.ParseClass(c.String()); err != nil {
+			break
+		}
+		if meaning(classText(c)) == "" {
+			t.Errorf("%s is not explained", c)
+		}
+	}
+	_, html := o.get("/words")
+	o.wants(html, "unconfirmed", "<code>open</code>", "an operator&#39;s word")
 }

@@ -164,8 +164,8 @@ func TestTokens(t *testing.T) {
 		b.same("token", got, token)
 		_, err = b.Token(b.Context(), "h2")
 		b.is(err, bridge.ErrNoEntry)
-		b.is(b.Revoke(b.Context(), "h2"), bridge.ErrNoEntry)
-		b.is(b.Revoke(b.Context(), "h1"), nil)
+		b.is(b.Revoke(b.Context(), "h2", "asha"), bridge.ErrNoEntry)
+		b.is(b.Revoke(b.Context(), "h1", "asha"), nil)
 		got, err = b.Token(b.Context(), "h1")
 		if err != nil || got.Revoked.IsZero() {
 			b.Error("not revoked at once where it was revoked", err)
@@ -195,7 +195,7 @@ func TestRevokeElsewhere(t *testing.T) {
 			b.Fatal(err)
 		}
 		defer operator.Close()
-		if err := operator.Revoke(b.Context(), "h1"); err != nil {
+		if err := operator.Revoke(b.Context(), "h1", "asha"); err != nil {
 			b.Fatal(err)
 		}
 		b.soon("revoked", func() bool {

@@ -55,7 +55,7 @@ func calls(t *testing.T, j *journal.Journal, e bridge.Entry) map[string]func(con
 		},
 		"Token":  func(ctx context.Context) error { _, err := j.Token(ctx, hash); return err },
 		"Issued": func(ctx context.Context) error { _, err := j.Issued(ctx); return err },
-		"Revoke": func(ctx context.Context) error { return j.Revoke(ctx, hash) },
+		"Revoke": func(ctx context.Context) error { return j.Revoke(ctx, hash, "asha") },
 		"List":   func(ctx context.Context) error { _, err := j.List(ctx, bridge.Filter{Since: now}); return err },
 		"Export": func(ctx context.Context) error {
 			for _, err := range j.Export(ctx, bridge.Filter{}) {

@@ -153,3 +153,12 @@ func (j *Journal) eachReader(ctx context.Context, do func(*sql.Conn) error) erro
 	}
 	return nil
 }
+
+// WriteRejected writes rejected calls down, however many come at once.
+func WriteRejected(j *Journal, all []bridge.Rejected) {
+	var rows []rejected
+	for _, r := range all {
+		rows = append(rows, rejected{r, drawerOf(r)})
+	}
+	j.writeRejected(rows)
+}

@@ -47,10 +47,12 @@ type Journal struct {
 	leases   leases
 	gates    gates
 	tokens   tokenCache
+	rejects  rejects
 	closers  []func() error // run last to first
 	once     sync.Once
 	quit     chan struct{}
 	done     chan struct{}
+	kept     chan struct{} // closed when no more rejected calls are written down
 }
 
 var (
@@ -87,6 +89,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Journal, error) {
 		every = o.Lease / 3
 	}
 	go j.beat(every)
+	go j.keepRejected()
 	return j, nil
 }
 
@@ -118,7 +121,7 @@ func newJournal(instance string, now func() time.Time) *Journal {
 	if now == nil {
 		now = time.Now
 	}
-	j := &Journal{instance: instance, now: now, quit: make(chan struct{}), done: make(chan struct{})}
+	j := &Journal{instance: instance, now: now, quit: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{})}
 	j.leases = leases{now: now, byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
 	j.readers = readers{next: make(chan func()), quit: make(chan struct{})}
 	j.closers = append(j.closers, func() error { close(j.readers.quit); return nil })
@@ -184,6 +187,7 @@ func (j *Journal) Close() (err error) {
 		if j.serving {
 			close(j.quit)
 			<-j.done
+			<-j.kept
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			err = errors.Join(j.flushTokens(ctx), j.unregister(ctx))

@@ -26,13 +26,7 @@ func (j *Journal) List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, er
 		f.Limit = listLimit
 	}
 	r := &reading{j: j, ctx: ctx, once: true}
-	w := conditions(f)
-	if !f.Since.IsZero() {
-		w.add("id >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
-	}
-	if !f.Until.IsZero() {
-		w.add("id < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
-	}
+	w := j.conditions(r, f)
 	var (
 		entries []bridge.Entry
 		at      = map[int64]int{}
@@ -50,6 +44,30 @@ func (j *Journal) List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, er
 		return nil, fmt.Errorf("listing: %w", j.explain(r.err))
 	}
 	return entries, nil
+}
+
+// Fitting counts the entries that a filter lets through, up to most.
+func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int, err error) {
+	r := &reading{j: j, ctx: ctx, once: true}
+	w := j.conditions(r, f)
+	r.query(func(scan func(...any) error) error { return scan(&n) },
+		`SELECT count(*) FROM (SELECT id FROM entries`+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
+	if r.err != nil {
+		return 0, fmt.Errorf("counting: %w", j.explain(r.err))
+	}
+	return n, nil
+}
+
+// conditions are those of a filter, with its times put into ids.
+func (j *Journal) conditions(r *reading, f bridge.Filter) *where {
+	w := conditions(f)
+	if !f.Since.IsZero() {
+		w.add("id >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
+	}
+	if !f.Until.IsZero() {
+		w.add("id < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
+	}
+	return w
 }
 
 // listQuery finds the ids first: that needs the index only.

@@ -102,6 +102,7 @@ func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind,
 			rec.Attempts = append(rec.Attempts, t.insertAttempt(id, bridge.Attempt{
 				Kind: kind, Start: now, End: now, Outcome: word, By: by, Upstream: rec.Upstream,
 			}, nil))
+			t.note(bridge.Deed{At: now, Who: by, What: bridge.DeedKind(kind), Entry: id, About: rec.Key.Document + ": " + o.Class.String() + ", " + why})
 		}
 		return err
 	}, nil)

@@ -75,6 +75,9 @@ func TestList(t *testing.T) {
 			{"limit", bridge.Filter{Limit: 2}, all[:2]},
 		} {
 			b.same(c.name, b.list(c.f), c.want)
+			if n, err := b.Fitting(b.Context(), c.f, 3); err != nil || c.f.Limit == 0 && n != min(len(c.want), 3) {
+				b.Errorf("%s: %d fit, %v, want %d, up to 3", c.name, n, err, len(c.want))
+			}
 		}
 		newest, err := b.List(b.Context(), bridge.Filter{Upstream: "nic", Limit: 2})
 		if err != nil {

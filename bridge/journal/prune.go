@@ -58,6 +58,8 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 	}
 	err = j.write(ctx, "", func(t *tx) error {
 		old := now.Add(-retain).UnixMicro()
+		t.exec(pruneDeeds, old)
+		t.exec(pruneRejected, now.Add(-retainBodies).UnixMicro())
 		t.exec(`DELETE FROM tokens WHERE expires > 0 AND expires < $1 OR revoked > 0 AND revoked < $1`, old)
 		t.exec(`DELETE FROM gates WHERE until < $1`, old)
 		t.exec(`DELETE FROM sends WHERE at < $1`, old)

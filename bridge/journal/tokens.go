@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -40,7 +41,8 @@ type cachedToken struct {
 // Issue keeps a new token. Its hash must not have been issued before.
 func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
 	doing := "keeping a token of " + t.Caller
-	n, err := j.put(ctx, doing, insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires))
+	issued := bridge.Deed{At: t.Issued, Who: t.By, What: bridge.DidIssue, About: named(t.Hash) + " of " + t.Caller + ", " + cmp.Or(t.Label, "without a label")}
+	n, err := j.putBy(ctx, issued, doing, insertToken, t.Hash, t.Caller, t.Label, micros(t.Issued), micros(t.Expires))
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%s: the same token was issued before, choose another", doing)
 	}
@@ -95,9 +97,13 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 	return all, j.explain(r.err)
 }
 
-// Revoke ends a token everywhere within 5 s; ErrNoEntry when there is none that could be revoked.
-func (j *Journal) Revoke(ctx context.Context, hash string) error {
-	n, err := j.put(ctx, "revoking a token", revokeToken, hash, j.now().UnixMicro())
+// named is a token as lists have it.
+func named(hash string) string { return "token " + hash[:min(12, len(hash))] }
+
+// Revoke ends a token everywhere within 5 s, as an operator wants it; ErrNoEntry when there is none that could be revoked.
+func (j *Journal) Revoke(ctx context.Context, hash, by string) error {
+	revoked := bridge.Deed{At: j.now(), Who: by, What: bridge.DidRevoke, About: named(hash)}
+	n, err := j.putBy(ctx, revoked, "revoking a token", revokeToken, hash, j.now().UnixMicro())
 	if err != nil {
 		return err
 	}

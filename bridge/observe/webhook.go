@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ const (
 // full queue loses them, which the next post says.
 type Webhook struct {
 	url    atomic.Pointer[string] // empty: nobody wants alarms
+	pages  string                 // the console's address, that alarms link to; empty: they don't
 	host   string
 	log    *slog.Logger
 	client *http.Client
@@ -55,6 +57,7 @@ type alarmJSON struct {
 	Taxpayer string    `json:"taxpayer,omitempty"`
 	Document string    `json:"document,omitempty"`
 	Ref      string    `json:"ref,omitempty"`
+	Link     string    `json:"link,omitempty"` // the console's page about it
 	Host     string    `json:"host"`
 	Dropped  int       `json:"dropped,omitempty"` // alarms lost before this one
 }
@@ -101,16 +104,48 @@ func (w *Webhook) Alarm(a bridge.Alarm) {
 		clear(w.last) // some alarms come twice then, none is lost
 	}
 	w.last[same] = now
-	v := alarmJSON{
-		ID: uuid.NewString(), At: now.UTC(), Kind: string(a.Kind), Text: a.Text, Upstream: a.Upstream, Taxpayer: a.Taxpayer,
-		Document: a.Key.Document, Ref: a.Ref, Host: w.host, Dropped: w.dropped,
-	}
+	v := w.wire(a)
+	v.Dropped = w.dropped
 	select {
 	case w.queue <- v:
 		w.dropped = 0
 	default:
 		w.dropped++
 	}
+}
+
+// wire is an alarm as it is posted.
+func (w *Webhook) wire(a bridge.Alarm) alarmJSON {
+	return alarmJSON{
+		ID: uuid.NewString(), At: time.Now().UTC(), Kind: string(a.Kind), Text: a.Text, Upstream: a.Upstream, Taxpayer: a.Taxpayer,
+		Document: a.Key.Document, Ref: a.Ref, Link: w.link(a), Host: w.host,
+	}
+}
+
+// link is the page about an alarm: its document's, or the overview, which says what is wrong.
+func (w *Webhook) link(a bridge.Alarm) string {
+	switch {
+	case w.pages == "":
+		return ""
+	case a.Key.Document != "":
+		return w.pages + "/show?of=" + url.QueryEscape(a.Key.Document)
+	}
+	return w.pages + "/"
+}
+
+// LinkTo has alarms link to the console's pages, at their public address. It is for before the first alarm.
+func (w *Webhook) LinkTo(pages string) { w.pages = strings.TrimRight(pages, "/") }
+
+// Try posts one alarm at once and once, and tells how that went.
+func (w *Webhook) Try(a bridge.Alarm) error {
+	if *w.url.Load() == "" {
+		return errors.New("no webhook is configured (alarms: {webhook: …}): alarms are log lines only")
+	}
+	body, err := json.Marshal(w.wire(a))
+	if err != nil {
+		return err
+	}
+	return w.post(body)
 }
 
 func (w *Webhook) run() {

@@ -184,3 +184,26 @@ func TestWebhookClose(t *testing.T) {
 	close(r.hold)
 	<-w.done
 }
+
+// An alarm leads to the console's page about it, if that has an address; a test says at once whether it was taken.
+func TestWebhookLinksAndTries(t *testing.T) {
+	r := &receiver{fails: 1}
+	w, _ := hook(t, r)
+	w.LinkTo("https://console.example/")
+	if err := w.Try(bridge.Alarm{Kind: bridge.AlarmTest, Text: "a test"}); err == nil || strings.Contains(err.Error(), "secret-path") {
+		t.Errorf("a receiver that fails: %v", err)
+	}
+	if err := w.Try(bridge.Alarm{Kind: bridge.AlarmTest, Text: "a test"}); err != nil {
+		t.Error(err)
+	}
+	w.Alarm(alarmAbout("9B2Y V8"))
+	got := r.wait(t, 2)
+	w.Close(time.Minute)
+	if got[0].Kind != "test" || got[0].Link != "https://console.example/" || got[1].Link != "https://console.example/show?of=9B2Y+V8" {
+		t.Errorf("got %+v", got)
+	}
+	w.Aim("")
+	if err := w.Try(bridge.Alarm{Kind: bridge.AlarmTest}); err == nil || !strings.Contains(err.Error(), "no webhook is configured") {
+		t.Errorf("without a webhook: %v", err)
+	}
+}

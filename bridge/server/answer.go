@@ -137,7 +137,7 @@ func (s *Desk) decode(in inbound) (*soap.Request, *soap.Fault) {
 func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) reply) reply {
 	v := newVoice(s.opt.Contract, in.ref, req)
 	if text := s.unplaced(in, req); text != "" {
-		return v.reply(bridge.Answer{Class: bridge.Refused, Message: text})
+		return v.reply(v.refusal(text))
 	}
 	caller, err := s.identify(in, req)
 	if err != nil {
@@ -148,13 +148,17 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 	s.noteTLS(in, caller.Name)
 	s.noteLeniencies(in, caller.Name, req)
 	taxpayer := taxpayerOf(req)
-	switch {
+	_, known := s.opt.Upstream(taxpayer)
+	switch who := slog.String("caller", caller.Name); {
 	case taxpayer == "":
-		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("why", "user_gstin is missing"))
-		return v.reply(bridge.Answer{Class: bridge.Refused, Message: "user_gstin is missing"})
+		s.refused(in, RefusedTaxpayer, who, slog.String("why", "user_gstin is missing"))
+		return v.reply(v.refusal("user_gstin is missing"))
 	case !caller.May(taxpayer):
-		s.refused(in, RefusedTaxpayer, slog.String("caller", caller.Name), slog.String("taxpayer", short(taxpayer)))
-		return v.denial(s.opt.Contract.Values.NotYours)
+		s.refused(in, RefusedTaxpayer, who, slog.String("why", "the caller may not act for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
+		return v.denial(v.referred(s.opt.Contract.Values.NotYours))
+	case !known:
+		s.refused(in, RefusedUnknown, who, slog.String("why", "no upstream is configured for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
+		return v.reply(v.refusal("user_gstin " + short(taxpayer) + " is not known here; nothing was sent for this call"))
 	}
 	return then(s, asked{in, &v, caller, bridge.Request{
 		Ref: in.ref, Caller: caller.Name, Taxpayer: taxpayer,
@@ -223,13 +227,13 @@ func (s *Desk) deny(in inbound, v voice, invalid string, err error) reply {
 		return s.busy(in, v, slow.RetryAfter, why)
 	case errors.As(err, &where):
 		s.refused(in, RefusedToken, slog.String("caller", where.Caller), why)
-		return v.denial(invalid)
+		return v.denial(v.referred(invalid))
 	case errors.Is(err, access.ErrExpired):
 		s.refused(in, RefusedExpired, why)
-		return v.denial(s.opt.Contract.Values.TokenExpired)
+		return v.denial(s.opt.Contract.Values.TokenExpired) // alone: there are programs that log in again when they read it
 	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrDigest), errors.As(err, new(*access.DeniedError)):
 		s.refused(in, RefusedToken, why)
-		return v.denial(invalid)
+		return v.denial(v.referred(invalid))
 	}
 	return s.busy(in, v, 5*time.Second, why)
 }
@@ -315,7 +319,7 @@ func (v *voice) encode(a bridge.Answer) []byte {
 		})
 	case v.troubleAsReply:
 		return v.c.EncodeCancel(v.version, v.addressing, soap.CancelReply{
-			Namespace: v.namespace, Failed: true, Message: a.Fault + " [ref " + v.ref + "]", Code: "503",
+			Namespace: v.namespace, Failed: true, Message: v.referred(a.Fault), Code: "503",
 		})
 	}
 	return v.c.EncodeFault(v.version, v.addressing, soap.ServerFault(a.Fault), v.ref)
@@ -327,6 +331,14 @@ func (v *voice) reply(a bridge.Answer) reply {
 		r.status = v.c.FaultStatus(v.version, soap.ServerFault(a.Fault))
 	}
 	return r
+}
+
+// referred is a text with the call's reference behind it, under which the record has the call.
+func (v voice) referred(text string) string { return text + " [ref " + v.ref + "]" }
+
+// refusal is a no of the bridge's own, to a call that never becomes a cancellation.
+func (v voice) refusal(text string) bridge.Answer {
+	return bridge.Answer{Class: bridge.Refused, Message: v.referred(text)}
 }
 
 // denial is a business answer to somebody who may not do this.

@@ -37,7 +37,7 @@ func TestNobodyTakesAllPlaces(t *testing.T) {
 			t.Cleanup(provider.Close)
 			r := start(t, func(s *setup) {
 				s.InFlight, s.Forward = placesInTest, &server.Forward{URL: provider.URL}
-				s.Upstream = func(taxpayer string) string { return map[string]string{gstin: "hangs"}[taxpayer] }
+				s.Upstream = func(taxpayer string) (string, bool) { return map[string]string{gstin: "hangs"}[taxpayer], true }
 				for _, name := range []string{"hog", "other", "third"} {
 					s.Config.Callers = append(s.Config.Callers, access.CallerConfig{
 						Name: name, Tokens: []string{"sha256:" + access.HashToken(name)}, AllTaxpayers: true,
@@ -113,7 +113,7 @@ func TestWorkHoldsItsPlace(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			r := start(t, func(s *setup) {
 				s.InFlight, s.Config.Callers[0].AllTaxpayers = placesInTest, true
-				s.Upstream = func(taxpayer string) string { return map[string]string{gstin: "hangs"}[taxpayer] }
+				s.Upstream = func(taxpayer string) (string, bool) { return map[string]string{gstin: "hangs"}[taxpayer], true }
 			})
 			var ends []func()
 			r.answer = func(q bridge.Request) bridge.Answer {

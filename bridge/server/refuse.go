@@ -23,6 +23,7 @@ const (
 	RefusedToken    Refusal = "token"    // nobody's token, login or password
 	RefusedExpired  Refusal = "expired"  // an expired token
 	RefusedTaxpayer Refusal = "taxpayer" // not this caller's taxpayer
+	RefusedUnknown  Refusal = "unknown"  // a taxpayer that nobody has configured
 	RefusedLogin    Refusal = "login"    // access_new_token said no
 	RefusedBusy     Refusal = "busy"     // too many calls, or the journal could not be asked
 	RefusedInternal Refusal = "internal" // a fault of our own
@@ -30,12 +31,13 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{RefusedHTTP, RefusedSOAP, RefusedToken, RefusedExpired, RefusedTaxpayer, RefusedLogin, RefusedBusy, RefusedInternal, RefusedForward}
+var Refusals = []Refusal{RefusedHTTP, RefusedSOAP, RefusedToken, RefusedExpired, RefusedTaxpayer, RefusedUnknown, RefusedLogin, RefusedBusy, RefusedInternal, RefusedForward}
 
-// refused counts and logs one refusal. The attributes hold no body, token or password; slog quotes what is odd.
+// refused counts and logs one refusal, and puts it on record. The attributes hold no body, token or password; slog quotes what is odd.
 func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 	s.opt.Refused(kind)
 	in.note("einvoice.refused", string(kind))
+	s.record(in, kind, attrs)
 	all := append([]slog.Attr{
 		slog.String("kind", string(kind)), slog.String("ref", in.ref), slog.String("from", in.from.String()),
 		slog.String("path", short(in.path)),

@@ -56,8 +56,8 @@ type Options struct {
 	InFlight int
 	// Upstreams are the names of those that Upstream may say.
 	Upstreams []string
-	// Upstream names the upstream that a taxpayer's cancellations go to; nil: there is but one.
-	Upstream func(taxpayer string) string
+	// Upstream names the upstream that a taxpayer's cancellations go to, if the taxpayer is known; nil: there is but one.
+	Upstream func(taxpayer string) (name string, known bool)
 	// Crowd bounds connections; like the listeners it is New's for good.
 	Crowd Crowd
 	// TrustedProxies are CIDRs or addresses whose X-Forwarded-For is believed.
@@ -68,6 +68,8 @@ type Options struct {
 	Tracer                                 trace.Tracer // nil: no traces
 	// Refused, if set, is told of every request that did not reach the Canceller, for metrics.
 	Refused func(Refusal)
+	// Rejected, if set, is told of every call that was refused for what it is, for the record. It must not block.
+	Rejected func(bridge.Rejected)
 }
 
 // Server answers callers. Its zero value is of no use; see New.
@@ -137,7 +139,7 @@ func (s *Server) Prepare(o Options) (*Desk, error) {
 		o.Refused = func(Refusal) {}
 	}
 	if o.Upstream == nil {
-		o.Upstream = func(string) string { return "" }
+		o.Upstream = func(string) (string, bool) { return "", true }
 	}
 	d := &Desk{opt: o, publicURL: strings.TrimRight(o.PublicURL, "/"), traffic: &s.traffic}
 	if d.publicURL == "" {

@@ -299,7 +299,7 @@ func (r response) said() string {
 	case strings.Contains(r.body, ":Fault>"):
 		return r.part("faultcode") + ": " + stable(r.part("faultstring"))
 	}
-	return r.part("status") + " " + r.part("code") + " " + r.part("errorMessage")
+	return r.part("status") + " " + r.part("code") + " " + stable(r.part("errorMessage"))
 }
 
 func stable(text string) string {

@@ -55,7 +55,8 @@ func recallsMost(inFlight int) int { return max(1, inFlight/2) }
 // the work has ended, though the answer be there before; work that waits its turn then, which may take half an hour and no
 // authority's time, holds a place among its like.
 func (s *Desk) carryOut(a asked) reply {
-	p, upstream := a.in.place, s.opt.Upstream(a.Taxpayer)
+	p := a.in.place
+	upstream, _ := s.opt.Upstream(a.Taxpayer)
 	wait, ok := turnedAwayFor, !s.places.crowded(s.opt.InFlight, waitingPool(upstream)) && p.become(callerPool(a.caller.Name), upstreamPool(upstream))
 	if ok {
 		wait, ok = a.caller.Enter()

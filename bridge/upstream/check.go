@@ -30,6 +30,7 @@ var rules = map[string]rule{
 	"segment":       {func(v, _ string) bool { return isSegment(v) }, "may not have slashes, dots in a row or control characters"},
 	"path":          {isPath, "must start with a slash and be a path"}, // with its parameter as a placeholder
 	"oneof":         {},
+	"datetime":      {nil, "is no day such as 2027-03-31"},
 	"min":           {nil, "must be # or more"},
 	"len":           {nil, "must have exactly # characters"},
 	"alphanum":      {nil, "may have letters and digits only"},

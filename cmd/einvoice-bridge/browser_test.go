@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // pictures is where the pages are kept as they look, for people to judge.
@@ -78,7 +80,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.fill("#why", "NIC portal, ticket 815")
 	b.click("#force") // the date lies before the request
 	b.click("form[action='/resolve'] button")
-	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00", "an operator's word, not the authority's", "NIC portal, ticket 815")
+	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST", "an operator's word, not the authority's", "NIC portal, ticket 815")
 	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
@@ -112,6 +114,110 @@ func TestReloadInTheBrowser(t *testing.T) {
 	}
 }
 
+// At night an operator opens the first page: what is wrong stands on top, in words, with what to do; it leads to the calls that
+// failed, and goes when it is over.
+func TestBannerInTheBrowser(t *testing.T) {
+	w := atWork(t)
+	console := strings.TrimSuffix(w.ready, "/readyz")
+	b := newBrowser(t)
+	b.open(console + "/")
+	b.reads("SANDBOX", "healthy", "live")
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := regexp.MustCompile(`(29|09)([0-9A-Z]{13}):((?:.|\n)*?)password: [^\n}]*`).ReplaceAllString(string(text), `$1$2:${3}password: "changed-by-somebody"`)
+	if wrong == string(text) {
+		t.Fatalf("no password to change in\n%s", text)
+	}
+	change := func(text string) {
+		if err := os.WriteFile(w.path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.open(console + "/settings")
+		b.click("form[action='/reload'] button")
+		b.reads("Reloaded,")
+	}
+	change(wrong)
+	w.call(strings.Repeat("ab", 32), "1")
+	b.open(console + "/")
+	b.reads("refuses what it is asked with", "Put the configuration right", "credentials refused", "Failed lately")
+	if first, err := b.text(".card h3"); err != nil || !strings.HasPrefix(first, "nic") {
+		t.Errorf("the first upstream is %q, %v, not the one in trouble", first, err)
+	}
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("banner-%s-%d.png", theme, width)))
+		}
+	}
+	b.click("#failed table a")
+	b.reads("It is not cancelled; credentials, address or rights of the bridge are wrong")
+	change(string(text))
+	b.open(console + "/")
+	b.reads("Failed lately")
+	if banner, err := b.text("[data-live=troubles]"); err != nil || banner != "" {
+		t.Errorf("the banner still says %q, %v", banner, err)
+	}
+}
+
+// The accountant filters, sees how many there are, and takes them along, as Excel and as CSV.
+func TestDownloadsInTheBrowser(t *testing.T) {
+	w := atWork(t)
+	b := newBrowser(t)
+	dir := t.TempDir()
+	b.devtools("Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": dir}, nil)
+	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/cancellations?end=cancelled&when=month")
+	b.reads("1 cancellation", "IST", "1, duplicate", "keep it as a bookmark")
+	for link, file := range map[string]string{".top a[href*=csv]": "cancellations.csv", ".top a[href*=xlsx]": "cancellations.xlsx"} {
+		b.click(link)
+		var data []byte
+		for end := time.Now().Add(10 * time.Second); len(data) == 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			data, _ = os.ReadFile(filepath.Join(dir, file)) // it is there when it is whole
+		}
+		if strings.HasSuffix(file, ".csv") && (strings.Count(string(data), "\n") != 2 || !strings.Contains(string(data), w.sim.Success)) {
+			t.Errorf("the CSV: %s", data)
+		}
+		if strings.HasSuffix(file, ".xlsx") && !strings.HasPrefix(string(data), "PK") {
+			t.Errorf("the workbook: %d bytes", len(data))
+		}
+	}
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
+}
+
+// What is in doubt is ticked in the list and resolved with one reason, after a page that shows it again.
+func TestResolveManyInTheBrowser(t *testing.T) {
+	w := atWork(t)
+	b := newBrowser(t)
+	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/cancellations?end=open")
+	b.reads("1 cancellation", "unconfirmed", "at most 24 h left")
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("unconfirmed-%s-%d.png", theme, width)))
+		}
+	}
+	b.click("input[type=checkbox]")
+	b.click("form[action='/many'] button")
+	b.reads("for each of these 1")
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("many-%s-%d.png", theme, width)))
+		}
+	}
+	b.click("#not_applied")
+	b.fill("#why", "NIC portal, ticket 815")
+	b.click("form[action='/resolve-many'] button")
+	b.reads("recorded as your word")
+	w.wants(w.run("journal", "show", w.doubtful), "It is recorded as not cancelled", "NIC portal, ticket 815")
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
+}
+
 // The overview follows what happens, where there is script.
 func TestOverviewIsLive(t *testing.T) {
 	w := atWork(t)
@@ -133,7 +239,7 @@ func TestPictures(t *testing.T) {
 	b := newBrowser(t)
 	for name, path := range map[string]string{
 		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.Success, "doubtful": "/show?of=" + w.doubtful,
-		"callers": "/callers", "settings": "/settings",
+		"callers": "/callers", "settings": "/settings", "calls": "/calls",
 	} {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{1280, 390} {

@@ -30,7 +30,7 @@ func TestCancelCommand(t *testing.T) {
 		{"cancelled, SOAP 1.2", []string{"--irn", good, "--soap", "1.2"}, 0, "cancelled  " + good + " on 20"},
 		{"refused", []string{"--irn", s.Refusal}, exitRefused, "refused  " + s.Says + " (code 204)"},
 		{"refused by a check", []string{"--irn", good, "--reason", "7"}, exitRefused, "cancel_reason"},
-		{"not his taxpayer", []string{"--irn", good, "--taxpayer", "29XXXXX0000X1Z5"}, exitFault, "not configured correctly"},
+		{"not his taxpayer", []string{"--irn", good, "--taxpayer", "29XXXXX0000X1Z5"}, exitRefused, "user_gstin 29XXXXX0000X1Z5 is not known here"},
 		{"names from the configuration", []string{"--irn", good, "-c", path}, 0, "cancelled"},
 		{"the envelopes", []string{"--irn", good, "--wire"}, 0, "<access_token>***</access_token>"},
 	} {

@@ -271,7 +271,7 @@ func TestPLSQLSample(t *testing.T) {
 	if err != nil || !strings.Contains(out, values["p_remarks"]) {
 		t.Errorf("the remarks did not arrive as they were meant: %v\n%s", err, out)
 	}
-	fault, err := post(url, strings.Replace(envelope.String(), values["p_gstin"], "27AAAAA0000A1Z5", 1))
+	fault, err := post(url, strings.ReplaceAll(envelope.String(), "eInvoiceCancel", "eInvoiceForget"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func journalCommand() *cobra.Command {
 		Long:  "Journal reads and corrects the record, also while serve runs.",
 	}
 	r.flags(cmd)
-	cmd.AddCommand(r.listCommand(), r.showCommand(), r.exportCommand(), r.resolveCommand(), r.withdrawCommand(), r.lookupCommand(), r.backupCommand())
+	cmd.AddCommand(r.listCommand(), r.showCommand(), r.exportCommand(), r.resolveCommand(), r.withdrawCommand(), r.lookupCommand(), r.backupCommand(), r.auditCommand())
 	return cmd
 }
 
@@ -48,7 +48,10 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.BoolVar(&s.open, "open", false, "only the unconfirmed: the operator's list")
 	f.BoolVar(&s.waiting, "waiting", false, "only those that wait their turn")
 	f.BoolVar(&s.toldOtherwise, "told-otherwise", false, "only those whose truth differs from what a caller was told")
-	outcomes := []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"}
+	var outcomes []string
+	for _, name := range []string{"cancelled", "refused", "not_applied", "unknown", "misconfigured"} {
+		outcomes = append(outcomes, cobra.CompletionWithDesc(name, console.OutcomeText(name)))
+	}
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(outcomes, cobra.ShellCompDirectiveNoFileComp)))
 }
 
@@ -73,13 +76,14 @@ func (r *journalAt) listCommand() *cobra.Command {
 	var s selection
 	var limit int
 	var before int64
-	var asJSON bool
+	var asJSON, rejected bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List cancellations, newest first",
+		Short: "List cancellations, or calls that were turned away, newest first",
 		Example: `  einvoice-bridge journal list --document 1e6a36
   einvoice-bridge journal list --open
-  einvoice-bridge journal list --told-otherwise --json`,
+  einvoice-bridge journal list --told-otherwise --json
+  einvoice-bridge journal list --rejected --since 2h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := s.filter()
@@ -87,6 +91,9 @@ func (r *journalAt) listCommand() *cobra.Command {
 				return err
 			}
 			f.Limit, f.Before = limit, before
+			if rejected {
+				return r.listRejected(cmd, f, asJSON)
+			}
 			entries, err := r.list(cmd.Context(), f)
 			switch {
 			case err != nil:
@@ -110,6 +117,7 @@ func (r *journalAt) listCommand() *cobra.Command {
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
 	cmd.Flags().Int64Var(&before, "before", 0, "only entries with a lower number, for the next page")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	cmd.Flags().BoolVar(&rejected, "rejected", false, "the calls that were turned away before they were cancellations: wrong token, unknown taxpayer, unreadable")
 	return cmd
 }
 
@@ -136,21 +144,10 @@ func listRows(entries []bridge.Entry) (rows [][]string) {
 	for _, e := range entries {
 		rows = append(rows, []string{
 			strconv.FormatInt(e.ID, 10), local(e.Created, ""), cut(e.Key.Document, 30), e.Taxpayer, e.Caller, e.Upstream,
-			outcomeWord(e), cut(cmp.Or(console.Remark(e), e.Outcome.Date), 60),
+			console.Standing(e), cut(cmp.Or(console.Remark(e), console.Dated(e.Outcome.Date, e.Key.Space)), 60),
 		})
 	}
 	return rows
-}
-
-// outcomeWord is how the entry ended, and by whose word if not the authority's, or where it stands.
-func outcomeWord(e bridge.Entry) string {
-	switch {
-	case e.State != bridge.Final:
-		return string(e.State)
-	case e.ByHand() != nil:
-		return e.Outcome.Class.String() + " (operator's word)"
-	}
-	return e.Outcome.Class.String()
 }
 
 func cut(s string, n int) string {

@@ -40,18 +40,21 @@ func (r *journalAt) resolveCommand() *cobra.Command {
 	var as, date, message, why, by string
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "resolve ENTRY",
-		Short: "Record what the authority's portal shows for a document",
+		Use:   "resolve ENTRY...",
+		Short: "Record what the authority's portal shows for a document, or the same for several",
 		Long: `Resolve ends an entry with what an operator saw outside of the bridge. Callers who ask again are told it, so
 look twice: nothing turns a recorded "cancelled" into something else. Every list and page shows it as that operator's
 word. What contradicts a refusal on record, and a date before the request, needs --yes.`,
 		Example: `  einvoice-bridge journal resolve 42 --as cancelled --date "2026-11-22 14:03:00" --why "NIC portal, ticket 815"
-  einvoice-bridge journal resolve 42 --as not_applied --why "the portal shows the IRN as active"`,
-		Args: cobra.ExactArgs(1),
+  einvoice-bridge journal resolve 42 43 44 --as not_applied --why "the portal shows these IRNs as active"`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := byHand(as, date, message)
 			if err != nil {
 				return err
+			}
+			if o.Class == bridge.Cancelled && len(args) > 1 {
+				return errors.New("--as cancelled is for one entry: each document has a cancel date of its own")
 			}
 			return r.each(cmd, args, func(j *journal.Journal, id int64) error {
 				e, err := j.Resolve(cmd.Context(), id, o, by, why, yes)

@@ -21,12 +21,18 @@ func (r *journalAt) showCommand() *cobra.Command {
 		Use:   "show WHAT",
 		Short: "Tell all that is known of an invoice: by its id, an entry's number or the reference of a call",
 		Example: `  einvoice-bridge journal show 1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae
-  einvoice-bridge journal show 017f22e2-79b0-7cc3-98c4-dc0c0c07398f --exchanges`,
-		Args: cobra.ExactArgs(1),
+  einvoice-bridge journal show 017f22e2-79b0-7cc3-98c4-dc0c0c07398f --exchanges
+  einvoice-bridge journal show [ref 017f22e2-79b0-7cc3-98c4-dc0c0c07398f]`,
+		Args: cobra.MinimumNArgs(1), // a reference as an answer has it, [ref …], is two
 		RunE: func(cmd *cobra.Command, args []string) error {
-			stories, err := r.stories(cmd.Context(), args[0])
+			what := bridge.Ref(strings.Join(args, " "))
+			stories, err := r.stories(cmd.Context(), what)
 			if errors.Is(err, bridge.ErrNoEntry) {
-				return fmt.Errorf("nothing is recorded of %s; journal list --document finds ids by their beginning", args[0])
+				found, err := r.showRejected(cmd, what, asJSON)
+				if err == nil && !found {
+					err = fmt.Errorf("nothing is recorded of %s; journal list --document finds ids by their beginning", what)
+				}
+				return err
 			}
 			if err != nil {
 				return err
@@ -52,7 +58,7 @@ func (r *journalAt) stories(ctx context.Context, what string) (all []bridge.Stor
 		return nil, err
 	}
 	defer closeAfter(j, &err)
-	for _, spelt := range spellings(strings.TrimSpace(what)) {
+	for _, spelt := range spellings(what) {
 		if all, err = j.Show(ctx, spelt); !errors.Is(err, bridge.ErrNoEntry) {
 			break
 		}
@@ -60,11 +66,14 @@ func (r *journalAt) stories(ctx context.Context, what string) (all []bridge.Stor
 	return all, err
 }
 
+// here is where the person at the terminal has his clock.
+var here = console.Zone{Location: time.Local}
+
 // tell prints a story as the console's page reads.
 func tell(w io.Writer, s bridge.Story, exchanges bool) {
 	e := s.Entry
 	fmt.Fprintf(w, "%s\n", e.Key.Document)
-	for _, sentence := range console.Verdict(s) {
+	for _, sentence := range console.Verdict(s, here) {
 		if sentence != "" {
 			fmt.Fprintf(w, "  %s\n", sentence)
 		}
@@ -75,7 +84,7 @@ func tell(w io.Writer, s bridge.Story, exchanges bool) {
 	}
 	fmt.Fprintln(w)
 	var rows [][]string
-	for _, v := range console.Events(s) {
+	for _, v := range console.Events(s, here) {
 		took := ""
 		if v.Took > 0 {
 			took = v.Took.Round(time.Millisecond).String()
@@ -149,7 +158,7 @@ type askJSON struct {
 }
 
 func newStoryJSON(s bridge.Story) storyJSON {
-	v := storyJSON{Row: console.NewRow(s.Entry), Verdict: console.Verdict(s), Attempts: []attemptJSON{}, Asks: []askJSON{}}
+	v := storyJSON{Row: console.NewRow(s.Entry), Verdict: console.Verdict(s, here), Attempts: []attemptJSON{}, Asks: []askJSON{}}
 	for _, a := range s.Entry.Attempts {
 		o := a.Outcome
 		x := attemptJSON{Kind: string(a.Kind), Upstream: a.Upstream, By: a.By, Start: a.Start, Outcome: o.Class.String(),

@@ -22,6 +22,7 @@ import (
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/upstream"
 	"einvoice-bridge/fixtures/deploy"
 )
@@ -401,6 +402,23 @@ func TestMadeGuide(t *testing.T) {
 		kindTable(&b, kind, own)
 	}
 	made(t, "fixtures/deploy/guides/keys.md", "", "", b.String())
+}
+
+// The guide to words is the console's glossary, which the pages and commands take their words from.
+func TestMadeWords(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Words\n\nWhat pages, commands and exports mean by their words. Made from the program's own glossary.\n")
+	for _, w := range console.Glossary {
+		fmt.Fprintf(&b, "\n## %s\n\n| word | in exports, metrics and flags | what it means |\n|---|---|---|\n", w.Title)
+		for _, term := range w.Terms {
+			name := term.Name
+			if name != "" {
+				name = "`" + name + "`"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", term.Word, name, term.Means)
+		}
+	}
+	made(t, "fixtures/deploy/guides/words.md", "", "", b.String())
 }
 
 func fileTable(b *strings.Builder, path string, keys []key, defaults reflect.Value) {

@@ -115,5 +115,5 @@ func local(t time.Time, never string) string {
 	if t.IsZero() {
 		return never
 	}
-	return t.Local().Format(time.DateTime)
+	return here.Clock(t)
 }

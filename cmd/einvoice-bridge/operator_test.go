@@ -112,6 +112,7 @@ func TestTokenCommands(t *testing.T) {
 	}
 	w.wants(w.run("token", "list"), list[0].ID, "erp", "SAP PI", "good")
 	w.wants(w.run("token", "revoke", list[0].ID), "revoked "+list[0].ID)
+	w.wants(w.run("journal", "audit"), "issued a token", "revoked a token", list[0].ID, "of erp, SAP PI")
 	for deadline := time.Now().Add(5500 * time.Millisecond); cancel() != exitRefused; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a revoked token is good for longer than 5 s")
@@ -146,7 +147,7 @@ func TestJournalCommands(t *testing.T) {
 	t.Run("list", func(t *testing.T) {
 		w := w.in(t)
 		out := w.run("journal", "list")
-		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "open", w.sim.Taxpayer)
+		w.wants(out, "cancelled", "refused", "2143: Invoice does not belongs", "unconfirmed", w.sim.Taxpayer)
 		w.wants(w.run("journal", "list", "--open"), w.doubtful[:20])
 		if out := w.run("journal", "list", "--open"); strings.Contains(out, w.sim.Success[:20]) {
 			t.Errorf("--open lists what is settled:\n%s", out)
@@ -244,7 +245,7 @@ func TestResolveCommand(t *testing.T) {
 func (w worked) tellsWhoseWordItIs(id string) {
 	w.Helper()
 	shown := w.run("journal", "show", id)
-	w.wants(shown, "It is recorded as cancelled, dated 2021-11-22 14:03:00.", "That is an operator's word, not the authority's: asha on ",
+	w.wants(shown, "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST.", "That is an operator's word, not the authority's: asha on ",
 		"asha recorded: cancelled", "NIC portal, ticket 815")
 	if strings.Contains(shown, "its own date") {
 		w.Errorf("it is told as the authority's:\n%s", shown)

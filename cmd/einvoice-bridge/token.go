@@ -78,7 +78,7 @@ func (r *journalAt) issue(ctx context.Context, t *bridge.Token) (token string, e
 		return "", fmt.Errorf("the configuration has no caller %q; it has %s", t.Caller, strings.Join(r.callers, ", "))
 	}
 	token = access.NewToken()
-	t.Hash = access.HashToken(token)
+	t.Hash, t.By = access.HashToken(token), operator()
 	return token, j.Issue(ctx, *t)
 }
 
@@ -206,7 +206,7 @@ func (r *journalAt) revokeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := j.Revoke(cmd.Context(), t.Hash); err != nil && !errors.Is(err, bridge.ErrNoEntry) {
+				if err := j.Revoke(cmd.Context(), t.Hash, operator()); err != nil && !errors.Is(err, bridge.ErrNoEntry) {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "revoked %s of %s\n", t.Hash[:12], t.Caller)

@@ -1,0 +1,57 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"einvoice-bridge/bridge"
+)
+
+const callColumns = `a.ref, a.caller, a.received, a.class, a.told, a.told_at, a.how, a.entry,
+	COALESCE(e.taxpayer, a.taxpayer), COALESCE(e.document, a.document), COALESCE(e.space, a.space), COALESCE(e.state, ''), COALESCE(e.class, 'none')`
+
+// Calls reads the calls that were answered in a stretch of time, newest first, without what went over the wire.
+func (j *Journal) Calls(ctx context.Context, f bridge.CallFilter) (all []bridge.Call, err error) {
+	if f.Limit <= 0 {
+		f.Limit = listLimit
+	}
+	w := &where{}
+	w.add("a.told_at >= $%d", micros(f.Since))
+	w.add("a.told_at < $%d", micros(f.Until))
+	if f.Caller != "" {
+		w.add("a.caller = $%d", f.Caller)
+	}
+	if len(f.Classes) > 0 {
+		classes := make([]string, len(f.Classes))
+		for i, c := range f.Classes {
+			classes[i] = "'" + c.String() + "'"
+		}
+		w.parts = append(w.parts, "a.class IN ("+strings.Join(classes, ", ")+")")
+	}
+	r := &reading{j: j, ctx: ctx, once: true}
+	r.query(func(scan func(...any) error) error {
+		c, err := scanCall(scan)
+		all = append(all, c)
+		return err
+	}, `SELECT `+callColumns+` FROM asks a LEFT JOIN entries e ON e.id = a.entry`+w.String()+` ORDER BY a.told_at DESC LIMIT `+fmt.Sprint(f.Limit), w.args...)
+	if r.err != nil {
+		return nil, fmt.Errorf("listing calls: %w", j.explain(r.err))
+	}
+	return all, nil
+}
+
+func scanCall(scan func(...any) error) (c bridge.Call, err error) {
+	var (
+		received, toldAt int64
+		class, told, now string
+	)
+	if err = scan(&c.Ref, &c.Caller, &received, &class, &told, &toldAt, &c.How, &c.Entry, &c.Taxpayer, &c.Key.Document, &c.Key.Space, &c.State, &now); err != nil {
+		return c, err
+	}
+	c.Received, c.ToldAt = at(received), at(toldAt)
+	if c.Now, err = bridge.ParseClass(now); err == nil {
+		c.Told, err = decodeAnswer(c.Ask, class, told)
+	}
+	return c, err
+}

@@ -1,0 +1,68 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+
+	"einvoice-bridge/bridge"
+)
+
+const (
+	insertDeed = `INSERT INTO deeds (at, who, what, entry, about) VALUES ($1, $2, $3, $4, $5)`
+	pruneDeeds = `DELETE FROM deeds WHERE at < $1`
+)
+
+// note writes down what an operator does, in the transaction that does it.
+func (t *tx) note(d bridge.Deed) {
+	t.exec(insertDeed, micros(d.At), d.Who, string(d.What), d.Entry, bridge.OneLine(d.About, 500))
+}
+
+// putBy is put, with a note of the deed if it changed something and somebody did it.
+func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string, args ...any) (n int64, err error) {
+	err = j.write(ctx, "", func(t *tx) error {
+		if n = t.exec(query, args...); n > 0 && d.Who != "" {
+			t.note(d)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	return n, nil
+}
+
+// Did writes down what an operator did that the journal itself does not hear of.
+func (j *Journal) Did(ctx context.Context, d bridge.Deed) error {
+	err := j.write(ctx, "", func(t *tx) error {
+		d.At = at(t.now())
+		t.note(d)
+		return nil
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("writing down who did it: %w", err)
+	}
+	return nil
+}
+
+// Deeds reads what operators did, newest first, those below an id if it isn't 0.
+func (j *Journal) Deeds(ctx context.Context, before int64, limit int) (all []bridge.Deed, err error) {
+	w := &where{}
+	if before > 0 {
+		w.add("id < $%d", before)
+	}
+	r := &reading{j: j, ctx: ctx, once: true}
+	r.query(func(scan func(...any) error) error {
+		var (
+			d    bridge.Deed
+			when int64
+		)
+		err := scan(&d.ID, &when, &d.Who, &d.What, &d.Entry, &d.About)
+		d.At = at(when)
+		all = append(all, d)
+		return err
+	}, `SELECT id, at, who, what, entry, about FROM deeds`+w.String()+` ORDER BY id DESC LIMIT `+fmt.Sprint(limit), w.args...)
+	if r.err != nil {
+		return nil, fmt.Errorf("listing what operators did: %w", j.explain(r.err))
+	}
+	return all, nil
+}
