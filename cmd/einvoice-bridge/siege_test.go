@@ -358,7 +358,10 @@ func (g *siege) reloads(over <-chan time.Time) {
 		select {
 		case <-over:
 			if got := g.number(g.metrics(), "einvoice_config_last_reload_successful"); got != 1 {
-				g.Error("the last reload was not successful")
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				lines := strings.Split(g.lines.String(), "\n")
+				g.Errorf("the last reload was not successful: %s", strings.Join(lines[max(0, len(lines)-10):], "\n"))
 			}
 			return
 		case <-time.After(g.length / 8):
@@ -367,7 +370,11 @@ func (g *siege) reloads(over <-chan time.Time) {
 		if n%2 == 1 {
 			text = strings.Replace(text, "  other: {", "  other: {per_minute: 60000, ", 1)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		err := os.WriteFile(path+".new", []byte(text), 0o600)
+		if err == nil {
+			err = os.Rename(path+".new", path) // it may be read just now
+		}
+		if err != nil {
 			g.Error(err)
 		}
 		_ = g.instances[0].process.cmd.Process.Signal(syscall.SIGHUP)
