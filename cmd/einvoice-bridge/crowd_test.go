@@ -451,7 +451,7 @@ func TestGoodCallsAreAsFastBesideAttacks(t *testing.T) {
 		return text + fmt.Sprintf("  other: {tokens: [%q], taxpayers: all}\n", "sha256:"+access.HashToken(otherToken))
 	})
 	hanging, healthy := c.sims[0], c.sims[len(c.sims)-1]
-	t.Cleanup(hanging.log.Release)
+	t.Cleanup(hanging.Log.Release)
 	attacks := map[string]struct {
 		n    int
 		open func(n int) net.Conn
@@ -460,14 +460,14 @@ func TestGoodCallsAreAsFastBesideAttacks(t *testing.T) {
 		"strangers": {*strangersFlag, c.stranger, func() {}},
 		"calls that hang": {*hangingFlag, func(n int) net.Conn {
 			if n == 0 {
-				if err := hanging.log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
+				if err := hanging.Log.Arm(sandbox.Fault{Name: "hold_before"}); err != nil {
 					t.Error(err)
 				}
 			}
-			return c.send(n, soapRequest(envelope(hanging.taxpayer, documentID(hanging.name, 1_000_000+int(c.issued.Add(1)))), "eInvoiceCancel"))
+			return c.send(n, soapRequest(demo.Envelope(hanging.Taxpayer, demo.DocumentID(hanging.Name, 1_000_000+int(c.issued.Add(1)))), "eInvoiceCancel"))
 		}, func() {
-			hanging.log.Disarm("")
-			hanging.log.Release()
+			hanging.Log.Disarm("")
+			hanging.Log.Release()
 			for end := time.Now().Add(time.Minute); metricValue(t, c.console+"/metrics", "einvoice_in_flight") > 0 && time.Now().Before(end); {
 				time.Sleep(50 * time.Millisecond)
 			}
