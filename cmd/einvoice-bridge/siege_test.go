@@ -355,19 +355,14 @@ func (g *siege) reloads(over <-chan time.Time) {
 		return
 	}
 	for n := 1; ; n++ {
+		ended := false
 		select {
 		case <-over:
-			if got := g.number(g.metrics(), "einvoice_config_last_reload_successful"); got != 1 {
-				g.mu.Lock()
-				defer g.mu.Unlock()
-				lines := strings.Split(g.lines.String(), "\n")
-				g.Errorf("the last reload was not successful: %s", strings.Join(lines[max(0, len(lines)-10):], "\n"))
-			}
-			return
+			ended = true
 		case <-time.After(g.length / 8):
 		}
 		text := string(before)
-		if n%2 == 1 {
+		if n%2 == 1 && !ended {
 			text = strings.Replace(text, "  other: {", "  other: {per_minute: 60000, ", 1)
 		}
 		err := os.WriteFile(path+".new", []byte(text), 0o600)
@@ -378,6 +373,13 @@ func (g *siege) reloads(over <-chan time.Time) {
 			g.Error(err)
 		}
 		_ = g.instances[0].process.cmd.Process.Signal(syscall.SIGHUP)
+		if ended {
+			break
+		}
+	}
+	time.Sleep(time.Second)
+	if got := g.number(g.metrics(), "einvoice_config_last_reload_successful"); got != 1 {
+		g.Error("the last reload was not successful")
 	}
 }
 
