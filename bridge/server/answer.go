@@ -78,6 +78,9 @@ const (
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
 	p, ok := s.places.enter(s.opt.InFlight, arriving)
+	if known := in.wire.caller; !ok && known != "" { // strangers in a crowd keep out their like
+		p, ok = s.places.enter(s.opt.InFlight, callerPool(known))
+	}
 	if !ok {
 		return s.turnAway(in)
 	}
