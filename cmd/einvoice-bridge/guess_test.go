@@ -126,7 +126,7 @@ func TestGuessesRefuseNobody(t *testing.T) {
 		float64(guesses.Load())/time.Since(began).Seconds(), wrong.Load(), slowed.Load(), turned.Load(), cut.Load())
 	for what, all := range took {
 		t.Logf("%s: %d, %d of them refused; p50 %v, p99 %v", what, len(all), refused[what], percentile(all, 50), percentile(all, 99))
-		if refused[what] > 0 || len(all) < 10 {
+		if refused[what] > 0 {
 			t.Errorf("%s: %d of %d were refused; full were %v\n%s", what, refused[what], len(all), c.full(), c.process.err.String())
 		}
 	}
