@@ -86,6 +86,9 @@ func (s *Desk) answer(in inbound) reply {
 		return s.rehearse(in)
 	}
 	p, ok := s.places.enter(s.opt.InFlight, arriving)
+	if known := in.wire.caller; !ok && known != "" { // strangers in a crowd keep out their like
+		p, ok = s.places.enter(s.opt.InFlight, callerPool(known))
+	}
 	if !ok {
 		return s.turnAway(in)
 	}
