@@ -78,6 +78,30 @@ func (a *Access) Login(ctx context.Context, l Login) (Issued, error) {
 	return a.issue(ctx, c.Name)
 }
 
+// Would tells whether Login would let somebody in, without a token, and without counting a failure. It is for those
+// whom the provider has let in: it hashes, and nobody else should be able to make it do so.
+func (a *Access) Would(ctx context.Context, l Login) error {
+	if l.GrantType != "password" {
+		return &DeniedError{Description: fmt.Sprintf(badGrant, l.GrantType)}
+	}
+	known := a.byUser[l.Username]
+	if known != nil && a.checkLogin(known, l, a.passwords.matchedLast) == nil {
+		_, err := known.at(l.From)
+		return err
+	}
+	select {
+	case a.passwords.slots <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("check login: %w", ctx.Err())
+	}
+	defer func() { <-a.passwords.slots }()
+	if err := a.checkLogin(known, l, a.passwords.match); err != nil {
+		return err
+	}
+	_, err := known.at(l.From)
+	return err
+}
+
 // checkLogin looks at the client first, as an OAuth server does, so that the user's part is only ever answered to
 // somebody who knows a client secret.
 func (a *Access) checkLogin(known *Caller, l Login, match func(*hash, string) bool) error {

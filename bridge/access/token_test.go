@@ -12,8 +12,8 @@ import (
 func TestTokensOutlastAClockThatIsSet(t *testing.T) {
 	const day, life = 24 * time.Hour, 4 * time.Hour
 	type step struct {
-		pass, set  time.Duration
-		want, used string
+		pass, set time.Duration
+		want      string
 	}
 	good, expired := "sap", access.ErrExpired.Error()
 	for name, steps := range map[string][]step{

@@ -24,6 +24,7 @@ import (
 	"einvoice-bridge/bridge/flow"
 	"einvoice-bridge/bridge/journal"
 	"einvoice-bridge/bridge/observe"
+	"einvoice-bridge/bridge/rehearsal"
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/upstream"
 )
@@ -45,6 +46,7 @@ type App struct {
 	halt     context.CancelFunc
 	webhook  *observe.Webhook
 	traces   *observe.Traces // nil: none
+	recorder *rehearsal.Recorder
 	upkeep   sync.WaitGroup
 
 	hangups    chan os.Signal
@@ -77,6 +79,7 @@ func (a *App) wire(ctx context.Context, f *config.File) (err error) {
 	if a.journal, err = journal.Open(ctx, f.Journal, journal.Options{Settle: settleTime(f)}); err != nil {
 		return err
 	}
+	a.recorder = rehearsal.NewRecorder(a.journal, a.Log)
 	shared := upstream.NewShared(a.journal, a.Log)
 	if key := f.SealKey(); key != nil {
 		if err = shared.Seal(a.journal, key); err != nil {
@@ -140,6 +143,8 @@ func (a *App) equip(p *plan) {
 	p.terms.Tracer = a.traces.Tracer()
 	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.Log, p.terms.Tracer
+	p.options.Rehearsal = a.recorder
+	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
 	p.options.Rejected = a.journal.Reject
 	var refusals []string
@@ -262,6 +267,9 @@ func (a *App) release() {
 		a.console.Close()
 	} else if a.consoleL != nil {
 		a.consoleL.Close()
+	}
+	if a.recorder != nil {
+		a.recorder.Close()
 	}
 	if a.journal != nil {
 		if err := a.journal.Close(); err != nil {

@@ -25,13 +25,14 @@ type Inspection struct {
 	// Lines name the place as compilers do, so that editors find it: problems or, where there are none, warnings and, last,
 	// that the file is in order.
 	Lines []string
+	path  string
 	plan  *plan // nil when the file can't be read as a configuration
 }
 
 // Inspect reads a file and builds everything that it asks for, alone. The error says that there is no such file.
 func Inspect(path string) (Inspection, error) {
 	f, err := config.Load(path, FileKinds)
-	var in Inspection
+	in := Inspection{path: path}
 	var problems config.Problems
 	if err == nil {
 		quiet := slog.New(slog.DiscardHandler)
@@ -49,6 +50,43 @@ func Inspect(path string) (Inspection, error) {
 	in.Lines = append(in.Lines, fmt.Sprintf("%s is in order: %d upstreams, %d taxpayers, %d callers",
 		path, len(f.Upstreams), len(f.Taxpayers), len(f.Callers)))
 	return in, nil
+}
+
+// Here says what would keep serve from starting on this machine, as far as can be told by looking at its disk and its
+// addresses. The file may be meant for another machine, so these are warnings; who checks online wants them to be errors.
+func (in Inspection) Here(ctx context.Context) (warnings []string) {
+	if strings.HasPrefix(in.plan.file.Journal, "sqlite:") {
+		if _, err := journal.Probe(ctx, in.plan.file.Journal); err != nil {
+			warnings = append(warnings, err.Error())
+		}
+	}
+	for _, a := range addresses(in.plan.file) {
+		host, _, err := net.SplitHostPort(a)
+		if err != nil {
+			continue // the loader has said so
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) // its own port may be a bridge's that runs
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s can't be listened on: %v", a, err))
+			continue
+		}
+		_ = l.Close()
+	}
+	for i, w := range warnings {
+		warnings[i] = fmt.Sprintf("%s: warning: on this machine serve would not start: %s", in.path, w)
+	}
+	return warnings
+}
+
+// addresses are all that serve listens on.
+func addresses(f *config.File) (all []string) {
+	for _, l := range f.Listen {
+		all = append(all, l.Address)
+	}
+	if c := f.Console.Listen; c != "" && c != "off" {
+		all = append(all, c)
+	}
+	return all
 }
 
 // Try does on this machine what serve would, as far as that disturbs no bridge that runs: it opens the journal, takes the
@@ -79,14 +117,7 @@ func tryJournal(ctx context.Context, w io.Writer, f *config.File) (served, good 
 // be judged where several may.
 func tryListeners(w io.Writer, f *config.File, served bool) bool {
 	good := true
-	var all []string
-	for _, l := range f.Listen {
-		all = append(all, l.Address)
-	}
-	if c := f.Console.Listen; c != "" && c != "off" {
-		all = append(all, c)
-	}
-	for _, a := range all {
+	for _, a := range addresses(f) {
 		l, err := net.Listen("tcp", a)
 		switch {
 		case err == nil:

@@ -37,7 +37,7 @@ func (a *App) consoleOptions(c config.Console) (console.Options, error) {
 		Expiries:  a.expiries, TestAlarm: a.testAlarm,
 		Environments: func() []string { return environmentsOf(a.plan.Load().file) },
 		Callers:      func() []console.Caller { return consoleCallers(a.plan.Load().file) },
-		Settings:     a.settings, Reload: a.Reload, SignedIn: a.signedIn(c),
+		Settings:     a.settings, Reload: a.Reload, Rehearsal: a.rehearsal, SignedIn: a.signedIn(c),
 		NewToken: func() (string, string) {
 			token := access.NewToken()
 			return token, access.HashToken(token)

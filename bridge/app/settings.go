@@ -94,7 +94,7 @@ func serverOptions(f *config.File) (server.Options, error) {
 		o.SavedWSDL, o.Flavour = []byte(f.WSDL.Saved), ""
 	}
 	if f.Forward.URL != "" {
-		o.Forward = &server.Forward{URL: f.Forward.URL, Tokens: f.Forward.RelayTokens, Timeout: f.Forward.Timeout.D()}
+		o.Forward = &server.Forward{URL: f.Forward.URL, Tokens: f.Forward.RelayTokens, Timeout: f.Forward.Timeout.D(), Rehearse: f.Forward.Rehearse}
 	}
 	return o, nil
 }
@@ -125,11 +125,13 @@ func Contract(f *config.File) (*soap.Contract, error) {
 	c := soap.DefaultContract()
 	if f.WSDL.Saved != "" {
 		var err error
-		if c, err = saved.Contract([]byte(f.WSDL.Saved)); err != nil {
+		c, err = saved.Contract([]byte(f.WSDL.Saved))
+		if err != nil && (c == nil || len(f.Contract.Operations) == 0) {
 			return nil, fmt.Errorf("wsdl.saved: %w", err)
-		}
+		} // else contract.operations has the meaning of its names, and Check finds what is left
 	}
 	set(&c.Namespace, f.Contract.Namespace)
+	c.Qualified = c.Qualified || f.Contract.Qualified
 	for name, o := range f.Contract.Operations {
 		op := c.Operation(name)
 		if op == nil {
@@ -150,7 +152,7 @@ func Contract(f *config.File) (*soap.Contract, error) {
 	} {
 		set(w.into, w.word)
 	}
-	c.Mimic = soap.Mimic{EncodingStyle: f.Mimic.EncodingStyle, ResponseCharset: f.Mimic.ResponseCharset}
+	c.Mimic = soap.Mimic{EncodingStyle: f.Mimic.EncodingStyle, ResponseCharset: f.Mimic.ResponseCharset, NoDeclaration: f.Mimic.NoDeclaration}
 	c.Faults = soap.FaultStyle{TypedDetail: f.FaultDetail == "typed", SpecStatus: f.SOAP12FaultStatus == "spec"}
 	if errs := c.Check(); len(errs) > 0 {
 		return nil, fmt.Errorf("contract: %w", errors.Join(errs...))
@@ -160,6 +162,9 @@ func Contract(f *config.File) (*soap.Contract, error) {
 
 func layOver(op *soap.Operation, o config.Operation) {
 	set(&op.ResponseWrapper, o.ResponseWrapper)
+	set(&op.ResponseName, o.ResponseElement)
+	set(&op.Namespace, o.RequestNamespace)
+	set(&op.EncodingStyle, o.EncodingStyle)
 	if len(o.Request) > 0 {
 		op.Request = parts(o.Request)
 	}
@@ -177,7 +182,7 @@ func layOver(op *soap.Operation, o config.Operation) {
 func parts(list []config.Part) []soap.Part {
 	all := make([]soap.Part, len(list))
 	for i, p := range list {
-		all[i] = soap.Part{Slot: p.Slot, Name: p.Name, Const: p.Const}
+		all[i] = soap.Part{Slot: p.Slot, Name: p.Name, Const: p.Const, Type: p.Type}
 	}
 	return all
 }

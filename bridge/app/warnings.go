@@ -30,6 +30,9 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 		warn("journal", "without a seal upstream sessions are in memory only: every start and every instance logs in anew, "+
 			"and authorities allow few logins (seal: \"${EINVOICE_BRIDGE_SEAL}\"; head -c 32 /dev/urandom | base64 makes one)")
 	}
+	if f.Forward.Rehearse {
+		warn("forward.rehearse", "a rehearsal: everything goes to the provider and nothing to any authority")
+	}
 	all = append(all, endingSoon(f, now)...)
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)

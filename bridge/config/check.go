@@ -63,6 +63,8 @@ func (l *loader) check() {
 	l.checkAddresses("trusted_proxies", f.TrustedProxies)
 	if f.Forward.URL != "" {
 		l.checkURL("forward.url", f.Forward.URL)
+	} else if f.Forward.Rehearse {
+		l.at("forward.rehearse", "forward.rehearse needs forward.url, the provider's address that everything goes to")
 	}
 	if f.Alarms.Webhook != "" {
 		l.checkURL("alarms.webhook", f.Alarms.Webhook.Reveal())

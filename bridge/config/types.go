@@ -186,16 +186,20 @@ type WSDL struct {
 // Contract names what goes over the wire where it differs from the documented service.
 type Contract struct {
 	Namespace  string               `yaml:"namespace" doc:"Namespace of the operations."`
+	Qualified  bool                 `yaml:"qualified" doc:"Whether the parts of answers stand in it, too."`
 	Operations map[string]Operation `yaml:"operations" doc:"eInvoiceCancel and access_new_token, where their elements differ."`
 	Values     Values               `yaml:"values" doc:"The fixed words of an answer; those left out stay as documented."`
 }
 
 // Operation names the elements of one request and its answer.
 type Operation struct {
-	Request         []Part            `yaml:"request" doc:"The parameters, in their order."`
-	Aliases         map[string]string `yaml:"aliases" doc:"Other names of parameters, each with its slot."`
-	ResponseWrapper string            `yaml:"response_wrapper" doc:"An element around all parts of the answer."`
-	Response        []Part            `yaml:"response" doc:"The parts of the answer, in their order."`
+	Request          []Part            `yaml:"request" doc:"The parameters, in their order."`
+	Aliases          map[string]string `yaml:"aliases" doc:"Other names of parameters, each with its slot."`
+	RequestNamespace string            `yaml:"request_namespace" doc:"A namespace of requests that is answered in the contract's; any other is answered in itself."`
+	ResponseElement  string            `yaml:"response_element" doc:"The answer's element. Without it the operation's name and Response."`
+	ResponseWrapper  string            `yaml:"response_wrapper" doc:"An element around all parts of the answer."`
+	EncodingStyle    string            `yaml:"encoding_style" doc:"What its answers carry as encodingStyle." example:"http://schemas.xmlsoap.org/soap/encoding/"`
+	Response         []Part            `yaml:"response" doc:"The parts of the answer, in their order."`
 }
 
 // Part is one element: its meaning and its name on the wire.
@@ -203,6 +207,7 @@ type Part struct {
 	Slot  string `yaml:"slot" doc:"What it means."`
 	Name  string `yaml:"name" doc:"Its name on the wire."`
 	Const string `yaml:"const" doc:"A fixed value instead."`
+	Type  string `yaml:"type" doc:"The XSD type that it carries as xsi:type." example:"string"`
 }
 
 // Values are the fixed words of an answer; empty ones stay as documented.
@@ -221,8 +226,9 @@ type Values struct {
 
 // Mimic switches on oddities of the provider's own server.
 type Mimic struct {
-	EncodingStyle   bool   `yaml:"encoding_style" doc:"Whether answers carry the encodingStyle attribute."`
+	EncodingStyle   bool   `yaml:"encoding_style" doc:"Whether answers carry the operation's description as encodingStyle."`
 	ResponseCharset string `yaml:"response_charset" validate:"omitempty,oneof=iso-8859-1" doc:"The charset that answers claim."`
+	NoDeclaration   bool   `yaml:"no_declaration" doc:"Whether answers go without an XML declaration."`
 }
 
 // Token is about access tokens that access_new_token issues.
@@ -235,6 +241,7 @@ type Forward struct {
 	URL         string          `yaml:"url" doc:"The provider's SOAP address."`
 	Timeout     bridge.Duration `yaml:"timeout" doc:"How long it may take."`
 	RelayTokens bool            `yaml:"relay_tokens" doc:"Whether access_new_token is relayed, too; the provider's token then counts here."`
+	Rehearse    bool            `yaml:"rehearse" doc:"Whether everything is relayed, cancellations too, and nothing sent to any authority. What the bridge would have made of it is written down, for the rehearsal command."`
 }
 
 // Caller is one program that may call.

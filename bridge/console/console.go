@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"einvoice-bridge/bridge/rehearsal"
 )
 
 // Options is what the console shows and asks.
@@ -30,6 +32,8 @@ type Options struct {
 	Settings     func(ctx context.Context) Settings
 	// Reload takes up the changed configuration file; by is who wants it. How it went is in Settings.Last.
 	Reload func(by string)
+	// Rehearsal says what the rehearsal has shown since then.
+	Rehearsal func(ctx context.Context, since time.Time) (*rehearsal.Report, error)
 	// Expiries are what ends some day, the first to end first.
 	Expiries func(ctx context.Context) ([]Expiry, error)
 	// TestAlarm sends an alarm that is none, for by, and tells whether it was taken.

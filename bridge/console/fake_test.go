@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/rehearsal"
 )
 
 // utc is where the reader of these tests is.
@@ -42,6 +43,7 @@ type memory struct {
 	err      error
 
 	settings  Settings
+	rehearsed func(context.Context, time.Time) (*rehearsal.Report, error)
 	upstreams []Upstream // nil: a healthy one
 
 	filters     []bridge.Filter
@@ -275,7 +277,8 @@ func open(t *testing.T, m *memory, password string) *operator {
 		Reload: func(by string) {
 			m.settings.Last = &Reload{By: by, Changes: []bridge.Change{{Path: "grace", Kind: bridge.Changed, Was: "40s", Is: "1m0s"}}}
 		},
-		Expiries: func(context.Context) ([]Expiry, error) { return m.expiries, m.err },
+		Rehearsal: func(ctx context.Context, since time.Time) (*rehearsal.Report, error) { return m.rehearsed(ctx, since) },
+		Expiries:  func(context.Context) ([]Expiry, error) { return m.expiries, m.err },
 		TestAlarm: func(by string) error {
 			m.deeds = append(m.deeds, bridge.Deed{Who: by, What: bridge.DidTestAlarm})
 			return m.alarmErr

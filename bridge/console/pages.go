@@ -80,6 +80,7 @@ func newPages(o Options) http.Handler {
 		"POST /issue":             p.issue,
 		"POST /revoke":            p.revoke,
 		"GET /settings":           p.settings,
+		"GET /rehearsal":          p.rehearsal,
 		"GET /audit":              p.audit,
 		"GET /words":              p.glossary,
 		"POST /reload":            p.reload,

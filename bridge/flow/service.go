@@ -122,6 +122,14 @@ func (s *Service) read(t *Terms, r bridge.Request) (matter, *step) {
 	return m, nil
 }
 
+// Check is what a call would be refused with before anything is asked or written down; "" when it would be carried out.
+func (s *Service) Check(t *Terms, r bridge.Request) string {
+	if _, local := s.read(t, r); local != nil {
+		return local.outcome.Message
+	}
+	return ""
+}
+
 // resolve replaces another name of the document by the authority's own id, where callers use others. A name that is on
 // record as a document in doubt, or cancelled, is taken for it: the answer must be there when nobody can be asked, and
 // records of before ids were resolved go by such names.

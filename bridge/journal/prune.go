@@ -27,6 +27,9 @@ var (
 		old: `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND (soap_in IS NOT NULL OR soap_out IS NOT NULL)` +
 			fmt.Sprintf(settled, "asks") + ` ORDER BY id LIMIT $3`,
 		first: `UPDATE asks SET soap_in = NULL, soap_out = NULL WHERE id = $1 AND told_at < $2`,
+	}, {
+		old:   `SELECT id FROM rehearsed WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3`,
+		first: `DELETE FROM rehearsed WHERE id = $1 AND at < $2`,
 	}}
 	rows = []sweep{{
 		old:   `SELECT id FROM entries WHERE id > $1 AND updated < $2 AND state = 'final' ORDER BY id LIMIT $3`,

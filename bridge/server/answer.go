@@ -31,6 +31,9 @@ type inbound struct {
 	hops          string               // of bridges that it was relayed by
 	tls           *tls.ConnectionState // nil without TLS
 	body          []byte
+	// Of a request in a rehearsal: all its headers that go on, its method if that is not POST, and its query.
+	fields        [][2]string
+	method, query string
 	place         *place          // that it has; nil: it is turned away
 	trace         context.Context // carries the call's span; nil: no traces
 }
@@ -66,6 +69,8 @@ type reply struct {
 	encoding    string // Content-Encoding of a relayed answer
 	retryAfter  time.Duration
 	body        []byte
+	fields      [][2]string // headers of an answer in a rehearsal; nil: it is one of ours
+	hangUp      bool        // there is none
 }
 
 // How long the questions around a call may take.
@@ -77,7 +82,13 @@ const (
 
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
+	if s.rehearsing() {
+		return s.rehearse(in)
+	}
 	p, ok := s.places.enter(s.opt.InFlight, arriving)
+	if known := in.wire.caller; !ok && known != "" { // strangers in a crowd keep out their like
+		p, ok = s.places.enter(s.opt.InFlight, callerPool(known))
+	}
 	if !ok {
 		return s.turnAway(in)
 	}
@@ -139,7 +150,7 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 	v.troubleAsReply = caller.TroubleAs == access.TroubleAsReply
 	s.noteTLS(in, caller.Name)
 	s.noteLeniencies(in, caller.Name, req)
-	taxpayer := strings.ToUpper(strings.TrimSpace(req.Text(soap.SlotUserGSTIN)))
+	taxpayer := taxpayerOf(req)
 	_, known := s.opt.Upstream(taxpayer)
 	switch who := slog.String("caller", caller.Name); {
 	case taxpayer == "":

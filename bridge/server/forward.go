@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -29,6 +30,8 @@ type Forward struct {
 	Timeout     time.Duration // of one relayed call; 0: 60 s
 	MaxRequest  int           // bytes; 0: 2 MiB. Invoices are larger than cancellations
 	MaxResponse int           // bytes; 0: 4 MiB
+	// Rehearse relays all that comes, cancellations too; see rehearse.go.
+	Rehearse bool
 }
 
 // relay is a Forward at work.
@@ -58,6 +61,9 @@ func newRelay(f Forward) (*relay, error) {
 	u, err := url.Parse(f.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("forward: the provider's address must be an absolute http or https URL")
+	}
+	if f.Rehearse {
+		f.Timeout, f.MaxRequest, f.MaxResponse = rehearseTime, orElse(f.MaxRequest, rehearseBytes), orElse(f.MaxResponse, rehearseBytes)
 	}
 	f.Timeout = orElse(f.Timeout, 60*time.Second)
 	f.MaxRequest = orElse(f.MaxRequest, 2<<20)
@@ -120,24 +126,32 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 	case got.Fault != nil || got.Token.AccessToken == "":
 		return r
 	}
+	if err := s.adopt(in, req, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
+		s.refused(in, RefusedBusy, slog.String("why", err.Error()))
+		return voice{c: s.opt.Contract, version: req.Version, ref: in.ref}.
+			fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
+	}
+	return r
+}
+
+// adopt lets a token of the provider count here, if it is known whose it is.
+func (s *Desk) adopt(in inbound, req *soap.Request, token string, life time.Duration) error {
 	if req.Moved { // the provider reads parameters by their place, and may have let in somebody else than we would read
 		s.opt.Log.Warn("the provider issued a token to a login whose parameters don't stand in the documented order; it is not known here", "ref", in.ref, "from", in.from)
-		return r
+		return nil
 	}
 	caller, ok := s.opt.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
 	if !ok {
 		s.opt.Log.Warn("the provider issued a token to a login that is no caller's; it is not known here", "ref", in.ref, "from", in.from)
-		return r
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
 	defer cancel()
-	if err := s.opt.Access.Adopt(ctx, caller, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
-		s.refused(in, RefusedBusy, slog.String("caller", caller), slog.String("why", err.Error()))
-		return voice{c: s.opt.Contract, version: req.Version, ref: in.ref}.
-			fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
+	if err := s.opt.Access.Adopt(ctx, caller, token, life); err != nil {
+		return fmt.Errorf("%s: %w", caller, err)
 	}
 	s.opt.Log.Info("the provider's access token adopted", "ref", in.ref, "caller", caller, "from", in.from)
-	return r
+	return nil
 }
 
 // send carries one request over. The body is copied: the transport may still read it after an answer or an error.
@@ -147,21 +161,10 @@ func (r *relay) send(in inbound) (reply, error) {
 	}
 	ctx, span := in.beginSpan("relay")
 	defer span.End()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(bytes.Clone(in.body)))
+	req, err := r.request(ctx, in)
 	if err != nil {
 		return reply{}, errNotSent
 	}
-	for name, value := range map[string]string{
-		"Content-Type": in.header.ContentType, "Content-Encoding": in.header.ContentEncoding, "SOAPAction": in.header.SOAPAction,
-		"Accept": in.accept, "User-Agent": in.agent,
-	} {
-		if value != "" || name == "User-Agent" { // an empty one keeps net/http from saying its own
-			req.Header[name] = []string{value}
-		}
-	}
-	req.Header.Set(hopHeader, strings.TrimPrefix(in.hops+","+r.hop, ","))
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	req.Header.Del("Tracestate") // is between the caller and whoever traces him
 	res, err := r.client.Do(req)
 	if err != nil {
 		return reply{}, withoutURL(err)
@@ -171,14 +174,58 @@ func (r *relay) send(in inbound) (reply, error) {
 	switch {
 	case err != nil:
 		return reply{}, fmt.Errorf("read the provider's answer: %w", withoutURL(err))
-	case res.StatusCode >= 300 && res.StatusCode < 400:
+	case res.StatusCode >= 300 && res.StatusCode < 400 && !r.Rehearse:
 		return reply{}, errors.New("the provider answered with a redirect; its address must be the final one")
 	case len(body) > r.MaxResponse:
 		return reply{}, fmt.Errorf("the provider's answer is over the limit of %d bytes", r.MaxResponse)
 	}
-	return reply{
+	all := reply{
 		status: res.StatusCode, contentType: res.Header.Get("Content-Type"), encoding: res.Header.Get("Content-Encoding"), body: body,
-	}, nil
+	}
+	if r.Rehearse {
+		var raw bytes.Buffer
+		_ = res.Header.Write(&raw) // into memory
+		all.fields = append([][2]string{}, endToEnd(raw.Bytes())...)
+	}
+	return all, nil
+}
+
+// request is what goes to the provider: of the headers those that are about the message, or all in a rehearsal.
+func (r *relay) request(ctx context.Context, in inbound) (*http.Request, error) {
+	method, to := cmp.Or(in.method, http.MethodPost), r.URL
+	if in.query != "" && !strings.Contains(to, "?") {
+		to += "?" + in.query
+	}
+	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(bytes.Clone(in.body)))
+	if err != nil {
+		return nil, err
+	}
+	req.Header["User-Agent"] = []string{in.agent} // an empty one keeps net/http from saying its own
+	spelled := map[string]string{}                // as the first of that name
+	for _, f := range in.fields {
+		name := http.CanonicalHeaderKey(f[0])
+		if spelled[name] == "" {
+			spelled[name] = f[0]
+		}
+		if name != "User-Agent" && name != hopHeader {
+			req.Header[spelled[name]] = append(req.Header[spelled[name]], f[1])
+		}
+	}
+	req.Header.Set(hopHeader, strings.TrimPrefix(in.hops+","+r.hop, ","))
+	if r.Rehearse && in.fields != nil {
+		return req, nil
+	}
+	for name, value := range map[string]string{
+		"Content-Type": in.header.ContentType, "Content-Encoding": in.header.ContentEncoding, "SOAPAction": in.header.SOAPAction,
+		"Accept": in.accept,
+	} {
+		if value != "" {
+			req.Header[name] = []string{value}
+		}
+	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	req.Header.Del("Tracestate") // is between the caller and whoever traces him
+	return req, nil
 }
 
 // withoutURL keeps the provider's address, which may hold a key, out of logs, and marks what never left.

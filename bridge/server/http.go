@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -110,7 +111,7 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 	}
 	h := func(name string) string { return strings.Clone(c.Get(name)) }
 	w := wireOf(c.Context().Conn())
-	return inbound{
+	in := inbound{
 		ref: ref, path: strings.Clone(c.Path()), wire: w,
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
@@ -118,6 +119,10 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 		tls:  c.Context().TLSConnectionState(),
 		body: c.Request().Body(),
 	}
+	if s.rehearsing() {
+		in.fields, in.query = endToEnd(c.Request().Header.RawHeaders()), string(c.Request().URI().QueryString())
+	}
+	return in
 }
 
 // remote is who sent the request: the socket's other end or, behind a trusted proxy, the last address in
@@ -142,6 +147,14 @@ func (s *Desk) trusts(addr netip.Addr) bool {
 }
 
 func (s *Desk) send(c *fiber.Ctx, r reply) error {
+	switch {
+	case r.hangUp:
+		c.Context().HijackSetNoResponse(true)
+		c.Context().Hijack(func(net.Conn) {}) // it is closed then
+		return nil
+	case r.fields != nil:
+		return sendAsItCame(c, r)
+	}
 	if ref, ok := c.Locals(refKey{}).(string); ok {
 		c.Set("X-Request-Id", ref)
 	}
@@ -153,6 +166,18 @@ func (s *Desk) send(c *fiber.Ctx, r reply) error {
 	}
 	c.Status(r.status)
 	c.Response().Header.SetContentType(r.contentType)
+	c.Response().SetBodyRaw(r.body)
+	return nil
+}
+
+// sendAsItCame sends an answer of the provider with its own headers and none of ours.
+func sendAsItCame(c *fiber.Ctx, r reply) error {
+	h := &c.Response().Header
+	h.SetNoDefaultContentType(true)
+	for _, f := range r.fields {
+		h.Add(f[0], f[1])
+	}
+	c.Status(r.status)
 	c.Response().SetBodyRaw(r.body)
 	return nil
 }

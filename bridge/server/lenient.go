@@ -44,25 +44,34 @@ func (s *Desk) noteLeniencies(in inbound, caller string, req *soap.Request) {
 // nothing is in doubt. Who calls need not be known for that: all of it is the caller's own. A token is not missed where
 // something else tells who calls.
 func (s *Desk) unplaced(in inbound, req *soap.Request) string {
+	text, names, came := missing(in, req)
+	if text != "" {
+		s.refused(in, RefusedSOAP, slog.String("why", "parameters are missing"), slog.String("operation", req.Operation),
+			slog.String("missing", names), slog.String("found", came))
+	}
+	return text
+}
+
+// missing is unplaced without telling anybody.
+func missing(in inbound, req *soap.Request) (text, names, came string) {
 	missing := req.Missing()
 	if in.basic() || req.UsernameToken != nil {
 		missing = slices.DeleteFunc(missing, func(p soap.Param) bool { return p.Slot == soap.SlotAccessToken })
 	}
 	if len(missing) == 0 {
-		return ""
+		return "", "", ""
 	}
 	const most = 8
-	var names, came []string
+	var wanted, found []string
 	for _, p := range missing {
-		names = append(names, p.Name)
+		wanted = append(wanted, p.Name)
 	}
 	for _, name := range req.Unplaced[:min(most, len(req.Unplaced))] {
-		came = append(came, short(name))
+		found = append(found, short(name))
 	}
 	if more := len(req.Unplaced) - most; more > 0 {
-		came = append(came, fmt.Sprintf("%d more", more))
+		found = append(found, fmt.Sprintf("%d more", more))
 	}
-	s.refused(in, RefusedSOAP, slog.String("why", "parameters are missing"), slog.String("operation", req.Operation),
-		slog.String("missing", strings.Join(names, ", ")), slog.String("found", strings.Join(came, ", ")))
-	return fmt.Sprintf("%s not found in the request; elements that are no parameters: %s", strings.Join(names, ", "), strings.Join(came, ", "))
+	names, came = strings.Join(wanted, ", "), strings.Join(found, ", ")
+	return fmt.Sprintf("%s not found in the request; elements that are no parameters: %s", names, came), names, came
 }

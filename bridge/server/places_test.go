@@ -1,6 +1,9 @@
 package server_test
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -147,6 +150,41 @@ func TestWorkHoldsItsPlace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Strangers who are being read, and of whom nobody knows yet who they are, keep out their like, but no caller on a connection
+// of his own.
+func TestStrangersKeepOutStrangers(t *testing.T) {
+	r := start(t, func(s *setup) {
+		s.InFlight, s.Config.Callers[0].Tokens = placesInTest, []string{"sha256:" + access.HashToken("config")}
+	})
+	theirs := strings.Replace(envelope, token, "config", 1)
+	known := r.dial()
+	defer known.Close()
+	in := bufio.NewReader(known)
+	again := func(what string) {
+		t.Helper()
+		if _, err := io.WriteString(known, request("/api.einvoice.php", theirs)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readResponse(in, "POST")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.expect(t, what, 200, "Success 200 ")
+	}
+	again("before")
+	r.journal.mu.Lock() // whoever shows a token that is in no file waits for the journal
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer r.journal.mu.Unlock()
+	answered := make(chan response, placesInTest)
+	for n := range placesInTest / 2 {
+		all.Go(func() { answered <- r.post(strings.Replace(envelope, token, fmt.Sprint("guess", n), 1)) })
+		r.awaitPlaced(t, n+1, bridge.PoolArriving, "", answered)
+	}
+	r.post(theirs).expect(t, "on a new connection", 500, busy)
+	again("meanwhile")
 }
 
 // What a pool may hold is what it comes to when nobody else comes.

@@ -45,6 +45,11 @@ type Options struct {
 	SavedWSDL []byte
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
+	// Rehearsal hears of what Forward.Rehearse relays; nil: nobody does.
+	Rehearsal Rehearsal
+	// Check is what a cancellation would be refused with before anything is sent; "" when it would be carried out. It is
+	// asked in a rehearsal alone; nil: nothing is refused.
+	Check func(bridge.Request) string
 	// InFlight bounds the calls that are being answered at a time. No caller, no upstream and nothing
 	// that nobody has logged in for takes all of them, see places.go. Half of that on top is for calls that are turned
 	// away: all that is done for them is to ask the record.

@@ -117,6 +117,12 @@ func optional(parts []soap.Part) []string {
 // get answers GET and HEAD of a service path: the description when the query says wsdl in any letter case, else the
 // page for people. Tools also ask for ?xsd=…, ?disco and the like and wait for a quick no.
 func (s *Desk) get(c *fiber.Ctx) error {
+	if s.rehearsing() {
+		in := s.inbound(c)
+		in.method = strings.Clone(c.Method())
+		in.fields = slices.DeleteFunc(in.fields, func(f [2]string) bool { return strings.EqualFold(f[0], "Accept-Encoding") }) // see readdress
+		return s.send(c, s.rehearse(in))
+	}
 	path := "/" + strings.TrimLeft(c.Route().Path, "/")
 	query := strings.ToLower(string(c.Request().URI().QueryString()))
 	values, _ := url.ParseQuery(query)

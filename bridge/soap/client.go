@@ -145,12 +145,12 @@ func (reply *Reply) fill(c *Contract, op *Operation, values map[string]string) *
 	if op == &c.Cancel {
 		reply.Cancel = CancelReply{
 			IRN: values[SlotIRN], CancelDate: values[SlotCancelDate], Message: values[SlotErrorMessage],
-			Failed: values[SlotStatus] != c.Values.SuccessStatus, Code: values[SlotCode],
+			Failed: c.Values.tellFailure(values), Code: values[SlotCode],
 		}
 		return nil
 	}
 	seconds, err := strconv.Atoi(values[SlotExpiresIn])
-	if err != nil {
+	if _, ok := values[SlotExpiresIn]; ok && err != nil {
 		return clientf("the answer's part for %s is not a number", SlotExpiresIn)
 	}
 	reply.Token = TokenReply{
@@ -158,6 +158,16 @@ func (reply *Reply) fill(c *Contract, op *Operation, values map[string]string) *
 		ErrorDescription: values[SlotErrorDescription],
 	}
 	return nil
+}
+
+// tellFailure goes by the first of the words that an answer has.
+func (v *Values) tellFailure(values map[string]string) bool {
+	for _, w := range []struct{ slot, success string }{{SlotStatus, v.SuccessStatus}, {SlotCode, v.SuccessCode}, {SlotErrorFlag, v.SuccessFlag}} {
+		if text, ok := values[w.slot]; ok {
+			return text != w.success
+		}
+	}
+	return true
 }
 
 // readFault reads a fault of either version.

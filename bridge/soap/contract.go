@@ -1,5 +1,7 @@
 package soap
 
+import "slices"
+
 // Contract is what goes over the wire by name: namespace, elements, their order, and the fixed words in them. The
 // provider's own answers are known from documentation that lost its tags, so all of it is configuration;
 // DefaultContract is the documented reconstruction and package saved takes a customer's saved WSDL.
@@ -29,7 +31,9 @@ type Operation struct {
 	SOAPAction string
 	// Description is the text that the provider writes as encodingStyle (Mimic.EncodingStyle).
 	Description string
-	Request     []Part
+	// EncodingStyle is written as such in its answers instead; "" leaves it to Mimic.
+	EncodingStyle string
+	Request       []Part
 	// Aliases are further spellings of request elements: element name to slot.
 	Aliases map[string]string
 	// ResponseWrapper is an element around all parts of the answer, such as "return"; "" for none.
@@ -42,7 +46,7 @@ type Part struct {
 	Slot, Name string
 	// Const is the fixed text of a SlotConst part, often empty.
 	Const string
-	// Type is the XSD type that answers carry as xsi:type, for callers whose saved WSDL is rpc/encoded; "" for none.
+	// Type is the XSD type that answers carry as xsi:type, for callers whose proxies were made from an rpc/encoded WSDL; "" for none.
 	Type string
 }
 
@@ -89,6 +93,8 @@ type Mimic struct {
 	EncodingStyle bool
 	// ResponseCharset is "" (utf-8) or "iso-8859-1"; answers are pure ASCII under either name.
 	ResponseCharset string
+	// NoDeclaration leaves the XML declaration out.
+	NoDeclaration bool
 }
 
 // FaultStyle chooses between forms of faults.
@@ -159,4 +165,14 @@ func (c *Contract) Operation(name string) *Operation {
 		return &c.Token
 	}
 	return nil
+}
+
+// AnswersAs tells whether answers under two contracts look the same.
+func (c *Contract) AnswersAs(other *Contract) bool {
+	same := func(a, b *Operation) bool {
+		return a.Name == b.Name && a.responseName() == b.responseName() && a.ResponseWrapper == b.ResponseWrapper &&
+			a.Namespace == b.Namespace && a.EncodingStyle == b.EncodingStyle && slices.Equal(a.Response, b.Response)
+	}
+	return c.Namespace == other.Namespace && c.Qualified == other.Qualified && c.Values == other.Values && c.Mimic == other.Mimic &&
+		same(&c.Cancel, &other.Cancel) && same(&c.Token, &other.Token)
 }

@@ -45,6 +45,11 @@ func (p *problems) operation(op, usual *Operation) {
 			p.add("%s: %q is not an XML name without colon", at, name)
 		}
 	}
+	for i, part := range op.Response {
+		if part.Type != "" && !isNCName(part.Type) {
+			p.add("%s.response[%d].type: %q is not the name of an XSD type, such as string", at, i, part.Type)
+		}
+	}
 	p.parts(at+".request", op.Request, usual.Request, false)
 	p.parts(at+".response", op.Response, usual.Response, true)
 	for _, alias := range slices.Sorted(maps.Keys(op.Aliases)) {
@@ -52,7 +57,8 @@ func (p *problems) operation(op, usual *Operation) {
 	}
 }
 
-// parts holds a message to one element per slot, all slots there, and no name twice.
+// parts holds a message to one element per slot and no name twice. A request has all slots. An answer may lack some, since
+// providers' do, but what a caller goes by must be there: the token, or one of the words that tell a success.
 func (p *problems) parts(at string, parts, usual []Part, reply bool) {
 	var slots []string
 	for _, part := range usual {
@@ -78,8 +84,9 @@ func (p *problems) parts(at string, parts, usual []Part, reply bool) {
 		}
 		filled[part.Slot] = true
 	}
+	tells := !reply || filled[SlotAccessToken] || filled[SlotStatus] || filled[SlotCode] || filled[SlotErrorFlag]
 	for _, slot := range slots {
-		if !filled[slot] {
+		if !filled[slot] && (!reply || !tells) {
 			p.add("%s: no element for %s", at, slot)
 		}
 	}
@@ -100,14 +107,14 @@ func (p *problems) alias(at string, op *Operation, alias string) {
 	}
 }
 
-// values insists on numbers where callers' proxies have integers: those throw on an empty element.
+// values insists on a word where callers' proxies may have integers: those throw on an empty element.
 func (p *problems) values(v *Values) {
 	for _, e := range []struct{ name, value string }{
 		{"success_code", v.SuccessCode}, {"failed_code", v.FailedCode}, {"auth_code", v.AuthCode},
 		{"success_flag", v.SuccessFlag}, {"failed_flag", v.FailedFlag},
 	} {
-		if e.value == "" || strings.Trim(e.value, "0123456789") != "" {
-			p.add("contract.values.%s is %q, must be a number", e.name, e.value)
+		if e.value == "" || strings.ContainsAny(e.value, " \t\r\n") {
+			p.add("contract.values.%s is %q, must be one word", e.name, e.value)
 		}
 	}
 	for _, e := range []struct{ name, value string }{

@@ -42,6 +42,14 @@ type reading struct {
 func (r *reading) note(text string) { r.scan.note(text) }
 
 func (r *reading) read(body []byte) *Fault {
+	if fault := r.open(body); fault != nil {
+		return fault
+	}
+	return r.envelope()
+}
+
+// open gets the scanner to the beginning of the text.
+func (r *reading) open(body []byte) *Fault {
 	doc, refusal := payload.Open(r.media, r.header.ContentEncoding, body, r.d.Limits, r.note)
 	if refusal != nil {
 		f := &Fault{Code: Client, Text: refusal.Text, HTTPStatus: refusal.Status}
@@ -53,10 +61,7 @@ func (r *reading) read(body []byte) *Fault {
 	if len(doc) == 0 {
 		return clientf("The request body is empty")
 	}
-	if fault := r.scan.init(doc, r.d.XML11); fault != nil {
-		return fault
-	}
-	return r.envelope()
+	return r.scan.init(doc, r.d.XML11)
 }
 
 // complete fills in what is known of the request, for the answer.

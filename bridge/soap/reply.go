@@ -60,8 +60,8 @@ func (c *Contract) EncodeToken(v Version, a *Addressing, r TokenReply) []byte {
 }
 
 func (c *Contract) encodeReply(v Version, a *Addressing, op *Operation, namespace string, values map[string]string) []byte {
-	style := ""
-	if c.Mimic.EncodingStyle {
+	style := op.EncodingStyle
+	if style == "" && c.Mimic.EncodingStyle {
 		style = op.Description
 	}
 	b := c.appendOpen(make([]byte, 0, 1024), v, style)
@@ -131,6 +131,9 @@ func (c *Contract) appendOpen(b []byte, v Version, encodingStyle string) []byte 
 }
 
 func (c *Contract) appendDeclaration(b []byte) []byte {
+	if c.Mimic.NoDeclaration {
+		return b
+	}
 	if c.latin1() {
 		return append(b, `<?xml version="1.0" encoding="ISO-8859-1"?>`...)
 	}

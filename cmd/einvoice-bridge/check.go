@@ -16,7 +16,8 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say everything that is wrong with a configuration, with its lines",
-		Long: "Check reads the configuration, its keys and certificates as serve would, and lists every problem at once.\n" +
+		Long: "Check reads the configuration, its keys and certificates as serve would, and lists every problem at once. That the\n" +
+			"journal can't be opened on this machine, or an address is another one's, is a warning: the file may be for that one.\n" +
 			"With --online it also does on this machine what serve would: it opens the journal, takes the addresses to listen\n" +
 			"on, and logs in to each upstream, once per credentials. A bridge that runs is not disturbed.",
 		Args: cobra.NoArgs,
@@ -43,6 +44,11 @@ func check(ctx context.Context, w io.Writer, path string, online bool) error {
 	}
 	if !in.Good || online && !in.Try(ctx, w) {
 		return exitCode(1)
+	}
+	if !online {
+		for _, line := range in.Here(ctx) {
+			fmt.Fprintln(w, line)
+		}
 	}
 	fmt.Fprintln(w, in.Lines[last])
 	return nil

@@ -37,27 +37,28 @@ func TestCheckAndServeAgree(t *testing.T) {
 		return func(text, dir string) string { return strings.Replace(text, dir+"/bridge.db", dir+place, 1) }
 	}
 	for name, c := range map[string]struct {
-		edit func(text, dir string) string
-		says string // empty: all is well
+		edit        func(text, dir string) string
+		says        string // empty: all is well
+		here, taken bool   // it is this machine that is not fit; its ports alone
 	}{
-		"as it is":                           {func(text, _ string) string { return text }, ""},
-		"a hash":                             {console(hash), ""},
-		"a hash, each dollar twice":          {console(strings.ReplaceAll(hash, "$", "$$")), ""},
-		"a caller's hash, each dollar twice": {login(strings.ReplaceAll(hash, "$", "$$")), ""},
-		"half a hash":                        {console(hash[:30]), "password"},
-		"half a caller's hash":               {login(hash[:30]), "password"},
-		"a journal in no folder":             {journalAt("/none/bridge.db"), "folder"},
-		"a journal that is a folder":         {journalAt("/folder"), "directory"},
-		"a journal that is none":             {journalAt("/bridge.yaml"), "no journal"},
+		"as it is":                           {func(text, _ string) string { return text }, "", false, false},
+		"a hash":                             {console(hash), "", false, false},
+		"a hash, each dollar twice":          {console(strings.ReplaceAll(hash, "$", "$$")), "", false, false},
+		"a caller's hash, each dollar twice": {login(strings.ReplaceAll(hash, "$", "$$")), "", false, false},
+		"half a hash":                        {console(hash[:30]), "password", false, false},
+		"half a caller's hash":               {login(hash[:30]), "password", false, false},
+		"a journal in no folder":             {journalAt("/none/bridge.db"), "folder", true, false},
+		"a journal that is a folder":         {journalAt("/folder"), "directory", true, false},
+		"a journal that is none":             {journalAt("/bridge.yaml"), "no journal", true, false},
 		"an address that is taken": {func(text, _ string) string {
 			return strings.Replace(text, `listen: "127.0.0.1:0"`, fmt.Sprintf("listen: %q", taken.Addr()), 1)
-		}, "address already in use"},
+		}, "address already in use", false, true},
 		"the console's is taken": {func(text, _ string) string {
 			return strings.Replace(text, `console: {listen: "127.0.0.1:0"}`, fmt.Sprintf("console: {listen: %q}", taken.Addr()), 1)
-		}, "address already in use"},
+		}, "address already in use", false, true},
 		"an address of another machine": {func(text, _ string) string {
 			return strings.Replace(text, `listen: "127.0.0.1:0"`, `listen: "192.0.2.1:8080"`, 1)
-		}, "192.0.2.1:8080"},
+		}, "192.0.2.1:8080", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, path := sandboxed(t, nil)
@@ -73,6 +74,11 @@ func TestCheckAndServeAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, checked := runCommand(t, "check", "--online", "-c", path)
+			alone, err := runCommand(t, "check", "-c", path)
+			if here := strings.Contains(alone, "on this machine serve would not start"); here != c.here || here && !strings.Contains(alone, c.says) ||
+				(err == nil) != (c.says == "" || c.here || c.taken) {
+				t.Errorf("check, without asking anybody else: %v\n%s", err, alone)
+			}
 			f, served := config.Load(path, app.FileKinds)
 			if served == nil {
 				var a *app.App

@@ -355,22 +355,31 @@ func (g *siege) reloads(over <-chan time.Time) {
 		return
 	}
 	for n := 1; ; n++ {
+		ended := false
 		select {
 		case <-over:
-			if got := g.number(g.metrics(), "einvoice_config_last_reload_successful"); got != 1 {
-				g.Error("the last reload was not successful")
-			}
-			return
+			ended = true
 		case <-time.After(g.length / 8):
 		}
 		text := string(before)
-		if n%2 == 1 {
+		if n%2 == 1 && !ended {
 			text = strings.Replace(text, "  other: {", "  other: {per_minute: 60000, ", 1)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		err := os.WriteFile(path+".new", []byte(text), 0o600)
+		if err == nil {
+			err = os.Rename(path+".new", path) // it may be read just now
+		}
+		if err != nil {
 			g.Error(err)
 		}
 		_ = g.instances[0].process.cmd.Process.Signal(syscall.SIGHUP)
+		if ended {
+			break
+		}
+	}
+	time.Sleep(time.Second)
+	if got := g.number(g.metrics(), "einvoice_config_last_reload_successful"); got != 1 {
+		g.Error("the last reload was not successful")
 	}
 }
 

@@ -374,13 +374,16 @@ func middle(samples []sample, of func(sample) float64) float64 {
 // verifyAnswered wants an answer to every call, though it be a fault.
 func (s *soak) verifyAnswered() {
 	s.Helper()
-	counts := map[string]int{}
-	for irn, all := range s.answers {
+	counts, unanswered := map[string]int{}, map[string]int{} // by code; by minute
+	for _, all := range s.answers {
 		for _, a := range all {
 			if counts[a.code]++; a.code == "none" && (s.siege == nil || !s.siege.dead(a.at)) {
-				s.Errorf("%s: a call was not answered", irn)
+				unanswered[a.at.Format("15:04")]++
 			}
 		}
+	}
+	if len(unanswered) > 0 {
+		s.Errorf("calls that were not answered: %v", unanswered)
 	}
 	s.Logf("answers by code: %v; %d attempts at the authority", counts, s.attempts())
 }

@@ -96,8 +96,8 @@ func (m Media) check() *Refusal {
 	}
 }
 
-// charset is the label, cut off where a proxy has joined two headers.
-func (m Media) charset() string {
+// Charset is the label, cut off where a proxy has joined two headers.
+func (m Media) Charset() string {
 	label, _, _ := strings.Cut(m.Params["charset"], ",")
 	label, _, _ = strings.Cut(strings.TrimSpace(label), " ")
 	return strings.Trim(label, `"`)

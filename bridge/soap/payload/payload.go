@@ -57,7 +57,7 @@ func Open(media Media, encoding string, body []byte, limits Limits, note func(st
 	if media.sloppy {
 		r.note("a Content-Type was taken for text/xml that only mentions it")
 	}
-	return r.toUTF8(body, media.charset())
+	return r.toUTF8(body, media.Charset())
 }
 
 // xmlSpace is XML's white space; there is more that Unicode calls a space.

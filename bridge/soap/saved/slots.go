@@ -1,6 +1,7 @@
 package saved
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -96,6 +97,16 @@ func assign(children []field, slots []string) []string {
 	return assigned
 }
 
+// Slots tells by their names alone what the parts of an answer to an operation mean: a slot for each name, "" for one that
+// says nothing.
+func Slots(op *soap.Operation, names []string) []string {
+	children := make([]field, len(names))
+	for i, name := range names {
+		children[i].name = name
+	}
+	return assign(children, slotsOf(op.Response))
+}
+
 func (w *reader) complain(s *shape, slots []string, parts []soap.Part) {
 	var names []string
 	for _, f := range s.children {
@@ -103,7 +114,7 @@ func (w *reader) complain(s *shape, slots []string, parts []soap.Part) {
 	}
 	for _, slot := range slots {
 		if !slices.ContainsFunc(parts, func(p soap.Part) bool { return p.Slot == slot }) {
-			w.lacks("%s has no element for %s among: %s", s.name, slot, strings.Join(names, ", "))
+			w.unknown = append(w.unknown, fmt.Errorf("%s has no element for %s among: %s", s.name, slot, strings.Join(names, ", ")))
 		}
 	}
 }

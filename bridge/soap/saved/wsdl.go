@@ -17,8 +17,8 @@ import (
 )
 
 // Contract derives names, order and namespace from a WSDL 1.1 (document/literal wrapped, or rpc), in whatever character
-// set. What the WSDL doesn't say is the default contract's. The error names everything that could not be found; such a
-// contract must then be configured by hand.
+// set. What the WSDL doesn't say is the default contract's. The error names everything that could not be found. Where that
+// is the meaning of some names alone, the contract comes with it, for these to be configured by hand.
 func Contract(wsdl []byte) (*soap.Contract, error) {
 	root, err := parse(wsdl)
 	if err != nil {
@@ -30,13 +30,16 @@ func Contract(wsdl []byte) (*soap.Contract, error) {
 		w.operation(&w.contract.Token)
 	}
 	w.qualify()
-	if len(w.missing) == 0 {
+	if len(w.missing)+len(w.unknown) == 0 {
 		w.missing = w.contract.Check()
 	}
-	if len(w.missing) > 0 {
-		return nil, fmt.Errorf("derive the contract from the saved WSDL: %w", errors.Join(w.missing...))
+	if all := append(w.missing, w.unknown...); len(all) > 0 {
+		err = fmt.Errorf("derive the contract from the saved WSDL: %w", errors.Join(all...))
 	}
-	return w.contract, nil
+	if len(w.missing) > 0 {
+		return nil, err
+	}
+	return w.contract, err
 }
 
 func parse(wsdl []byte) (*etree.Element, error) {
@@ -63,6 +66,7 @@ type reader struct {
 	// qualified and unqualified tell how the answers' parts are declared.
 	qualified, unqualified bool
 	missing                []error
+	unknown                []error // names that say nothing to us
 }
 
 func (w *reader) lacks(format string, args ...any) {
