@@ -147,6 +147,10 @@ func (a *App) equip(p *plan) {
 	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
 	p.options.Rejected = a.journal.Reject
+	p.options.Recorded = func(ctx context.Context, taxpayer string) bool {
+		entries, err := a.journal.List(ctx, bridge.Filter{Taxpayer: taxpayer, Limit: 1})
+		return err != nil || len(entries) > 0
+	}
 	var refusals []string
 	for _, r := range server.Refusals {
 		refusals = append(refusals, string(r))

@@ -80,6 +80,16 @@ const (
 	recallTime = 3 * time.Second  // the record, for a call that is turned away
 )
 
+// recorded asks whether a taxpayer that is not configured was once.
+func (s *Desk) recorded(taxpayer string) bool {
+	if s.opt.Recorded == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), recallTime)
+	defer cancel()
+	return s.opt.Recorded(ctx, taxpayer)
+}
+
 // answer is the path of one call.
 func (s *Desk) answer(in inbound) reply {
 	if s.rehearsing() {
@@ -159,7 +169,7 @@ func (s *Desk) cancel(in inbound, req *soap.Request, then func(*Desk, asked) rep
 	case !caller.May(taxpayer):
 		s.refused(in, RefusedTaxpayer, who, slog.String("why", "the caller may not act for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
 		return v.denial(v.referred(s.opt.Contract.Values.NotYours))
-	case !known:
+	case !known && !s.recorded(taxpayer):
 		s.refused(in, RefusedUnknown, who, slog.String("why", "no upstream is configured for "+short(taxpayer)), slog.String("taxpayer", short(taxpayer)))
 		return v.reply(v.refusal("user_gstin " + short(taxpayer) + " is not known here; nothing was sent for this call"))
 	}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -123,5 +124,21 @@ func TestLookingIsNotRejected(t *testing.T) {
 	r.raw(request("/wrong.php", envelope))
 	if rows := taken(); len(rows) != 1 || rows[0].Kind != string(server.RefusedHTTP) {
 		t.Errorf("a wrong path: %+v", rows)
+	}
+}
+
+// A taxpayer that was taken out of the file may have cancellations in doubt: a repeat of one is no mistake, and goes on to
+// whoever knows the record.
+func TestTaxpayerOnRecordIsNotUnknown(t *testing.T) {
+	var asked string
+	r := start(t, func(s *setup) {
+		s.Config.Callers[0].AllTaxpayers = true
+		s.Upstream = func(string) (string, bool) { return "", false }
+		s.Recorded = func(_ context.Context, taxpayer string) bool { asked = taxpayer; return true }
+	})
+	r.answer = func(bridge.Request) bridge.Answer { return bridge.Answer{Fault: bridge.FaultMisconfigured} }
+	r.post(envelope).expect(t, "on record", 500, "SOAP-ENV:Server: "+bridge.FaultMisconfigured)
+	if n := len(r.seen()); n != 1 || asked != gstin {
+		t.Errorf("%d calls reached the Service; asked for %q", n, asked)
 	}
 }

@@ -58,6 +58,9 @@ type Options struct {
 	Upstreams []string
 	// Upstream names the upstream that a taxpayer's cancellations go to, if the taxpayer is known; nil: there is but one.
 	Upstream func(taxpayer string) (name string, known bool)
+	// Recorded tells whether anything is on record of a taxpayer, or the record can't be read: a taxpayer that is not
+	// configured any more may have cancellations in doubt, and none of them may be told as refused. Nil: there is nothing.
+	Recorded func(ctx context.Context, taxpayer string) bool
 	// Crowd bounds connections; like the listeners it is New's for good.
 	Crowd Crowd
 	// TrustedProxies are CIDRs or addresses whose X-Forwarded-For is believed.
