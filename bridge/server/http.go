@@ -45,6 +45,7 @@ func (s *Server) newApp(o Options) *fiber.App {
 			app.Get(spelled, s.at((*Desk).get))
 		}
 	}
+	app.Get("/", s.at((*Desk).home))
 	app.Get("/wsdl/:name", s.at((*Desk).getWSDL))
 	app.Post(tryPath, s.at((*Desk).try))
 	handler := app.Handler()

@@ -43,6 +43,8 @@ type Options struct {
 	Flavour string
 	// SavedWSDL is an operator's own description, served with nothing but its address changed.
 	SavedWSDL []byte
+	// Form puts a form on the page for people that cancels for real.
+	Form bool
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
 	// InFlight bounds the calls that are being answered at a time. No caller, no upstream and nothing
