@@ -136,6 +136,7 @@ func (a *App) equip(p *plan) {
 	p.terms.Tracer = a.traces.Tracer()
 	p.options.Canceller = canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.Log, p.terms.Tracer
+	p.options.Ready = a.ready
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
 	var refusals []string
 	for _, r := range server.Refusals {
