@@ -42,11 +42,10 @@ func TestLibreOffice(t *testing.T) {
 		t.Skip("SKIPPED, the exports are not opened as an accountant does: LibreOffice is not installed (apt-get install libreoffice-calc-nogui)")
 	}
 	const comma = "Text - txt - csv (StarCalc):44,34,76,1" // fields by commas, texts in quotes, UTF-8, from line 1
-	id, remarks := slices.Index(csvHeader, "document"), slices.Index(csvHeader, "remarks")
 	o := open(t, &memory{stories: oddStories()}, "")
 	for kind, tc := range map[string]struct{ reading, remarks string }{
 		"xlsx": {"Calc MS Excel 2007 XML", `=HYPERLINK("http://evil")`},
-		"csv":  {fmt.Sprintf("%s,%d/2", comma, id+1), `'=HYPERLINK("http://evil")`},
+		"csv":  {fmt.Sprintf("%s,%d/2", comma, 1+slices.Index(csvHeader, "document")), `'=HYPERLINK("http://evil")`},
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "export."+kind)
@@ -67,9 +66,10 @@ func TestLibreOffice(t *testing.T) {
 		}
 		defer f.Close()
 		rows, err := csv.NewReader(f).ReadAll()
-		if err != nil || len(rows) != len(odd)+1 || !slices.Equal(rows[0], csvHeader) {
+		if err != nil || len(rows) != len(odd)+1 {
 			t.Fatalf("%s: %d rows, %v\n%v", kind, len(rows), err, rows)
 		}
+		id, remarks := slices.Index(rows[0], "document"), slices.Index(rows[0], "remarks")
 		for i, row := range rows[1:] {
 			if want := odd[len(odd)-1-i]; row[id] != want || row[remarks] != tc.remarks {
 				t.Errorf("%s, row %d: id %s, want %s; remarks %s", kind, i, row[id], want, row[remarks])
