@@ -145,6 +145,7 @@ func (a *App) equip(p *plan) {
 	p.options.Log, p.options.Tracer = a.Log, p.terms.Tracer
 	p.options.Rehearsal = a.recorder
 	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
+	p.options.Ready = a.ready
 	p.options.Refused = func(r server.Refusal) { a.metrics.Refused(string(r)) }
 	p.options.Rejected = a.journal.Reject
 	p.options.Recorded = func(ctx context.Context, taxpayer string) bool {

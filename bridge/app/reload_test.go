@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/observe"
 	"einvoice-bridge/fixtures/sandbox/demo"
@@ -63,5 +64,31 @@ func TestReloadUnderLoad(t *testing.T) {
 	a.Reload("too late")
 	if a.lastReload.Load().By != "test" {
 		t.Error("a stopped bridge reloads")
+	}
+}
+
+// A taxpayer that is taken out of the file has its cancellations on record still: a repeat is told that it can't be carried
+// out, never that the authority, or anybody, has said no. Who was never there is the caller's mistake.
+func TestRemovedTaxpayerIsNotRefused(t *testing.T) {
+	sims, path := sandboxed(t, nil)
+	a := started(t, path, observe.NewLogger(io.Discard, "text", "debug"))
+	call := func(taxpayer, want string) {
+		t.Helper()
+		if body, err := post(a.PublicURL()+"/einvoice", demo.Envelope(taxpayer, sims[0].Success)); err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s, %v; want %s", body, err, want)
+		}
+	}
+	call(sims[0].Taxpayer, "<code>200</code>")
+	read, _ := os.ReadFile(path)
+	if err := os.WriteFile(path, []byte(strings.Replace(string(read), "  "+sims[0].Taxpayer+":", "  29AABCT1332L000:", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a.Reload("test"); !a.lastReload.Load().Good() {
+		t.Fatalf("%+v", a.lastReload.Load())
+	}
+	call(sims[0].Taxpayer, bridge.FaultMisconfigured)
+	call("27AAPFU0939F1ZV", "<code>204</code>")
+	if err := a.Stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -89,6 +89,7 @@ func serverOptions(f *config.File) (server.Options, error) {
 	o := server.Options{
 		Listeners: listeners(f), PublicURL: f.PublicURL, Contract: contract, Decoder: d,
 		Flavour: f.WSDL.Flavour, InFlight: f.Limits.InFlight, TrustedProxies: f.TrustedProxies,
+		Form: f.ServicePage.Form,
 	}
 	if f.WSDL.Saved != "" {
 		o.SavedWSDL, o.Flavour = []byte(f.WSDL.Saved), ""

@@ -33,14 +33,15 @@ type File struct {
 	Alarms         Alarms   `yaml:"alarms" doc:"Who is told what an operator must look at."`
 	Traces         Traces   `yaml:"traces" doc:"Where OpenTelemetry traces go."`
 
-	WSDL              WSDL     `yaml:"wsdl" doc:"Which description of the service is served."`
-	Contract          Contract `yaml:"contract" doc:"What goes over the wire, where it differs from the documented service."`
-	Mimic             Mimic    `yaml:"mimic" doc:"Oddities of the provider's own server."`
-	Token             Token    `yaml:"token" doc:"Access tokens that access_new_token issues."`
-	Forward           Forward  `yaml:"forward" doc:"Relays what the bridge does not do itself to the provider."`
-	Strictness        string   `yaml:"strictness" validate:"oneof=lenient strict" doc:"Whether unknown parameters are ignored (lenient) or refused."`
-	FaultDetail       string   `yaml:"fault_detail" validate:"oneof=empty typed" doc:"What a Fault's detail holds: nothing, or an element that SAP's fault mapping needs."`
-	SOAP12FaultStatus string   `yaml:"soap12_fault_status" validate:"oneof=500 spec" doc:"HTTP status of SOAP 1.2 faults: always 500, or as the specification has it."`
+	WSDL              WSDL        `yaml:"wsdl" doc:"Which description of the service is served."`
+	ServicePage       ServicePage `yaml:"service_page" doc:"The page for people that a browser finds at the callers' address."`
+	Contract          Contract    `yaml:"contract" doc:"What goes over the wire, where it differs from the documented service."`
+	Mimic             Mimic       `yaml:"mimic" doc:"Oddities of the provider's own server."`
+	Token             Token       `yaml:"token" doc:"Access tokens that access_new_token issues."`
+	Forward           Forward     `yaml:"forward" doc:"Relays what the bridge does not do itself to the provider."`
+	Strictness        string      `yaml:"strictness" validate:"oneof=lenient strict" doc:"Whether unknown parameters are ignored (lenient) or refused."`
+	FaultDetail       string      `yaml:"fault_detail" validate:"oneof=empty typed" doc:"What a Fault's detail holds: nothing, or an element that SAP's fault mapping needs."`
+	SOAP12FaultStatus string      `yaml:"soap12_fault_status" validate:"oneof=500 spec" doc:"HTTP status of SOAP 1.2 faults: always 500, or as the specification has it."`
 
 	MixedEnvironments []string            `yaml:"mixed_environments" doc:"Environments whose upstreams may stand side by side in this file."`
 	Upstreams         map[string]Upstream `yaml:"upstreams" doc:"The e-invoice APIs, by a name of your own."`
@@ -181,6 +182,11 @@ type Traces struct {
 type WSDL struct {
 	Flavour string `yaml:"flavour" doc:"What ?wsdl shows when no flavour is asked for; without it rpc-literal at /api.einvoice.php, as the provider has it, and document at /einvoice."`
 	Saved   string `yaml:"saved" doc:"The callers' own old WSDL; names and order on the wire are derived from it." example:"file:old.wsdl"`
+}
+
+// ServicePage is about the page for people at the callers' address.
+type ServicePage struct {
+	Form bool `yaml:"form" doc:"Whether it has a form that sends a cancellation, a real one, for whoever has a token. Without it the page only tells."`
 }
 
 // Contract names what goes over the wire where it differs from the documented service.

@@ -20,6 +20,7 @@
 //     beyond in_flight half of it on top is looked at, see turned.go; a flood is answered unread.
 //   - Nobody takes all: places are shared out by caller, by upstream and for what nobody has logged in for, see places.go;
 //     connections are bounded by number and by what unfinished requests hold, see crowd.go. Who is put out is told so.
+//   - A balancer may ask at /healthz whether calls are taken here; asking costs next to nothing, see health.go.
 //   - A client certificate is what the connection itself showed and the listener's client CA vouches for. No header
 //     stands for one, whoever sends it.
 //   - The WSDL tells the configured public address, never what a Host header says.

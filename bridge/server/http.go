@@ -46,6 +46,10 @@ func (s *Server) newApp(o Options) *fiber.App {
 			app.Get(spelled, s.at((*Desk).get))
 		}
 	}
+	app.Get("/", s.at((*Desk).home))
+	app.Options("/", s.at((*Desk).healthz)) // what HAProxy asks when it is told no address
+	app.Get(healthPath, s.at((*Desk).healthz))
+	app.Options(healthPath, s.at((*Desk).healthz))
 	app.Get("/wsdl/:name", s.at((*Desk).getWSDL))
 	app.Post(tryPath, s.at((*Desk).try))
 	handler := app.Handler()

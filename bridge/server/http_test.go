@@ -154,12 +154,13 @@ func TestShutdownGivesUp(t *testing.T) {
 
 // The form sends a real call through the same door, and the page shows no token and runs no script.
 func TestPage(t *testing.T) {
-	r := start(t)
+	r := start(t, func(s *setup) { s.Form = true })
 	plain := r.get("/einvoice")
 	if plain.status != 200 || plain.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %s", plain.status, plain.header.Get("Content-Type"))
 	}
-	for _, want := range []string{"https://bridge.example/api.einvoice.php", "access_new_token", "errorMessage", `href="wsdl/document.wsdl"`, "soap&#43;xml", bridge.FaultUnknown, `action="einvoice/try"`} {
+	for _, want := range []string{"https://bridge.example/api.einvoice.php", "access_new_token", "errorMessage", `href="wsdl/document.wsdl"`, "soap&#43;xml", bridge.FaultUnknown, `action="einvoice/try"`,
+		`<option value="2">2 Data entry mistake</option>`, "\n      &lt;irn&gt;1e6a"} {
 		if !strings.Contains(plain.body, want) {
 			t.Errorf("the page has no %s", want)
 		}
@@ -172,7 +173,7 @@ func TestPage(t *testing.T) {
 	form := "Content-Type: application/x-www-form-urlencoded\r\n"
 	for version, want := range map[string]string{"1.1": "schemas.xmlsoap.org/soap/envelope", "1.2": soap12} {
 		got := r.raw(request("/einvoice/try", fields+irn+"&version="+version, form))
-		if got.status != 200 || !strings.Contains(got.body, "&lt;errorMessage&gt;&lt;/errorMessage&gt;\n&lt;status&gt;Success&lt;/status&gt;\n") || strings.Count(got.body, want) < 2 {
+		if got.status != 200 || !strings.Contains(got.body, "&lt;errorMessage&gt;&lt;/errorMessage&gt;\n      &lt;status&gt;Success&lt;/status&gt;\n") || !strings.Contains(got.body, `<option value="1" selected>`) || strings.Count(got.body, want) < 2 {
 			t.Errorf("version %s: %d %s", version, got.status, got.body)
 		}
 		if strings.Contains(got.body, token) || strings.Contains(got.body, "<script") {
@@ -188,4 +189,28 @@ func TestPage(t *testing.T) {
 	}
 	r.raw(request("/einvoice/try", envelope)).expect(t, "an envelope to the form's address", 415, client+"This address takes the service page's form only")
 	r.get("/einvoice/try").expect(t, "GET of the form's address", 405, client+"Method not allowed; SOAP calls are POST requests, the WSDL is a GET of ?wsdl")
+}
+
+// Without being told to, the page only tells: there is no form, and nobody at its address.
+func TestPageWithoutForm(t *testing.T) {
+	r := start(t)
+	if plain := r.get("/einvoice"); strings.Contains(plain.body, "<form") || !strings.Contains(plain.body, "Sample calls") {
+		t.Errorf("%d %s", plain.status, plain.body)
+	}
+	const typed = "access_token=" + token + "&user_gstin=" + gstin + "&cancel_reason=1&cancel_remarks=&irn=" + irn
+	got := r.raw(request("/einvoice/try", typed, "Content-Type: application/x-www-form-urlencoded\r\n"))
+	got.expect(t, "the form's address", 404, client+"There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice")
+	if calls := r.seen(); len(calls) != 0 {
+		t.Errorf("the Service heard %+v", calls)
+	}
+}
+
+// A browser that is given the host alone finds the page; a program is told that there is no service.
+func TestHome(t *testing.T) {
+	r := start(t)
+	got := r.get("/", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n")
+	if got.status != 303 || got.header.Get("Location") != "einvoice" {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	r.get("/").expect(t, "a program", 404, client+"There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice")
 }

@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/soap"
-	"einvoice-bridge/wsdl"
 )
 
 // tryPath is where the page's form goes.
@@ -43,9 +41,10 @@ type pageData struct {
 	Samples    []sample
 	Faults     []faultText
 	Try        string
+	Reasons    []bridge.Reason
 	Form       map[string]string // what was typed, the token left out
-	Fields     []formField
-	Sent       string // by the form; empty on the plain page
+	Fields     []formField       // none: the form is not shown
+	Sent       string            // by the form; empty on the plain page
 	Status     int
 	Answer     string
 	Took       time.Duration
@@ -84,7 +83,7 @@ var formFields = []formField{
 	{soap.SlotAccessToken, "access_token", "from access_new_token or the operator"},
 	{soap.SlotUserGSTIN, "user_gstin", "GSTIN or TIN of the taxpayer"},
 	{soap.SlotIRN, "irn", "IRN or document id"},
-	{soap.SlotCancelReason, "cancel_reason", "1 duplicate, 2 data entry mistake, 3 order cancelled, 4 others"},
+	{soap.SlotCancelReason, "cancel_reason", "the authority is told its number or its words"},
 	{soap.SlotCancelRemarks, "cancel_remarks", "may be empty"},
 }
 
@@ -98,15 +97,17 @@ func (s *Desk) newPage() (*page, error) {
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	p.data = pageData{
 		Style: template.CSS(style), Operations: []soap.Operation{s.opt.Contract.Token, s.opt.Contract.Cancel},
-		Samples: s.samples(), Faults: faultTexts, Try: strings.TrimPrefix(tryPath, "/"), Fields: formFields,
+		Samples: s.samples(), Faults: faultTexts, Try: strings.TrimPrefix(tryPath, "/"),
+		Reasons: []bridge.Reason{bridge.Duplicate, bridge.DataEntry, bridge.OrderCancelled, bridge.Others},
+	}
+	if s.opt.Form {
+		p.data.Fields = formFields
 	}
 	for _, path := range Paths {
 		p.data.Addresses = append(p.data.Addresses, s.publicURL+path)
 	}
-	for _, name := range append(wsdl.Flavours(), saved) {
-		if s.documents[Paths[0]][name] != nil {
-			p.data.Flavours = append(p.data.Flavours, flavourLink{name, "wsdl/" + name + ".wsdl", flavourFor[name]})
-		}
+	for _, name := range s.flavours() {
+		p.data.Flavours = append(p.data.Flavours, flavourLink{name, "wsdl/" + name + ".wsdl", flavourFor[name]})
 	}
 	p.plain, err = p.data.html()
 	return p, err
@@ -129,17 +130,44 @@ func (s *Desk) samples() []sample {
 	for _, v := range []soap.Version{soap.SOAP11, soap.SOAP12} {
 		out = append(out, sample{
 			Version: v, Header: s.opt.Contract.RequestHeader(v, &s.opt.Contract.Cancel),
-			Body: lines(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values)),
+			Body: indented(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values)),
 		})
 	}
 	return out
 }
 
-var emptyElement = regexp.MustCompile(`(<[^/?>][^>]*>)\n</`)
+// indented puts each element of an envelope on a line of its own, by its depth, for reading.
+func indented(envelope []byte) string {
+	var b strings.Builder
+	depth, empty := 0, false
+	for i, tag := range strings.Split(string(envelope), "><") {
+		opens := !strings.HasPrefix(strings.TrimPrefix(tag, "<"), "?") && !strings.HasSuffix(tag, "/") && !strings.Contains(tag, "</")
+		if strings.HasPrefix(tag, "/") {
+			opens = false
+			depth--
+		}
+		switch {
+		case i == 0:
+		case empty && strings.HasPrefix(tag, "/"):
+			b.WriteString("><")
+		default:
+			b.WriteString(">\n" + strings.Repeat("  ", max(depth, 0)) + "<")
+		}
+		b.WriteString(tag)
+		if empty = opens; opens {
+			depth++
+		}
+	}
+	return b.String()
+}
 
-// lines puts each element of an envelope on a line of its own, for reading.
-func lines(envelope []byte) string {
-	return emptyElement.ReplaceAllString(strings.ReplaceAll(string(envelope), "><", ">\n<"), "$1</")
+// home leads browsers to the page. A program that asks there has the wrong address, and is told so.
+func (s *Desk) home(c *fiber.Ctx) error {
+	if !strings.Contains(c.Get("Accept"), "text/html") {
+		return fiber.ErrNotFound
+	}
+	c.Set("Location", strings.TrimPrefix(Paths[1], "/")) // relative, so that it holds behind a proxy that adds a path
+	return s.send(c, reply{status: http.StatusSeeOther, contentType: "text/html; charset=utf-8"})
 }
 
 func (s *Desk) sendPage(c *fiber.Ctx, html []byte) error {
@@ -152,6 +180,9 @@ func (s *Desk) sendPage(c *fiber.Ctx, html []byte) error {
 
 // try carries out what was typed into the page's form, as if an ERP had sent it, and shows both envelopes.
 func (s *Desk) try(c *fiber.Ctx) error {
+	if !s.opt.Form {
+		return fiber.ErrNotFound
+	}
 	media, _, err := mime.ParseMediaType(c.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return fiber.ErrUnsupportedMediaType
@@ -175,8 +206,8 @@ func (s *Desk) try(c *fiber.Ctx) error {
 
 	d := s.page.data
 	values[soap.SlotAccessToken] = "***"
-	d.Sent = lines(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values))
-	d.Answer, d.Status, d.Took = lines(r.body), r.status, time.Since(in.received).Round(time.Millisecond)
+	d.Sent = indented(s.opt.Contract.EncodeRequest(v, &s.opt.Contract.Cancel, values))
+	d.Answer, d.Status, d.Took = indented(r.body), r.status, time.Since(in.received).Round(time.Millisecond)
 	delete(values, soap.SlotAccessToken)
 	d.Form, d.Try = values, "try"
 	html, err := d.html()

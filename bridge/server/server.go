@@ -43,6 +43,10 @@ type Options struct {
 	Flavour string
 	// SavedWSDL is an operator's own description, served with nothing but its address changed.
 	SavedWSDL []byte
+	// Ready says why a balancer should send no calls here, or nil; a nil Ready never does.
+	Ready func(context.Context) error
+	// Form puts a form on the page for people that cancels for real.
+	Form bool
 	// Forward relays unknown operations to the provider; nil answers them with a fault.
 	Forward *Forward
 	// Rehearsal hears of what Forward.Rehearse relays; nil: nobody does.
@@ -92,6 +96,7 @@ type traffic struct {
 	draining atomic.Bool
 	lastTLS  tlsUses
 	lenient  leniencies
+	health   health
 	// lingering are the connections that are listened to after their answer.
 	lingering atomic.Int64
 }

@@ -68,6 +68,11 @@ func (s *Desk) describe() error {
 	return err
 }
 
+// flavours are the names of those that are offered.
+func (s *Desk) flavours() []string {
+	return slices.DeleteFunc(append(wsdl.Flavours(), saved), func(name string) bool { return s.documents[Paths[0]][name] == nil })
+}
+
 func (s *Desk) render(flavour, path string) (*document, error) {
 	var body []byte
 	var err error
@@ -149,7 +154,10 @@ func (s *Desk) getWSDL(c *fiber.Ctx) error {
 func (s *Desk) sendWSDL(c *fiber.Ctx, path, flavour string) error {
 	doc := s.documents[path][flavour]
 	if doc == nil {
-		return fiber.ErrNotFound
+		in := s.inbound(c)
+		f := soap.HTTPFault(http.StatusNotFound, "There is no WSDL of that flavour; there are "+strings.Join(s.flavours(), ", "))
+		f.Version = soap.GuessVersion(in.header.ContentType)
+		return s.send(c, s.fault(in, f))
 	}
 	c.Set("ETag", doc.etag)
 	if match := c.Get("If-None-Match"); match == "*" || strings.Contains(match, doc.etag) {

@@ -40,7 +40,11 @@ func TestWSDL(t *testing.T) {
 		got := r.get(target, "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\nForwarded: host=evil.example\r\n")
 		got.wellFormed(t)
 		if want == "" {
-			got.expect(t, target, 404, client+"There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice")
+			said := "There is no service at this address; SOAP calls go to /api.einvoice.php or /einvoice"
+			if strings.Contains(target, "flavour") || strings.HasSuffix(target, ".wsdl") {
+				said = "There is no WSDL of that flavour; there are " + strings.Join(wsdl.Flavours(), ", ")
+			}
+			got.expect(t, target, 404, client+said)
 			continue
 		}
 		if m := location.FindStringSubmatch(got.body); got.status != 200 || m == nil || m[1] != want {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
 // pictures is where the pages are kept as they look, for people to judge.
@@ -226,6 +229,49 @@ func TestOverviewIsLive(t *testing.T) {
 	b.reads("1 cancelled")
 	w.call(w.sim.Success, "1")
 	b.reads("2 cancelled")
+}
+
+// A person who is given the callers' host finds the page for people, and cancels by its form where the file allows that.
+func TestServicePage(t *testing.T) {
+	w := atWork(t)
+	host := strings.TrimSuffix(w.url, "/api.einvoice.php")
+	b := newBrowser(t)
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			b.open(host + "/")
+			b.at("/einvoice")
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("service-%s-%d.png", theme, width)))
+			b.fill("#access_token", demo.Token)
+			b.fill("#user_gstin", w.sim.Taxpayer)
+			b.fill("#irn", w.sim.Success)
+			b.click("#cancel_reason option[value='2']")
+			b.click("form button")
+			b.at("/einvoice/try")
+			b.reads("HTTP 200", "<status>Success</status>", "<cancel_reason>2</cancel_reason>", "2 Data entry mistake")
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("tried-%s-%d.png", theme, width)))
+		}
+	}
+	b.open(host + "/einvoice?wsdl&flavour=rcp")
+	b.reads("There is no WSDL of that flavour; there are document, document-sequence,")
+	b.complaints() // of the 404 just now
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.path, bytes.Replace(text, []byte("service_page: {form: true}\n"), nil, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/settings")
+	b.click("form[action='/reload'] button")
+	b.reads("Reloaded,")
+	b.open(host + "/einvoice")
+	if s, err := b.text("body"); err != nil || strings.Contains(s, "Try it") || !strings.Contains(s, "Sample calls") {
+		t.Errorf("%v: %s", err, s)
+	}
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %v", c)
+	}
 }
 
 // Every page is looked at in both themes on a desk and on a phone; nothing scrolls sideways.
