@@ -45,25 +45,34 @@ func (h *hash) of(secret string, size int) []byte {
 	return argon2.IDKey([]byte(secret), h.salt, h.time, h.memory, h.threads, uint32(size))
 }
 
+// CheckHash says what is wrong with a hash for the configuration, in words that may follow its name and hold nothing of it.
+func CheckHash(s string) error {
+	_, err := parseHash(s)
+	return err
+}
+
 // parseHash reads what HashPassword writes. Clear text is refused, and not repeated in the error.
 func parseHash(s string) (*hash, error) {
 	phc, ok := strings.CutPrefix(s, "argon2id:")
 	fields := strings.Split(phc, "$")
+	if ok && strings.Contains(phc, "$$") {
+		return nil, errors.New("has $$ where $ belongs: only in the configuration itself may each be written twice, not in a variable or a file")
+	}
 	if !ok || len(fields) != 6 || fields[0] != "" || fields[1] != "argon2id" || fields[2] != "v=19" {
 		return nil, errors.New(`is not "argon2id:$argon2id$v=19$m=…,t=…,p=…$salt$hash"; secrets are not kept in clear text`)
 	}
 	h := &hash{}
 	if n, err := fmt.Sscanf(fields[3]+"\n", "m=%d,t=%d,p=%d\n", &h.memory, &h.time, &h.threads); n != 3 || err != nil {
-		return nil, errors.New("argon2id parameters are not m=…,t=…,p=…")
+		return nil, errors.New("has argon2id parameters other than m=…,t=…,p=…")
 	}
 	if h.memory < 8*uint32(h.threads) || h.memory > mostMemory || h.time < 1 || h.time > mostTime || h.threads < 1 || h.threads > mostThreads {
-		return nil, fmt.Errorf("argon2id parameters are out of bounds: m up to %d, t up to %d, p up to %d", mostMemory, mostTime, mostThreads)
+		return nil, fmt.Errorf("has argon2id parameters out of bounds: m up to %d, t up to %d, p up to %d", mostMemory, mostTime, mostThreads)
 	}
 	var err1, err2 error
 	h.salt, err1 = base64.RawStdEncoding.DecodeString(fields[4])
 	h.sum, err2 = base64.RawStdEncoding.DecodeString(fields[5])
 	if err1 != nil || err2 != nil || len(h.salt) < 8 || len(h.sum) < 16 {
-		return nil, errors.New("argon2id salt or hash is no unpadded base64, or too short")
+		return nil, errors.New("has an argon2id salt or hash that is no unpadded base64, or too short")
 	}
 	return h, nil
 }

@@ -30,6 +30,11 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 		warn("journal", "without a seal upstream sessions are in memory only: every start and every instance logs in anew, "+
 			"and authorities allow few logins (seal: \"${EINVOICE_BRIDGE_SEAL}\"; head -c 32 /dev/urandom | base64 makes one)")
 	}
+	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
+		if meant := config.MeantGSTIN(name); meant != name {
+			warn("taxpayers."+name, fmt.Sprintf("taxpayer %s has a wrong check character: it is %s, unless another character is wrong", name, meant))
+		}
+	}
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
 )
 
 // defaults are the values of keys that are not written.
@@ -173,9 +174,10 @@ func (l *loader) checkConsole() {
 		l.at("console.listen", "console address %q is not host:port; write off for none", c.Listen)
 		return
 	}
-	if c.Password != "" && (c.Username == "" || !strings.HasPrefix(c.Password.Reveal(), "argon2id:")) {
+	if c.Password != "" && c.Username == "" {
 		l.at("console.password", "the console's log-in is a username and a password hash, argon2id:…")
 	}
+	l.checkHash("console.password", c.Password)
 	if ip := net.ParseIP(host); c.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		l.at("console", "the console listens off loopback and needs username and password (argon2id:…); "+
 			"metrics and health stay open")
@@ -230,14 +232,20 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 		}
 	}
 	if g := c.Login; g != nil {
-		for key, v := range sorted(map[string]bridge.Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
-			if v != "" && !strings.HasPrefix(v.Reveal(), "argon2id:") {
-				l.at(join(path, "login."+key), "%s of caller %s is not a hash, argon2id:…; the token hash command makes one", key, name)
-			}
-		}
+		l.checkHash(join(path, "login.password"), g.Password)
+		l.checkHash(join(path, "login.client_secret"), g.ClientSecret)
 		if g.Username == "" || g.Password == "" {
 			l.at(join(path, "login"), "the login of caller %s needs username and password", name)
 		}
+	}
+}
+
+func (l *loader) checkHash(path string, v bridge.Secret) {
+	if v == "" {
+		return
+	}
+	if err := access.CheckHash(v.Reveal()); err != nil {
+		l.at(path, "%s %v; einvoice-bridge hash makes one", path, err)
 	}
 }
 

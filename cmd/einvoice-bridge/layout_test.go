@@ -23,7 +23,7 @@ var may = map[string][]string{
 	"bridge/app":                    {"bridge", "bridge/"},
 	"bridge/observe":                {"bridge"},
 	"bridge/flow":                   {"bridge"},
-	"bridge/config":                 {"bridge"},
+	"bridge/config":                 {"bridge", "bridge/access"},
 	"bridge/soap":                   {"bridge", "bridge/soap/payload"},
 	"bridge/soap/payload":           {},
 	"bridge/soap/saved":             {"bridge/soap", "bridge/soap/payload"},
