@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -41,7 +42,7 @@ func (ps Problems) Error() string {
 func Load(path string, kinds Kinds) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, unread(path, err)
 	}
 	f, err := Parse(data, filepath.Dir(path), os.LookupEnv, kinds)
 	if err != nil {
@@ -52,6 +53,15 @@ func Load(path string, kinds Kinds) (*File, error) {
 		return nil, Problems{{f.Line("journal"), err.Error()}}
 	}
 	return f, nil
+}
+
+// unread says which file could not be read: the name may count from a folder that nobody thinks of.
+func unread(path string, err error) error {
+	whole, absErr := filepath.Abs(path)
+	if absErr != nil || !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	return fmt.Errorf("there is no configuration %s: -c names another, einvoice-bridge init makes one", whole)
 }
 
 // Parse is Load for bytes in hand: dir is where relative file: values are found, env resolves ${NAME}.

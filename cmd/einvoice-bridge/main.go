@@ -24,7 +24,7 @@ func main() {
 		if errors.As(err, &said) {
 			os.Exit(int(said))
 		}
-		complain(err)
+		complain(explained(err))
 		os.Exit(1)
 	}
 }
@@ -56,5 +56,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(),
 		cancelCommand(), tokenCommand(), journalCommand(), initCommand(), configCommand())
+	cmd.InitDefaultCompletionCmd()
+	sayBetter(cmd)
 	return cmd
 }
