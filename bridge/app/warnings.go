@@ -35,6 +35,7 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 			warn("taxpayers."+name, fmt.Sprintf("taxpayer %s has a wrong check character: it is %s, unless another character is wrong", name, meant))
 		}
 	}
+	all = append(all, f.Quoted()...)
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {

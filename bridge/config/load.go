@@ -186,6 +186,10 @@ func (l *loader) expandValue(n *yaml.Node) {
 			l.spoil(n.Line, "the environment variable %s is not set", brief(name))
 			return s
 		}
+		if inQuotes(v) {
+			l.file.quoted = append(l.file.quoted, Problem{n.Line, fmt.Sprintf("the value of the variable %s stands in quotes, which count as "+
+				"part of it: Kubernetes takes an env file's values as they are (write them without)", brief(name))})
+		}
 		return v
 	})
 	if path, ok := strings.CutPrefix(v, "file:"); ok && !strings.HasPrefix(n.Value, "$") {

@@ -64,11 +64,17 @@ func env(name string) (string, bool) {
 
 func parse(t *testing.T, text string) (*File, error) {
 	t.Helper()
+	return Parse([]byte(text), withKey(t), env, kinds)
+}
+
+// withKey is a folder with the key that good names.
+func withKey(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Parse([]byte(text), dir, env, kinds)
+	return dir
 }
 
 func TestGoodFile(t *testing.T) {

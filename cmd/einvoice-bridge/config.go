@@ -78,7 +78,9 @@ func tellKeys(w io.Writer, meant string) error {
 	}
 	found := fits(func(path string) bool { return meant == "" || path == meant || strings.HasPrefix(path, meant+".") })
 	if len(found) == 0 {
-		found = fits(func(path string) bool { return path[strings.LastIndexByte(path, '.')+1:] == meant[strings.LastIndexByte(meant, '.')+1:] })
+		found = fits(func(path string) bool {
+			return path[strings.LastIndexByte(path, '.')+1:] == meant[strings.LastIndexByte(meant, '.')+1:]
+		})
 	}
 	if len(found) == 0 {
 		return fmt.Errorf("there is no key %q; einvoice-bridge config lists all", meant)

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ type offer struct {
 
 // question stands for one placeholder of an example.
 type question struct{ ask, placeholder string }
+
+// india tells whether the taxpayers of an offer have GSTINs.
+func (o offer) india() bool { return o.kind != "myinvois" && o.kind != "cleartax-my" }
 
 const zeroToken = "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -98,32 +102,23 @@ func (s *setup) run(path string) error {
 	if o.kind == "nic" {
 		s.say("  put NIC's public key of that environment into %s\n", filepath.Join(filepath.Dir(path), "nic.pem"))
 	}
-	s.say("%s", whatNext(runtime.GOOS, path, env))
+	s.say("%s", whatNext(path, env))
 	return nil
 }
 
-// whatNext tells how the secrets' file gets into a shell's environment, for check, and how to serve.
-func whatNext(system, path, env string) string {
-	check := "  einvoice-bridge check --online -c " + path + "\n"
-	serve := "  einvoice-bridge serve -c " + path + "\n"
-	if system == "windows" {
-		return "  fill in " + env + ", which a service reads by itself; for a shell:\n" +
-			"  Get-Content " + env + " | Select-String '^(\\w+)=(.*)' | ForEach-Object { Set-Item \"env:$($_.Matches[0].Groups[1])\" $_.Matches[0].Groups[2].Value }\n" + check + serve
-	}
-	source := env
-	if !filepath.IsAbs(env) {
-		source = "./" + env // a dot command looks for a bare name in PATH
-	}
+// whatNext tells how to check and how to serve, with the secrets' file, which a service reads by itself.
+func whatNext(path, env string) string {
+	serve := "  einvoice-bridge serve -c " + path + " --env-file " + env + "\n"
 	if strings.HasPrefix(path, "/etc/") {
 		serve = "  systemctl start einvoice-bridge\n"
 	}
-	return "  fill in " + env + ", then:  set -a; . " + source + "; set +a\n" + check + serve
+	return "  fill in " + env + ", then:\n  einvoice-bridge check --online -c " + path + " --env-file " + env + "\n" + serve
 }
 
 func (s *setup) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
 
-// ask puts a question. An empty answer takes the default, if there is one.
-func (s *setup) ask(question, fallback string) string {
+// ask puts a question until the answer is a right one. An empty answer takes the default, if there is one.
+func (s *setup) ask(question, fallback string, wrong ...func(string) string) string {
 	for s.err == nil {
 		if s.say("%s", question); fallback != "" {
 			s.say(" [%s]", fallback)
@@ -131,7 +126,14 @@ func (s *setup) ask(question, fallback string) string {
 		s.say(": ")
 		line, err := s.in.ReadString('\n')
 		if answer := cmp.Or(strings.TrimSpace(line), fallback); answer != "" {
-			return answer
+			what := ""
+			for _, w := range wrong {
+				what = cmp.Or(what, w(answer))
+			}
+			if what == "" {
+				return answer
+			}
+			s.say("%s\n", what)
 		}
 		if err != nil {
 			s.err = errors.New("the answers ended before the questions")
@@ -184,26 +186,92 @@ func (s *setup) fill(o offer, journal string) string {
 		text = strings.Replace(text, "environment: sandbox ", "environment: production ", 1)
 		text = strings.Replace(text, "environment: sandbox\n", "environment: production\n", 1)
 	}
-	text = exampleBase.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the API", base)))
+	text = exampleBase.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the API", base, wrongURL)))
 	if o.kind == "invx" {
 		auth := "https://sandbox.services.vayananet.com/theodore/apis/v1"
 		if production {
 			auth = "https://services.vayana.com/theodore/apis/v1"
 		}
-		text = exampleAuth.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the login (theodore)", auth)))
+		text = exampleAuth.ReplaceAllString(text, "${1}"+literal(s.ask("Base URL of the login (theodore)", auth, wrongURL)))
 	}
 	for _, q := range o.own {
-		put(q.placeholder, s.ask(q.ask, ""))
+		put(q.placeholder, s.ask(q.ask, "", wrongOwn))
 	}
-	taxpayer := strings.ToUpper(s.ask("GSTIN or TIN of the taxpayer, as callers send it in user_gstin", ""))
+	taxpayer := strings.ToUpper(s.ask("GSTIN or TIN of the taxpayer, as callers send it in user_gstin", "", o.wrongTaxpayer))
 	for _, t := range exampleTaxpayers {
 		put(t, taxpayer)
 	}
 	text = strings.Replace(text, "\n  erp:\n", "\n  "+yamlText(s.ask("Name of the program that calls", "erp"))+":\n", 1)
-	put("127.0.0.1:8080", s.ask("Address to listen at", "127.0.0.1:8080"))
-	put("https://einvoice.example.com", s.ask("Public URL, as callers reach it", "http://127.0.0.1:8080"))
-	put("sqlite:bridge.db", s.ask("Journal (sqlite:FILE, or postgres://… for several machines)", journal))
+	listen := s.ask("Address to listen at", "127.0.0.1:8080", wrongAddress)
+	put("127.0.0.1:8080", listen)
+	if onlyHere(listen) {
+		s.say("No other machine can reach that. For callers on others: 0.0.0.0:8080, or this machine's own address.\n")
+	}
+	put("https://einvoice.example.com", s.ask("Public URL, as callers reach it", "http://"+reachable(listen), wrongURL))
+	put("sqlite:bridge.db", s.ask("Journal (sqlite:FILE, or postgres://… for several machines)", journal, wrongJournal))
 	return text
+}
+
+func wrongURL(s string) string {
+	if u, err := url.Parse(s); err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "That is no address like https://host.example."
+	}
+	return ""
+}
+
+func wrongAddress(s string) string {
+	_, port, err := net.SplitHostPort(s)
+	if n, err2 := strconv.Atoi(port); err != nil || err2 != nil || n < 0 || n > 65535 {
+		return "That is not host:port, such as 0.0.0.0:8080."
+	}
+	return ""
+}
+
+func wrongJournal(s string) string {
+	if file, ok := strings.CutPrefix(s, "sqlite:"); ok && file != "" || strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") {
+		return ""
+	}
+	return "That is neither sqlite:FILE nor postgres://…"
+}
+
+var gstinOrLike = regexp.MustCompile(`^[0-9]{2}[A-Z0-9]{13}$`)
+
+// wrongOwn keeps the taxpayer out of the answers that name a user or a client.
+func wrongOwn(s string) string {
+	if gstinOrLike.MatchString(strings.ToUpper(s)) {
+		return "That is a GSTIN, which is asked for later; it is nobody's user name or id."
+	}
+	return ""
+}
+
+// wrongTaxpayer looks at a GSTIN's form and check character. TINs have several forms.
+func (o offer) wrongTaxpayer(s string) string {
+	s = strings.ToUpper(s)
+	switch meant := config.MeantGSTIN(s); {
+	case !o.india():
+		return ""
+	case !gstinOrLike.MatchString(s):
+		return "That is no GSTIN, which has 15 letters and digits, two digits first."
+	case meant != s:
+		return fmt.Sprintf("That has a wrong character: with the others as they are, the last is %s.", meant[14:])
+	}
+	return ""
+}
+
+// onlyHere tells whether an address is this machine's alone.
+func onlyHere(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// reachable is an address to listen at as callers may reach it.
+func reachable(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		name, _ := os.Hostname()
+		host = cmp.Or(name, "localhost")
+	}
+	return net.JoinHostPort(host, port)
 }
 
 var plainText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/@:-]*$`)
@@ -227,7 +295,9 @@ const sealVariable = "EINVOICE_BRIDGE_SEAL"
 
 // environment lists the variables that the text's settings need, for their values to be filled in.
 func environment(text string) string {
-	b := "# The secrets of the configuration beside this file: fill them in, and keep the file to yourself.\n"
+	b := "# The secrets of the configuration beside this file: fill them in, and keep the file to yourself. Write each as it is,\n" +
+		"# without quotes: then systemd, Windows, Kubernetes (--from-env-file) and --env-file read the same. One with a backslash\n" +
+		"# or a quote in it, or blanks around it, goes into a file of its own: \"file:name\" in the configuration.\n"
 	for _, line := range strings.Split(text, "\n") {
 		setting, _, _ := strings.Cut(line, "# ")
 		for _, m := range usedVariable.FindAllStringSubmatch(setting, -1) {

@@ -44,7 +44,7 @@ func TestInit(t *testing.T) {
 			for range o.own {
 				answers = append(answers, `it's"me"$5#really`)
 			}
-			answers = append(answers, "29abcde1234f1z5", "sap pi", "", "", "")
+			answers = append(answers, "29abcde1234f1zw", "sap pi", "", "", "")
 			out, err := talk(t, path, answers...)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -58,7 +58,7 @@ func TestInit(t *testing.T) {
 				t.Fatalf("%v\n%s", err, text)
 			}
 			u := f.Upstreams[o.kind]
-			if upstream.Common(u.Settings).BaseURL != "https://api.example.com" || u.Environment != "production" || f.Taxpayers["29ABCDE1234F1Z5"].Upstream != o.kind {
+			if upstream.Common(u.Settings).BaseURL != "https://api.example.com" || u.Environment != "production" || f.Taxpayers["29ABCDE1234F1ZW"].Upstream != o.kind {
 				t.Errorf("upstream %+v, taxpayers %v", u, f.Taxpayers)
 			}
 			if len(o.own) > 0 && o.own[0].ask == "Client id" {
@@ -99,6 +99,38 @@ func wantEnvironment(t *testing.T, path, text string) {
 	}, app.FileKinds)
 	if err != nil {
 		t.Errorf("with the variables of the file: %v", err)
+	}
+}
+
+// A wrong answer is told at once, and asked for again.
+func TestInitLooksAtAnswers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new.yaml")
+	out, err := talk(t, path, "nic", "", "einv1api", "", "client", "27AAPFU0939F1ZV", "user", "27AAPFU0939", "27AAPFU0939F1ZX", "27aapfu0939f1zv", "",
+		"8080", "127.0.0.1:8080", "", "bridge.db", "")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"That is no address like https://host.example.", "That is a GSTIN, which is asked for later", "That is no GSTIN, which has 15",
+		"the last is V.", "That is not host:port", "No other machine can reach that.", "neither sqlite:FILE nor postgres",
+		"check --online -c " + path + " --env-file ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doesn't say %q:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "\n    username: user") || !strings.Contains(string(text), "\n  27AAPFU0939F1ZV:\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if got := []string{reachable("127.0.0.1:80"), reachable("[::1]:80")}; !slices.Equal(got, []string{"127.0.0.1:80", "[::1]:80"}) {
+		t.Error(got)
+	}
+	if name, err := os.Hostname(); err == nil && (reachable(":80") != name+":80" || reachable("0.0.0.0:80") != name+":80") {
+		t.Error(reachable(":80"))
+	}
+	if _, err := talk(t, path+"2", "nic", "", "einv1api"); err == nil {
+		t.Error("goes on for ever")
 	}
 }
 
