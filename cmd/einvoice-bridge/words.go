@@ -52,7 +52,10 @@ func wrongArguments(cmd *cobra.Command, args []string) error {
 	_, wanted, some := strings.Cut(cmd.Use, " ")
 	switch {
 	case some:
-		return fmt.Errorf("%s wants %s and got %d arguments; for example:  %s", cmd.CommandPath(), wanted, len(args), example)
+		if example != "" {
+			example = "; for example:  " + example
+		}
+		return fmt.Errorf("%s wants %s and got %d arguments%s", cmd.CommandPath(), wanted, len(args), example)
 	case cmd.Flag("config") != nil:
 		return fmt.Errorf("%s takes no argument %q; -c names the configuration:  %s -c %s", cmd.CommandPath(), args[0], cmd.CommandPath(), args[0])
 	}
