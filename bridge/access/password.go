@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
+
+	"einvoice-bridge/bridge"
 )
 
 // hash is an argon2id hash of a password or client secret, with its parameters (RFC 9106).
@@ -25,11 +25,8 @@ type hash struct {
 	last atomic.Pointer[[sha256.Size]byte]
 }
 
-// Bounds on the cost that a configured hash may ask for, and what HashPassword uses (OWASP's recommendation).
-const (
-	mostMemory, mostTime, mostThreads = 256 << 10, 16, 16
-	hashMemory, hashTime, hashThreads = 19 << 10, 2, 1
-)
+// What HashPassword uses (OWASP's recommendation).
+const hashMemory, hashTime, hashThreads = 19 << 10, 2, 1
 
 // HashPassword hashes a password or client secret for the configuration: "argon2id:" and a PHC string.
 func HashPassword(secret string) string {
@@ -45,27 +42,9 @@ func (h *hash) of(secret string, size int) []byte {
 	return argon2.IDKey([]byte(secret), h.salt, h.time, h.memory, h.threads, uint32(size))
 }
 
-// parseHash reads what HashPassword writes. Clear text is refused, and not repeated in the error.
 func parseHash(s string) (*hash, error) {
-	phc, ok := strings.CutPrefix(s, "argon2id:")
-	fields := strings.Split(phc, "$")
-	if !ok || len(fields) != 6 || fields[0] != "" || fields[1] != "argon2id" || fields[2] != "v=19" {
-		return nil, errors.New(`is not "argon2id:$argon2id$v=19$m=…,t=…,p=…$salt$hash"; secrets are not kept in clear text`)
-	}
-	h := &hash{}
-	if n, err := fmt.Sscanf(fields[3]+"\n", "m=%d,t=%d,p=%d\n", &h.memory, &h.time, &h.threads); n != 3 || err != nil {
-		return nil, errors.New("argon2id parameters are not m=…,t=…,p=…")
-	}
-	if h.memory < 8*uint32(h.threads) || h.memory > mostMemory || h.time < 1 || h.time > mostTime || h.threads < 1 || h.threads > mostThreads {
-		return nil, fmt.Errorf("argon2id parameters are out of bounds: m up to %d, t up to %d, p up to %d", mostMemory, mostTime, mostThreads)
-	}
-	var err1, err2 error
-	h.salt, err1 = base64.RawStdEncoding.DecodeString(fields[4])
-	h.sum, err2 = base64.RawStdEncoding.DecodeString(fields[5])
-	if err1 != nil || err2 != nil || len(h.salt) < 8 || len(h.sum) < 16 {
-		return nil, errors.New("argon2id salt or hash is no unpadded base64, or too short")
-	}
-	return h, nil
+	h, err := bridge.ParsePasswordHash(s)
+	return &hash{memory: h.Memory, time: h.Time, threads: h.Threads, salt: h.Salt, sum: h.Sum}, err
 }
 
 // costlier returns the hash that takes more work; a may be nil.

@@ -172,6 +172,20 @@ func TestMisplacedAndInClear(t *testing.T) {
 	}
 }
 
+// A taxpayer whose check character can't be is never found by a caller that sends the right one.
+func TestCheckCharacter(t *testing.T) {
+	text := "callers: {erp: {tokens: [], taxpayers: all}}\nupstreams: {c: {kind: cleartax-in, environment: sandbox, base_url: 'https://gw.example', token: x}}\n" +
+		"taxpayers:\n  27AAPFU0939F1ZV: {upstream: c}\n  27AAPFU0939F1ZX: {upstream: c}\n"
+	f, err := config.Parse([]byte(text), t.TempDir(), func(string) (string, bool) { return "", false }, FileKinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := warnings(f, time.Now())
+	if len(all) != 1 || all[0].Line != 5 || !strings.Contains(all[0].Text, "it is 27AAPFU0939F1ZV") {
+		t.Errorf("%v", all)
+	}
+}
+
 // A caller that doesn't say how long it waits gets the file's reply_within.
 func TestReplyWithinOfEachCaller(t *testing.T) {
 	text := "reply_within: 20s\ncallers: {own: {tokens: [], taxpayers: all, reply_within: 7s}, none: {tokens: [], taxpayers: all}}\nupstreams: {}\n"

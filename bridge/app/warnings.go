@@ -34,6 +34,12 @@ func warnings(f *config.File, now time.Time) (all config.Problems) {
 		warn("forward.rehearse", "a rehearsal: everything goes to the provider and nothing to any authority")
 	}
 	all = append(all, endingSoon(f, now)...)
+	for _, name := range slices.Sorted(maps.Keys(f.Taxpayers)) {
+		if meant := config.MeantGSTIN(name); meant != name {
+			warn("taxpayers."+name, fmt.Sprintf("taxpayer %s has a wrong check character: it is %s, unless another character is wrong", name, meant))
+		}
+	}
+	all = append(all, f.Quoted()...)
 	all = append(all, environments(f)...)
 	all = append(all, inClear(f)...)
 	for path, text := range clientCertificates(f) {

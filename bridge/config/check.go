@@ -179,16 +179,15 @@ func (l *loader) checkConsole() {
 	if _, err := c.Location(); err != nil {
 		l.at("console.zone", "there is no time zone %q; it goes by a place, such as Asia/Kolkata or UTC", c.Zone)
 	}
-	if c.Password != "" && (c.Username == "" || !strings.HasPrefix(c.Password.Reveal(), "argon2id:")) {
+	if c.Password != "" && c.Username == "" {
 		l.at("console.password", "the console's log-in is a username and a password hash, argon2id:…")
 	}
+	l.checkHash("console.password", c.Password)
 	if c.Password != "" && len(c.Users) > 0 {
 		l.at("console.users", "the console has users, and a username and password of its own besides; make that one of the users")
 	}
 	for name, u := range sorted(c.Users) {
-		if u.Password != "" && !strings.HasPrefix(u.Password.Reveal(), "argon2id:") {
-			l.at("console.users."+name+".password", "the password of %s is no hash, argon2id:…", name)
-		}
+		l.checkHash("console.users."+name+".password", u.Password)
 		if u.Password == "" && c.SignInHeader == "" {
 			l.at("console.users."+name, "%s has no password, and there is no sign_in_header: nobody could sign in as %s", name, name)
 		}
@@ -253,14 +252,20 @@ func (l *loader) checkCaller(path, name string, c Caller) {
 		}
 	}
 	if g := c.Login; g != nil {
-		for key, v := range sorted(map[string]bridge.Secret{"password": g.Password, "client_secret": g.ClientSecret}) {
-			if v != "" && !strings.HasPrefix(v.Reveal(), "argon2id:") {
-				l.at(join(path, "login."+key), "%s of caller %s is not a hash, argon2id:…; the token hash command makes one", key, name)
-			}
-		}
+		l.checkHash(join(path, "login.password"), g.Password)
+		l.checkHash(join(path, "login.client_secret"), g.ClientSecret)
 		if g.Username == "" || g.Password == "" {
 			l.at(join(path, "login"), "the login of caller %s needs username and password", name)
 		}
+	}
+}
+
+func (l *loader) checkHash(path string, v bridge.Secret) {
+	if v == "" {
+		return
+	}
+	if _, err := bridge.ParsePasswordHash(v.Reveal()); err != nil {
+		l.at(path, "%s %v; einvoice-bridge hash makes one", path, err)
 	}
 }
 

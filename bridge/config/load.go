@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -41,7 +42,7 @@ func (ps Problems) Error() string {
 func Load(path string, kinds Kinds) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, unread(path, err)
 	}
 	f, err := Parse(data, filepath.Dir(path), os.LookupEnv, kinds)
 	if err != nil {
@@ -52,6 +53,15 @@ func Load(path string, kinds Kinds) (*File, error) {
 		return nil, Problems{{f.Line("journal"), err.Error()}}
 	}
 	return f, nil
+}
+
+// unread says which file could not be read: the name may count from a folder that nobody thinks of.
+func unread(path string, err error) error {
+	whole, absErr := filepath.Abs(path)
+	if absErr != nil || !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	return fmt.Errorf("there is no configuration %s: -c names another, einvoice-bridge init makes one", whole)
 }
 
 // Parse is Load for bytes in hand: dir is where relative file: values are found, env resolves ${NAME}.
@@ -74,13 +84,10 @@ func Parse(data []byte, dir string, env func(string) (string, bool), kinds Kinds
 		return nil, Problems{{root.Line, "this is no configuration, which has keys and values; is it the right file?"}}
 	}
 	l.expand(root)
-	for name, n := range pairs(child(root, "upstreams")) {
-		l.nodes[name] = n
-	}
 	l.keys(root, reflect.TypeFor[File](), "")
 	l.decode(root, l.file)
 	l.settings(root)
-	if len(l.problems) == 0 {
+	if !l.undecoded { // what is not there would be told as missing
 		l.check()
 	}
 	if len(l.problems) > 0 {
@@ -112,15 +119,29 @@ type loader struct {
 	nodes    map[string]*yaml.Node // of the upstreams
 	file     *File
 	problems Problems
+	// spoilt are lines whose values are told as wrong already and stand for nothing; undecoded, that something else does.
+	spoilt    map[int]bool
+	undecoded bool
 }
 
 func (l *loader) problem(line int, format string, args ...any) {
 	l.problems = append(l.problems, Problem{line, fmt.Sprintf(format, args...)})
 }
 
+// spoil is problem for a value that can't be read: nothing else is told of it.
+func (l *loader) spoil(line int, format string, args ...any) {
+	l.problem(line, format, args...)
+	if l.spoilt == nil {
+		l.spoilt = map[int]bool{}
+	}
+	l.spoilt[line] = true
+}
+
 // at is problem for a key by its path.
 func (l *loader) at(path, format string, args ...any) {
-	l.problem(l.file.Line(path), format, args...)
+	if line := l.file.Line(path); !l.spoilt[line] {
+		l.problem(line, format, args...)
+	}
 }
 
 var variable = regexp.MustCompile(`\$\$|\$\{[^}]*\}|\$`)
@@ -156,13 +177,18 @@ func (l *loader) expandValue(n *yaml.Node) {
 		case s == "$$":
 			return "$"
 		case s == "$":
-			l.problem(n.Line, "a lone $ is unclear; write ${NAME} for a variable or $$ for a dollar sign")
+			l.spoil(n.Line, "a lone $ is unclear; write ${NAME} for a variable or $$ for a dollar sign")
 			return s
 		}
 		name := s[2 : len(s)-1]
 		v, ok := l.env(name)
 		if !ok {
-			l.problem(n.Line, "the environment variable %s is not set", brief(name))
+			l.spoil(n.Line, "the environment variable %s is not set", brief(name))
+			return s
+		}
+		if inQuotes(v) {
+			l.file.quoted = append(l.file.quoted, Problem{n.Line, fmt.Sprintf("the value of the variable %s stands in quotes, which count as "+
+				"part of it: Kubernetes takes an env file's values as they are (write them without)", brief(name))})
 		}
 		return v
 	})
@@ -181,14 +207,14 @@ func (l *loader) readValue(line int, path string) string {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		l.problem(line, "the value's file can't be read: %v", err)
-		return ""
+		l.spoil(line, "the value's file can't be read: %v", err)
+		return path
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxValue+1))
 	if err != nil || len(data) > maxValue {
-		l.problem(line, "the value's file %s can't be read or has over %d bytes", path, maxValue)
-		return ""
+		l.spoil(line, "the value's file %s can't be read or has over %d bytes", path, maxValue)
+		return path
 	}
 	if bytes.IndexByte(data, 0) >= 0 {
 		return string(data) // DER or UTF-16: these bytes at its end are no line break
@@ -206,23 +232,19 @@ func (l *loader) keys(n *yaml.Node, t reflect.Type, path string) {
 	case n.Kind == yaml.ScalarNode && n.Tag != "!!null" && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		// yaml would stop at the first one, and tell no line.
 		if err := reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
-			l.problem(n.Line, "%v", err)
+			l.spoil(n.Line, "%v", err)
 			n.Value, n.Tag = "", "!!null"
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
-		known, kind := l.known(n, t)
+		known := l.spell(n, t, path)
+		if path == "" {
+			l.findUpstreams(child(n, "upstreams"))
+		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			k := n.Content[i]
-			sub := join(path, k.Value)
-			field, ok := known[k.Value]
-			switch {
-			case ok:
+			if k := n.Content[i]; known[k.Value] != nil {
+				sub := join(path, k.Value)
 				l.note(k, sub)
-				l.keys(n.Content[i+1], field, sub)
-			case kind != "" && l.taken[""][k.Value] != nil:
-				l.problem(k.Line, "%s is no setting of kind %s", k.Value, kind)
-			default:
-				l.problem(k.Line, "unknown key %q%s; known here are %s", brief(k.Value), inside(path), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+				l.keys(n.Content[i+1], known[k.Value], sub)
 			}
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
@@ -269,6 +291,44 @@ func (l *loader) known(n *yaml.Node, t reflect.Type) (known fields, kind string)
 	return known, kind
 }
 
+// spell complains of keys that t does not have. One that is nearly a key it has is read as that from here on, so that what
+// is wrong below it is found, and what it stands for is not told as missing.
+func (l *loader) spell(n *yaml.Node, t reflect.Type, path string) fields {
+	known, kind := l.known(n, t)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if known[k.Value] != nil {
+			continue
+		}
+		meant := nearest(k.Value, maps.Keys(known))
+		switch {
+		case kind != "" && l.taken[""][k.Value] != nil:
+			l.problem(k.Line, "%s is no setting of kind %s", k.Value, kind)
+		case meant != "" && child(n, meant) == nil:
+			l.problem(k.Line, "unknown key %q%s; did you mean %s?", brief(k.Value), inside(path), meant)
+			k.Value = meant
+		default:
+			l.problem(k.Line, "unknown key %q%s; known here are %s", brief(k.Value), inside(path), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	return known
+}
+
+// findUpstreams notes the upstreams' places, and complains of kinds that are nearly one.
+func (l *loader) findUpstreams(all *yaml.Node) {
+	for name, n := range pairs(all) {
+		l.nodes[name] = n
+		k := child(n, "kind")
+		if _, ok := l.kinds[text(k)]; ok || k == nil {
+			continue
+		}
+		if meant := nearest(k.Value, maps.Keys(l.kinds)); meant != "" {
+			l.problem(k.Line, "upstream %s has no known kind; did you mean %s?", name, meant)
+			k.Value, k.Tag = meant, "!!str"
+		}
+	}
+}
+
 // fields are a struct's, by key.
 type fields map[string]reflect.Type
 
@@ -304,16 +364,17 @@ func (l *loader) decode(n *yaml.Node, into any) {
 	var te *yaml.TypeError
 	switch {
 	case errors.As(err, &te):
+		l.undecoded = true
 		for _, e := range te.Errors {
 			l.problems = append(l.problems, syntax(errors.New(e)))
 		}
 	case err != nil:
+		l.undecoded = true
 		l.problems = append(l.problems, syntax(err))
 	}
 }
 
-// settings fills in each upstream's settings and, when nothing is wrong so far, each taxpayer's: its own over its
-// upstream's.
+// settings fills in each upstream's settings and, when all of it could be, each taxpayer's: its own over its upstream's.
 func (l *loader) settings(root *yaml.Node) {
 	for name, u := range l.file.Upstreams {
 		if kind, ok := l.kinds[u.Kind]; ok {
@@ -322,7 +383,7 @@ func (l *loader) settings(root *yaml.Node) {
 			l.file.Upstreams[name] = u
 		}
 	}
-	if len(l.problems) > 0 {
+	if l.undecoded {
 		return
 	}
 	for name, own := range pairs(child(root, "taxpayers")) {

@@ -54,21 +54,27 @@ callers:
     tokens: ["sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]
     taxpayers: [29AAFCD5862R000, C25845632020]
     reply_within: 25s
-    login: {username: u, password: argon2id:$argon2id$v=19$m=1$AA$BB}
+    login: {username: u, password: "argon2id:$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA"}
 `
 
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"NIC_SECRET": "s3cret: {", "NIC_PASSWORD": "file:not-a-file"}[name]
+	v, ok := map[string]string{"NIC_SECRET": "s3cret: {", "NIC_PASSWORD": "file:not-a-file", "HASH": "argon2id:$$argon2id$$v=19$$m=19456,t=2,p=1$$AA$$BB"}[name]
 	return v, ok
 }
 
 func parse(t *testing.T, text string) (*File, error) {
 	t.Helper()
+	return Parse([]byte(text), withKey(t), env, kinds)
+}
+
+// withKey is a folder with the key that good names.
+func withKey(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "nic.pem"), []byte("KEY\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Parse([]byte(text), dir, env, kinds)
+	return dir
 }
 
 func TestGoodFile(t *testing.T) {
@@ -87,7 +93,7 @@ func TestGoodFile(t *testing.T) {
 		{"two dollar signs are one", myinvois.ClientSecret.Reveal(), "cost$5"},
 		{"a single listener", f.Listen[0].Address, "127.0.0.1:8080"},
 		{"days", f.Retain.D().String(), (400 * 24 * time.Hour).String()},
-		{"a password hash as it is printed", f.Callers["sap-pi"].Login.Password.Reveal(), "argon2id:$argon2id$v=19$m=1$AA$BB"},
+		{"a password hash as it is printed", f.Callers["sap-pi"].Login.Password.Reveal(), "argon2id:$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA"},
 		{"a default", f.CarryOutWithin.D().String(), "30m0s"},
 	} {
 		if c.got != c.want {
@@ -102,7 +108,7 @@ func TestGoodFile(t *testing.T) {
 // Each mistake is found, with its line and in words that say what to write.
 func TestProblems(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
-		{"unknown key", "public_url:", "public_uri:", `line 2: unknown key "public_uri"`},
+		{"unknown key", "public_url:", "public_uri:", `line 2: unknown key "public_uri"; did you mean public_url?`},
 		{"unknown nested key", "    reply_within: 25s", "    reply: 25s", `line 31: unknown key "reply" in callers.sap-pi`},
 		{"unset variable", "${NIC_SECRET}", "${NO_SUCH}", "line 12: the environment variable NO_SUCH is not set"},
 		{"lone dollar", "cost$$5", "cost$5", "line 18: a lone $"},
@@ -113,6 +119,8 @@ func TestProblems(t *testing.T) {
 		{"setting of another kind", "    public_key:", "    on_behalf_of: x\n    public_key:", "line 13: on_behalf_of is no setting of kind nic"},
 		{"missing setting", "    username: \"u\"\n", "", "line 20: taxpayer 29AAFCD5862R000: nic needs username"},
 		{"undefined upstream", "    upstream: nic\n", "    upstream: nix\n", `names the upstream "nix", which is not defined`},
+		{"half a hash", "argon2id:$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA", "argon2id:$argon2id$v=19$m=19456,t=2,p=1$", "line 32: callers.sap-pi.login.password is not"},
+		{"a hash of a variable, each dollar twice", "argon2id:$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA", "${HASH}", "line 32: callers.sap-pi.login.password has $$ where $ belongs"},
 		{"lower-case taxpayer", "  29AAFCD5862R000:\n", "  29aafcd5862r000:\n", "is never found"},
 		{"undefined taxpayer", "[29AAFCD5862R000, C25845632020]", "[29AAFCD5862R999]", "which is not defined in taxpayers"},
 		{"clear token", `"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"`, `"hello"`, "line 29: a token of caller sap-pi is not sha256:"},
@@ -156,7 +164,7 @@ func TestProblems(t *testing.T) {
 		{"console off loopback", "retain: 400d", "console: {listen: '0.0.0.0:9090'}", "needs users, or username and password"},
 		{"a user in no role", "retain: 400d", "console: {users: {asha: {password: 'argon2id:x'}}}", "role"},
 		{"a user who can't come in", "retain: 400d", "console: {users: {asha: {role: reader}}}", "nobody could sign in as asha"},
-		{"a password in clear", "retain: 400d", "console: {users: {asha: {role: reader, password: hunter2}}}", "is no hash"},
+		{"a password in clear", "retain: 400d", "console: {users: {asha: {role: reader, password: hunter2}}}", "is not \"argon2id:"},
 		{"users and one besides", "retain: 400d", "console: {username: a, password: 'argon2id:x', users: {asha: {role: reader, password: 'argon2id:x'}}}", "make that one of the users"},
 		{"sign-on by anybody", "retain: 400d", "console: {sign_in_header: X-User, users: {asha: {role: reader}}}", "needs trusted_proxies"},
 		{"a console at no address", "retain: 400d", "console: {public_url: console.example}", "is no address"},
@@ -229,7 +237,7 @@ func TestEachProblemOnce(t *testing.T) {
 // A problem's text never shows a secret's value.
 func TestProblemsHideSecrets(t *testing.T) {
 	text := strings.Replace(good, "public_url:", "password: hunter2\npublic_url:", 1)
-	text = strings.Replace(text, "password: argon2id:$argon2id$v=19$m=1$AA$BB", "password: hunter2, client_secret: hunter3", 1)
+	text = strings.Replace(text, `password: "argon2id:$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA"`, "password: hunter2, client_secret: hunter3", 1)
 	_, err := parse(t, text)
 	if err == nil || strings.Contains(err.Error(), "hunter") {
 		t.Errorf("got %v", err)

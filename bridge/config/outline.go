@@ -16,6 +16,7 @@ import (
 // Outline is what an operator's command needs of a configuration.
 type Outline struct {
 	Journal string
+	Console string   // its address, or off
 	Callers []string // by name
 }
 
@@ -24,7 +25,7 @@ type Outline struct {
 func LoadOutline(path string) (Outline, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Outline{}, fmt.Errorf("reading the configuration: %w", err)
+		return Outline{}, unread(path, err)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil || len(doc.Content) > 0 && doc.Content[0].Kind != yaml.MappingNode {
@@ -37,6 +38,11 @@ func LoadOutline(path string) (Outline, error) {
 			l.expand(n)
 			l.file.Journal = n.Value
 		}
+		if n := child(child(doc.Content[0], "console"), "listen"); n != nil && n.Tag != "!!null" {
+			whatever := loader{dir: l.dir, env: os.LookupEnv} // few commands want it: none fails for a variable of it
+			whatever.expand(n)
+			l.file.Console.Listen = n.Value
+		}
 		callers = maps.Collect(pairs(child(doc.Content[0], "callers")))
 	}
 	if len(l.problems) > 0 {
@@ -46,7 +52,7 @@ func LoadOutline(path string) (Outline, error) {
 	if err != nil {
 		return Outline{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return Outline{Journal: journal, Callers: slices.Sorted(maps.Keys(callers))}, nil
+	return Outline{Journal: journal, Console: l.file.Console.Listen, Callers: slices.Sorted(maps.Keys(callers))}, nil
 }
 
 // Placed is a journal whose file counts from dir, in whichever folder a command runs. Until November 2026 it counted from the

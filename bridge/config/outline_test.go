@@ -85,7 +85,7 @@ func TestLoadOutlineReadsNothingElse(t *testing.T) {
 	if of, err := LoadOutline(path); err != nil || !strings.HasSuffix(of.Journal, "/bridge.db") || of.Callers != nil {
 		t.Errorf("%+v, %v", of, err)
 	}
-	for name, want := range map[string]string{"wrong": "no configuration", "none": "no such file"} {
+	for name, want := range map[string]string{"wrong": "no configuration", "none": "there is no configuration"} {
 		if _, err := LoadOutline(filepath.Join(filepath.Dir(path), name)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -48,8 +48,9 @@ type File struct {
 	Taxpayers         map[string]Taxpayer `yaml:"taxpayers" doc:"Each GSTIN or TIN as callers send it in user_gstin. Any key of its upstream may stand there, too, but kind."`
 	Callers           map[string]Caller   `yaml:"callers" validate:"dive" doc:"The programs that may call, by a name of your own."`
 
-	path  string
-	lines map[string]int
+	path   string
+	lines  map[string]int
+	quoted Problems
 }
 
 // SealKey is the key that Seal stands for; nil when there is none.
@@ -72,6 +73,9 @@ func NewSeal() string {
 
 // Path is the file that this was loaded from; empty when it was not.
 func (f *File) Path() string { return f.path }
+
+// Quoted are the variables whose values stand in quotes, which were hardly meant to be part of them.
+func (f *File) Quoted() Problems { return f.quoted }
 
 // Listeners is one address, or a list of them.
 type Listeners []Listener

@@ -75,6 +75,8 @@ safe), 5 a fault of the Client (the request is wrong), 6 no answer that can be r
 	f.StringVar(&c.taxpayer, "taxpayer", "", "GSTIN or TIN (user_gstin)")
 	f.StringVar(&c.irn, "irn", "", "the invoice's IRN, UUID or document id")
 	f.StringVar(&c.reason, "reason", "1", "1 duplicate, 2 data entry mistake, 3 order cancelled, 4 others")
+	reasons := []string{"1\tduplicate", "2\tdata entry mistake", "3\torder cancelled", "4\tothers"}
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp)))
 	f.StringVar(&c.remarks, "remarks", "", "remarks for the authority")
 	f.StringVar(&c.version, "soap", "1.1", "SOAP version, 1.1 or 1.2")
 	f.DurationVar(&c.timeout, "timeout", 70*time.Second, "how long to wait for the answer")

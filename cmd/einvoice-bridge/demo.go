@@ -36,19 +36,20 @@ func demoCommand() *cobra.Command {
 	cmd.Flags().StringVar(&d.listen, "listen", "127.0.0.1:8080", "address for SOAP callers; 127.0.0.1:0 takes a free port")
 	cmd.Flags().StringVar(&d.dir, "dir", "", "folder that keeps journal and configuration; a temporary one by default")
 	cmd.Flags().BoolVar(&d.once, "once", false, "end after the calls: exit 0 if every answer was right, else 1")
+	cmd.Flags().BoolVar(&d.verbose, "verbose", false, "show what goes over both wires, SOAP and JSON, encrypted and decrypted")
 	return cmd
 }
 
-// demonstration is a bridge in front of simulators, and a caller that shows what goes over each wire.
+// demonstration is a bridge in front of simulators, and a caller that says what it was told and, if asked, shows the wires.
 type demonstration struct {
-	listen, dir string
-	once        bool
-	out         io.Writer
+	listen, dir   string
+	once, verbose bool
+	out           io.Writer
 
-	app   *app.App
-	sims  []demo.Simulator
-	taps  map[string]*tap
-	wrong int // answers that were not right
+	app          *app.App
+	sims         []demo.Simulator
+	taps         map[string]*tap
+	calls, wrong int // wrong are those whose answers were not right
 }
 
 func (d *demonstration) run(ctx context.Context) error {
@@ -79,6 +80,7 @@ func (d *demonstration) play(ctx context.Context, dir string, sims []demo.Simula
 		return err
 	}
 	d.show()
+	fmt.Fprintf(d.out, "\n%d calls, %d answers right.\n", d.calls, d.calls-d.wrong)
 	if !d.once && !interrupted(ctx) {
 		d.invite()
 		err = d.app.Wait(ctx)
@@ -87,7 +89,6 @@ func (d *demonstration) play(ctx context.Context, dir string, sims []demo.Simula
 		err = stopErr
 	}
 	if err == nil && d.wrong > 0 {
-		fmt.Fprintf(d.out, "\n%d answers were not right.\n", d.wrong)
 		return exitCode(1)
 	}
 	return err
@@ -106,8 +107,10 @@ func (d *demonstration) startBridge(ctx context.Context, dir string, urls map[st
 	if err != nil {
 		return err
 	}
-	// The first call of the demo is the story; only trouble is worth a line between.
-	log := observe.NewLogger(os.Stderr, "text", slog.LevelError.String())
+	log := slog.New(slog.DiscardHandler) // a refusal that raises an alarm is part of the story
+	if d.verbose {
+		log = observe.NewLogger(os.Stderr, "text", slog.LevelError.String())
+	}
 	if d.app, err = app.New(ctx, f, app.Process{Log: log, Version: buildVersion()}); err != nil {
 		return err
 	}
@@ -117,60 +120,74 @@ func (d *demonstration) startBridge(ctx context.Context, dir string, urls map[st
 // show makes the demo's calls: a success and a refusal through each upstream, and one repeat.
 func (d *demonstration) show() {
 	for i, s := range d.sims {
-		d.call(s, "is cancelled", s.Success, soap.CancelReply{IRN: s.Success, Code: "200"})
-		d.call(s, "is refused", s.Refusal, soap.CancelReply{Failed: true, Message: s.Says, Code: "204"})
+		d.call(s, "", s.Success, soap.CancelReply{IRN: s.Success, Code: "200"})
+		d.call(s, "", s.Refusal, soap.CancelReply{Failed: true, Message: s.Says, Code: "204"})
 		if i == 0 {
-			d.call(s, "is asked for again: answered from the journal, nothing is sent", s.Success,
+			d.call(s, "again: ", s.Success,
 				soap.CancelReply{IRN: s.Success, Code: "200"})
 		}
 	}
 }
 
-// call posts one envelope, shows what went over both wires and holds the answer against want. The date of a success
-// is the authority's and only its form is known.
-func (d *demonstration) call(s demo.Simulator, what, document string, want soap.CancelReply) {
+// call posts one envelope and says in a line how it was answered, held against want. The date of a success is the
+// authority's and only its form is known.
+func (d *demonstration) call(s demo.Simulator, again, document string, want soap.CancelReply) {
 	in := demo.Envelope(s.Taxpayer, document)
-	fmt.Fprintf(d.out, "\n━━ %s: %s %s\n\nSOAP in\n  %s\n", s.Title, document, what, in)
 	body, err := post(d.app.PublicURL()+server.Paths[0], in)
-	if err != nil {
-		d.complain("no answer: %v", err)
-		return
+	raw := d.taps[s.Name].take()
+	if d.verbose {
+		fmt.Fprintf(d.out, "\n━━ %s: %s\n\nSOAP in\n  %s\n", s.Title, document, in)
+		d.showWire(s, raw)
+		fmt.Fprintf(d.out, "SOAP out\n  %s\n", body)
 	}
-	d.showWire(s)
-	fmt.Fprintf(d.out, "SOAP out\n  %s\n", body)
-	got, err := soap.NewDecoder(soap.DefaultContract()).DecodeReply(soap.Header{ContentType: soapType}, body)
+	mark, told := "✔", ""
+	if err == nil {
+		told, err = judged(body, want)
+	}
+	if d.calls++; err != nil {
+		d.wrong++
+		mark, told = "✘", err.Error()
+	}
+	fmt.Fprintf(d.out, "%s %-13s %-18s %s%s (%s)\n", mark, s.Name, cut(document, 18), again, cut(told, 90), sent(len(raw)))
+}
+
+// sent says how much went to the simulator.
+func sent(calls int) string {
+	switch calls {
+	case 0:
+		return "nothing was sent"
+	case 1:
+		return "1 call of JSON"
+	}
+	return fmt.Sprintf("%d calls of JSON", calls)
+}
+
+// judged says how a call was answered; the error, how that is not what it should be.
+func judged(body []byte, want soap.CancelReply) (string, error) {
+	reply, err := soap.NewDecoder(soap.DefaultContract()).DecodeReply(soap.Header{ContentType: soapType}, body)
 	switch {
 	case err != nil:
-		d.complain("the answer can't be read: %v", err)
-	case got.Fault != nil:
-		d.complain("a fault: %s", got.Fault.Text)
-	default:
-		d.compare(got.Cancel, want)
+		return "", fmt.Errorf("the answer can't be read: %w", err)
+	case reply.Fault != nil:
+		return "", fmt.Errorf("a fault: %s", reply.Fault.Text)
 	}
-}
-
-func (d *demonstration) compare(got, want soap.CancelReply) {
-	_, err := time.Parse(time.DateTime, got.CancelDate)
+	got := reply.Cancel
+	_, err = time.Parse(time.DateTime, got.CancelDate)
 	if dated := err == nil; dated != (want.Code == "200") {
-		d.complain("cancel date %q", got.CancelDate)
-		return
+		return "", fmt.Errorf("cancel date %q", got.CancelDate)
 	}
 	if want.CancelDate = got.CancelDate; got != want {
-		d.complain("got %+v, want %+v", got, want)
-		return
+		return "", fmt.Errorf("got %+v, want %+v", got, want)
 	}
-	fmt.Fprintln(d.out, "✔ right")
+	if got.Failed {
+		return "refused, " + got.Message, nil
+	}
+	return "cancelled " + got.CancelDate, nil
 }
 
-func (d *demonstration) complain(format string, args ...any) {
-	d.wrong++
-	fmt.Fprintf(d.out, "✘ "+format+"\n", args...)
-}
-
-// showWire prints what reached the simulator since the last call: the bytes, and what they say decrypted.
-func (d *demonstration) showWire(s demo.Simulator) {
+// showWire prints what reached the simulator: the bytes, and what they say decrypted.
+func (d *demonstration) showWire(s demo.Simulator, raw []passed) {
 	calls := s.Log.Calls()
-	raw := d.taps[s.Name].take()
 	if len(raw) == 0 {
 		fmt.Fprintln(d.out, "JSON on the wire\n  (none)")
 	}
@@ -200,7 +217,7 @@ func (d *demonstration) decrypted(filed, wire []byte) {
 func (d *demonstration) invite() {
 	url := d.app.PublicURL() + server.Paths[0]
 	s := d.sims[0]
-	fmt.Fprintf(d.out, "\n━━ still serving; Ctrl-C ends it\n\nWSDL     %s?wsdl\n         %s?wsdl for new proxies\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
+	fmt.Fprintf(d.out, "\nStill serving; Ctrl-C ends it. einvoice-bridge demo --verbose shows the wires.\n\nWSDL     %s?wsdl\n         %s?wsdl for new proxies\npage     %s\nconsole  %s\n\ncurl -s -H 'Content-Type: text/xml; charset=utf-8' --data '%s' '%s'\n\n",
 		url, d.app.PublicURL()+server.Paths[1], url, d.app.ConsoleURL(), demo.Envelope(s.Taxpayer, s.Success), url)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
+	"einvoice-bridge/cmd/einvoice-bridge/setup"
 	"einvoice-bridge/fixtures/deploy"
 )
 
@@ -26,7 +27,7 @@ func exampleEnvironment(name string) (string, bool) {
 		return "argon2id:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$c3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3Vtc3U", true
 	case "ALARM_WEBHOOK":
 		return "https://alarms.example.com/hook", true
-	case sealVariable:
+	case setup.SealVariable:
 		return config.NewSeal(), true
 	}
 	return "a-secret", true

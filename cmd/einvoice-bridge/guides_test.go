@@ -19,6 +19,7 @@ import (
 	"einvoice-bridge/bridge/server"
 	"einvoice-bridge/bridge/soap"
 	"einvoice-bridge/bridge/upstream/irp"
+	"einvoice-bridge/cmd/einvoice-bridge/setup"
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
@@ -165,7 +166,7 @@ func TestShownConfigurationsAreAccepted(t *testing.T) {
 		if !strings.Contains(shown, "callers:") {
 			shown += rest[strings.Index(rest, "callers:"):]
 		}
-		shown = strings.NewReplacer("sha256:…", "sha256:"+zeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
+		shown = strings.NewReplacer("sha256:…", "sha256:"+setup.ZeroToken, "/run/secrets/nic-password", secret, "…", "filled-in").Replace(shown)
 		if _, err := config.Parse([]byte(shown), filepath.Dir(path), exampleEnvironment, app.FileKinds); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, shown)
 		}

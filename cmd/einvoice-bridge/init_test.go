@@ -16,6 +16,7 @@ import (
 	"einvoice-bridge/bridge/app"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/cmd/einvoice-bridge/setup"
 	"einvoice-bridge/fixtures/deploy"
 )
 
@@ -33,18 +34,18 @@ func talk(t *testing.T, path string, answers ...string) (string, error) {
 
 // The defaults and a name make a configuration that check accepts, for every API, with a token that works in it.
 func TestInit(t *testing.T) {
-	for _, o := range offers {
-		t.Run(o.kind, func(t *testing.T) {
+	for _, o := range setup.Offers {
+		t.Run(o.Kind, func(t *testing.T) {
 			_, demo := sandboxed(t, nil) // leaves a nic.pem
 			path := filepath.Join(filepath.Dir(demo), "new.yaml")
-			answers := []string{o.kind, "production", "https://api.example.com"}
-			if o.kind == "invx" {
+			answers := []string{o.Kind, "production", "https://api.example.com"}
+			if o.Kind == "invx" {
 				answers = append(answers, "")
 			}
-			for range o.own {
+			for range o.Own {
 				answers = append(answers, `it's"me"$5#really`)
 			}
-			answers = append(answers, "29abcde1234f1z5", "sap pi", "", "", "")
+			answers = append(answers, "29abcde1234f1zw", "sap pi", "", "", "")
 			out, err := talk(t, path, answers...)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -57,11 +58,11 @@ func TestInit(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
-			u := f.Upstreams[o.kind]
-			if upstream.Common(u.Settings).BaseURL != "https://api.example.com" || u.Environment != "production" || f.Taxpayers["29ABCDE1234F1Z5"].Upstream != o.kind {
+			u := f.Upstreams[o.Kind]
+			if upstream.Common(u.Settings).BaseURL != "https://api.example.com" || u.Environment != "production" || f.Taxpayers["29ABCDE1234F1ZW"].Upstream != o.Kind {
 				t.Errorf("upstream %+v, taxpayers %v", u, f.Taxpayers)
 			}
-			if len(o.own) > 0 && o.own[0].ask == "Client id" {
+			if len(o.Own) > 0 && o.Own[0].Ask == "Client id" {
 				if id := reflect.ValueOf(u.Settings).Elem().FieldByName("ClientID").String(); id != `it's"me"$5#really` {
 					t.Errorf("client id %q", id)
 				}
@@ -90,7 +91,7 @@ func wantEnvironment(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 	_, err = config.Parse([]byte(text), filepath.Dir(path), func(name string) (string, bool) {
-		if name == sealVariable {
+		if name == setup.SealVariable {
 			_, rest, ok := strings.Cut(string(env), "\n"+name+"=")
 			seal, _, _ := strings.Cut(rest, "\n")
 			return seal, ok
@@ -99,6 +100,32 @@ func wantEnvironment(t *testing.T, path, text string) {
 	}, app.FileKinds)
 	if err != nil {
 		t.Errorf("with the variables of the file: %v", err)
+	}
+}
+
+// A wrong answer is told at once, and asked for again.
+func TestInitLooksAtAnswers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new.yaml")
+	out, err := talk(t, path, "nic", "", "einv1api", "", "client", "27AAPFU0939F1ZV", "user", "27AAPFU0939", "27AAPFU0939F1ZX", "27aapfu0939f1zv", "",
+		"8080", "127.0.0.1:8080", "", "bridge.db", "")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"That is no address like https://host.example.", "That is a GSTIN, which is asked for later", "That is no GSTIN, which has 15",
+		"the last is V.", "That is not host:port", "No other machine can reach that.", "neither sqlite:FILE nor postgres",
+		"check --online -c " + path + " --env-file ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doesn't say %q:\n%s", want, out)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "\n    username: user") || !strings.Contains(string(text), "\n  27AAPFU0939F1ZV:\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if _, err := talk(t, path+"2", "nic", "", "einv1api"); err == nil {
+		t.Error("goes on for ever")
 	}
 }
 
@@ -122,25 +149,25 @@ func TestInitRefuses(t *testing.T) {
 
 // Every placeholder that a question stands for is in its example.
 func TestInitKnowsItsExamples(t *testing.T) {
-	for _, o := range offers {
-		text, err := fs.ReadFile(deploy.Files, "examples/"+o.kind+".yaml")
+	for _, o := range setup.Offers {
+		text, err := fs.ReadFile(deploy.Files, "examples/"+o.Kind+".yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
-		wanted := []string{"127.0.0.1:8080", "https://einvoice.example.com", "sqlite:bridge.db", zeroToken, "\n  erp:\n", "\n    environment: sandbox"}
-		for _, q := range o.own {
-			wanted = append(wanted, q.placeholder)
+		wanted := []string{"127.0.0.1:8080", "https://einvoice.example.com", "sqlite:bridge.db", setup.ZeroToken, "\n  erp:\n", "\n    environment: sandbox"}
+		for _, q := range o.Own {
+			wanted = append(wanted, q.Placeholder)
 		}
 		for _, w := range wanted {
 			if !strings.Contains(string(text), w) {
-				t.Errorf("%s lacks %q", o.kind, w)
+				t.Errorf("%s lacks %q", o.Kind, w)
 			}
 		}
-		if !exampleBase.Match(text) {
-			t.Errorf("%s has no base_url", o.kind)
+		if !setup.ExampleBase.Match(text) {
+			t.Errorf("%s has no base_url", o.Kind)
 		}
 	}
-	if len(offers) != len(app.Kinds) {
-		t.Errorf("%d offers for %d kinds", len(offers), len(app.Kinds))
+	if len(setup.Offers) != len(app.Kinds) {
+		t.Errorf("%d offers for %d kinds", len(setup.Offers), len(app.Kinds))
 	}
 }

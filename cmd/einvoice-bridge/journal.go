@@ -101,7 +101,7 @@ func (r *journalAt) listCommand() *cobra.Command {
 			case asJSON:
 				return console.WriteJSON(cmd.OutOrStdout(), all(entries))
 			case len(entries) == 0:
-				fmt.Fprintln(cmd.ErrOrStderr(), "nothing fits; a document that the bridge refused itself has no entry, journal show finds it by its whole id")
+				fmt.Fprintln(cmd.ErrOrStderr(), s.none())
 				return nil
 			}
 			if err := printTable(cmd.OutOrStdout(), []string{"entry", "written down", "document", "taxpayer", "caller", "upstream", "outcome", ""}, listRows(entries)); err != nil {
@@ -119,6 +119,19 @@ func (r *journalAt) listCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
 	cmd.Flags().BoolVar(&rejected, "rejected", false, "the calls that were turned away before they were cancellations: wrong token, unknown taxpayer, unreadable")
 	return cmd
+}
+
+// none says that nothing fits.
+func (s *selection) none() string {
+	switch *s {
+	case selection{open: true}:
+		return "no cancellation is unconfirmed"
+	case selection{waiting: true}:
+		return "no cancellation waits its turn"
+	case selection{toldOtherwise: true}:
+		return "there is no cancellation whose truth differs from what a caller was told"
+	}
+	return "nothing fits; a document that the bridge refused itself has no entry, journal show finds it by its whole id"
 }
 
 // list reads entries, with the document's letter case as typed or as an authority writes it.

@@ -24,6 +24,7 @@ import (
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/upstream"
+	"einvoice-bridge/cmd/einvoice-bridge/setup"
 	"einvoice-bridge/fixtures/deploy"
 )
 
@@ -62,8 +63,8 @@ func kindKeys(kind string) (own, common []key) {
 
 // kindNames are in the order in which they are told everywhere.
 func kindNames() (names []string) {
-	for _, o := range offers {
-		names = append(names, o.kind)
+	for _, o := range setup.Offers {
+		names = append(names, o.Kind)
 	}
 	return names
 }

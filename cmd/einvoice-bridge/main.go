@@ -24,7 +24,7 @@ func main() {
 		if errors.As(err, &said) {
 			os.Exit(int(said))
 		}
-		complain(err)
+		complain(explained(err))
 		os.Exit(1)
 	}
 }
@@ -55,6 +55,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(serveCommand(), checkCommand(), demoCommand(), sandboxCommand(), hashCommand(), healthCommand(), versionCommand(),
-		cancelCommand(), tokenCommand(), journalCommand(), rehearsalCommand(), initCommand(), alarmCommand())
+		cancelCommand(), tokenCommand(), journalCommand(), rehearsalCommand(), initCommand(), alarmCommand(), configCommand())
+	cmd.InitDefaultCompletionCmd()
+	sayBetter(cmd)
 	return cmd
 }

@@ -121,7 +121,7 @@ func runCommand(t *testing.T, args ...string) (string, error) {
 }
 
 func TestDemoOnce(t *testing.T) {
-	out, err := runCommand(t, "demo", "--once", "--listen", "127.0.0.1:0")
+	out, err := runCommand(t, "demo", "--once", "--listen", "127.0.0.1:0", "--verbose")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -138,6 +138,25 @@ func TestDemoOnce(t *testing.T) {
 	}
 	if strings.Contains(out, "✘") {
 		t.Errorf("something is not right:\n%s", out)
+	}
+}
+
+// Without being asked for more, the demo says a line for each call, short enough to be read.
+func TestDemoIsShort(t *testing.T) {
+	out, err := runCommand(t, "demo", "--once", "--listen", "127.0.0.1:0")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if err != nil || len(lines) != 15 || !strings.Contains(out, "13 calls, 13 answers right.") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, line := range lines {
+		if len([]rune(line)) > 150 {
+			t.Errorf("too long: %s", line)
+		}
+	}
+	for i, want := range []string{"✔ nic           1e6a362ea4c893cf0… cancelled 20", "refused, 2143: Invoice does not belongs to the user GSTIN (", "again: cancelled 20"} {
+		if i >= len(lines) || !strings.Contains(lines[i], want) {
+			t.Errorf("line %d is without %q:\n%s", i+1, want, out)
+		}
 	}
 }
 

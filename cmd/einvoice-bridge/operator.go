@@ -52,7 +52,7 @@ func (r *journalAt) find() (err error) {
 	}
 	of, err := config.LoadOutline(r.config)
 	if err != nil {
-		return fmt.Errorf("%w (-c names the configuration, or --journal the journal itself)", err)
+		return fmt.Errorf("%w (--journal names the journal itself, without one)", err)
 	}
 	r.dsn, r.callers = of.Journal, of.Callers
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge/app"
+	"einvoice-bridge/cmd/einvoice-bridge/setup"
 )
 
 func rehearsalCommand() *cobra.Command {
@@ -64,7 +65,7 @@ func (r *journalAt) rehearsal(cmd *cobra.Command, since, write string) (err erro
 }
 
 func writeProposed(cmd *cobra.Command, path string, proposed []byte, description string) error {
-	if err := writeNew(path, string(proposed), 0o600); err != nil {
+	if err := setup.WriteNew(path, string(proposed), 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s is written; einvoice-bridge check -c %s reads it whole\n", path, path)
@@ -75,7 +76,7 @@ func writeProposed(cmd *cobra.Command, path string, proposed []byte, description
 	if old, err := os.ReadFile(beside); err == nil && string(old) == description {
 		return nil
 	}
-	if err := writeNew(beside, description, 0o644); err != nil {
+	if err := setup.WriteNew(beside, description, 0o644); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s is the provider's description, which it serves from then on\n", beside)

@@ -275,11 +275,11 @@ func TestReloadFromTheConsole(t *testing.T) {
 	good, _ := os.ReadFile(w.path)
 	w.edit("callers:", "nonsense: 1\ngrace: 1h\ncallers:")
 	said, err := runCommand(t, "check", "-c", w.path)
-	if err == nil || strings.Count(said, "\n") != 1 {
+	if err == nil || strings.Count(said, "\n") != 2 {
 		t.Fatalf("check says %s, %v", said, err)
 	}
 	html := page()
-	wants("with a problem", html, strings.ReplaceAll(strings.TrimSpace(said), `"`, "&#34;"))
+	wants("with problems", html, strings.Split(strings.ReplaceAll(strings.TrimSpace(said), `"`, "&#34;"), "\n")...)
 	if strings.Contains(html, "<button>Reload</button>") {
 		t.Error("there is a button for a file that is wrong")
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"einvoice-bridge/bridge/app"
+	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/observe"
 )
 
@@ -40,7 +42,22 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-// configFlag is -c, the same for every command that reads the configuration.
+// configFlag is -c, the same for every command that reads the configuration with its secrets, and where those stand.
 func configFlag(cmd *cobra.Command, path *string) {
+	var env string
+	cmd.Flags().StringVar(&env, "env-file", "", "file of the variables that the configuration names, a NAME=value each line, for where no service sets them")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if env == "" {
+			return nil
+		}
+		if _, err := os.Stat(env); err != nil {
+			return fmt.Errorf("the file of environment variables: %w", err)
+		}
+		differing, err := config.LoadEnvironment(env)
+		for _, what := range differing {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", what)
+		}
+		return err
+	}
 	cmd.Flags().StringVarP(path, "config", "c", "bridge.yaml", "configuration file")
 }

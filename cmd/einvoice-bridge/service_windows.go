@@ -92,7 +92,7 @@ func (s *service) serve(ctx context.Context, up func()) error {
 		return err
 	}
 	defer log.Close()
-	if err = config.LoadEnvironment(config.Beside(s.path, ".env")); err == nil {
+	if _, err = config.LoadEnvironment(config.Beside(s.path, ".env")); err == nil {
 		err = app.Serve(ctx, s.path, log, buildVersion(), up)
 	}
 	if err != nil {

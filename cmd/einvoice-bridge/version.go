@@ -1,10 +1,17 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -38,10 +45,25 @@ func buildVersion() string {
 		}
 	}
 	if rev == "" {
-		return "devel"
+		rev = cmp.Or(ofSource(), "devel")
 	}
 	return rev + dirty
 }
+
+// ofSource is the commit of the source that go run has just built, into which it writes none (go1.26, AutoVCS is go build's
+// and go install's). Of any other program the source may have gone on since.
+var ofSource = sync.OnceValue(func() string {
+	exe, err := os.Executable()
+	_, file, _, ok := runtime.Caller(0)
+	if err != nil || !ok || !strings.Contains(exe, "go-build") {
+		return ""
+	}
+	out, err := exec.Command("git", "-C", filepath.Dir(file), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+changes").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+})
 
 func versionCommand() *cobra.Command {
 	var news bool
