@@ -18,8 +18,9 @@ func (t *tx) note(d bridge.Deed) {
 }
 
 // putBy is put, with a note of the deed if it changed something and somebody did it.
-func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string, args ...any) (n int64, err error) {
-	err = j.write(ctx, "", func(t *tx) error {
+func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string, args ...any) (int64, error) {
+	var n int64 // the writer's until write returns without an error
+	err := j.write(ctx, "", func(t *tx) error {
 		if n = t.exec(query, args...); n > 0 && d.Who != "" {
 			t.note(d)
 		}

@@ -145,7 +145,7 @@ func TestUpgrade(t *testing.T) {
 		e := b.begin("doc", true)
 		for _, query := range []string{
 			"DROP INDEX asks_ref", "CREATE INDEX asks_ref ON asks (ref)", "DELETE FROM goose_db_version WHERE version_id >= 2",
-			"ALTER TABLE sends DROP COLUMN booked", "DROP TABLE sessions",
+			"ALTER TABLE sends DROP COLUMN booked", "DROP TABLE sessions", "DROP TABLE rehearsed", "DROP TABLE rejected", "DROP TABLE deeds",
 		} {
 			if err := b.Do(b.Context(), query); err != nil {
 				b.Fatal(err)

@@ -58,7 +58,7 @@ func age(t *testing.T, ctx context.Context, path string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.ExecContext(ctx, `DELETE FROM goose_db_version WHERE version_id >= 4; DROP TABLE sessions`); err != nil {
+	if _, err := db.ExecContext(ctx, `DELETE FROM goose_db_version WHERE version_id >= 4; DROP TABLE sessions; DROP TABLE rehearsed; DROP TABLE rejected; DROP TABLE deeds`); err != nil {
 		t.Fatal(err)
 	}
 }

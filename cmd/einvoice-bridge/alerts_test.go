@@ -115,7 +115,9 @@ func TestClosedSets(t *testing.T) {
 		file, typ string
 		has       func(string) bool
 	}{
-		{"../../bridge/observe.go", "AlarmKind", func(v string) bool { return slices.Contains(bridge.AlarmKinds, bridge.AlarmKind(v)) }},
+		{"../../bridge/observe.go", "AlarmKind", func(v string) bool {
+			return v == string(bridge.AlarmTest) || slices.Contains(bridge.AlarmKinds, bridge.AlarmKind(v)) // a test is not counted
+		}},
 		{"../../bridge/server/refuse.go", "Refusal", func(v string) bool { return slices.Contains(server.Refusals, server.Refusal(v)) }},
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), set.file, nil, 0)

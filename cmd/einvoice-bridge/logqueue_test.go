@@ -24,8 +24,8 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	p, out := spawnPiped(t, path)
 	p.await(ready)
 	answered(t, sims[0], url, 400)
-	for range 4500 { // with a fat taxpayer: more than pipe and queue hold
-		if _, err := post(url, demo.Envelope(strings.Repeat("X", 1000), sims[0].Success)); err != nil {
+	for range 4500 { // with a fat document: more than pipe and queue hold
+		if _, err := post(url, demo.Envelope(sims[0].Taxpayer, strings.Repeat("X", 1000))); err != nil {
 			t.Fatal(err)
 		}
 	}

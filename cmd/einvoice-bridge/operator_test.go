@@ -250,7 +250,7 @@ func (w worked) tellsWhoseWordItIs(id string) {
 	if strings.Contains(shown, "its own date") {
 		w.Errorf("it is told as the authority's:\n%s", shown)
 	}
-	w.wants(w.run("journal", "list", "--document", w.doubtful), "cancelled (operator's word)", "asha: NIC portal, ticket 815")
+	w.wants(w.run("journal", "list", "--document", w.doubtful), "cancelled, an operator's word", "asha: NIC portal, ticket 815")
 	for _, args := range [][]string{
 		{"journal", "show", id, "--json"}, {"journal", "list", "--json", "--document", w.doubtful}, {"journal", "export", "--format", "jsonl", "--document", w.doubtful},
 	} {

@@ -308,13 +308,13 @@ func (g *siege) fat(over <-chan time.Time) {
 	})
 }
 
-var nobody = strings.Repeat("X", 1000) // a taxpayer, for fat lines in the log
+var fatDocument = strings.Repeat("X", 1000) // for fat lines in the log
 
 // unread blocks standard error while there is much to say.
 func (g *siege) unread(over <-chan time.Time) {
 	g.deaf.Store(true)
 	defer g.deaf.Store(false)
-	workers(4, over, func(int) { g.answered(demo.Envelope(nobody, "1")); time.Sleep(2 * time.Millisecond) })
+	workers(4, over, func(int) { g.answered(demo.Envelope(g.taxpayer, fatDocument)); time.Sleep(2 * time.Millisecond) })
 }
 
 // read leaves a reader of the journal open: an export whose output nobody takes.
