@@ -492,8 +492,8 @@ func (g *siege) verify() {
 				kind = field
 			}
 		}
-		if strings.Contains(line, "taxpayer="+nobody) { // unread's
-			kind = "nobody's taxpayer"
+		if strings.Contains(line, "document="+strings.ToLower(fatDocument)) || strings.Contains(line, "document="+fatDocument) { // unread's
+			kind = "fat documents"
 		}
 		if counts[kind]++; counts[kind] == 1 {
 			first[kind] = line
