@@ -5,8 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,24 +16,11 @@ import (
 // sandboxed serves the simulators and writes a configuration that reaches them, changed by edit.
 func sandboxed(t testing.TB, edit func(string) string) (sims []demo.Simulator, path string) {
 	t.Helper()
-	dir := t.TempDir()
-	sims, err := demo.New(dir, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
+	sims, path, closeAll, err := demo.Serve(t.TempDir(), "127.0.0.1:0", demo.Quiet, false, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	text := demo.Config(sims, urls, "127.0.0.1:0", dir, demo.Quiet)
-	if edit != nil {
-		text = edit(text)
-	}
-	path = filepath.Join(dir, "bridge.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	return sims, path
 }
 

@@ -13,6 +13,9 @@
 // What an upstream may be, and the keys of each kind, are handed in ([Kinds]): the package knows none of them. An upstream's
 // settings may be given per upstream and overridden per taxpayer; [File.Taxpayers] has them merged.
 //
-// The structs' tags say what each key is. schemas/config.json, the guide to all keys are made
+// The structs' tags say what each key is. schemas/config.json and the guide to all keys are made
 // from them: go test ./cmd/einvoice-bridge -run TestMade -update.
+//
+// load.go is long because it is one pass over one tree: values are expanded, keys held against the structs, what is misspelt is
+// read as what was meant, and all that is wrong is gathered with its line. What the values must be stands in check.go.
 package config

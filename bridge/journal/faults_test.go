@@ -337,6 +337,8 @@ func child(t *testing.T, part, dsn string) *exec.Cmd {
 	return cmd
 }
 
+// TestChild is the other process of TestQuota and TestKilled, which start this test binary anew with childEnv set: it uses a quota
+// up, or is killed. Without childEnv there is nothing of its own to judge, so that skip stays, in CI too.
 func TestChild(t *testing.T) {
 	dsn := os.Getenv("JOURNAL_DSN")
 	switch os.Getenv(childEnv) {

@@ -41,22 +41,12 @@ type crowded struct {
 
 func newCrowded(t *testing.T, edit func(string) string) *crowded {
 	t.Helper()
-	dir := t.TempDir()
-	sims, err := demo.New(dir, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	urls, closeAll, err := demo.Listen(sims, func(s demo.Simulator) http.Handler { return s.Handler })
+	dir, ports := t.TempDir(), freePorts(t, 2)
+	sims, path, closeAll, err := demo.Serve(dir, ports[0], fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]), true, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	ports := freePorts(t, 2)
-	text := demo.Config(sims, urls, ports[0], dir, fmt.Sprintf("console: {listen: %q}\nlog: {level: error}\n", ports[1]))
-	path := filepath.Join(dir, "bridge.yaml")
-	if err := os.WriteFile(path, []byte(edit(text)), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	raiseFiles(t)
 	c := &crowded{T: t, sims: sims, dir: dir, url: "http://" + ports[0] + "/einvoice", console: "http://" + ports[1], client: &http.Client{
 		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"einvoice-bridge/bridge/journal/place"
@@ -20,7 +21,10 @@ func TestOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(path, link); err != nil {
-		t.Skip("no links on this system: ", err)
+		if runtime.GOOS != "windows" {
+			t.Fatal(err)
+		}
+		t.Skip("SKIPPED: Windows lets nobody make a link who has no right to, so no second name is tried: ", err)
 	}
 	for _, name := range []string{path, link} {
 		if _, err := place.Own(name); !errors.Is(err, place.ErrServed) {

@@ -16,4 +16,7 @@
 // Sources: ClearTax E-Invoicing Malaysia API, Cancel E-Invoice and Get Document via UUID; ClearTax E-Invoicing API,
 // govt-compatible APIs (Cancel IRN, Get Invoice by IRN), E-Invoicing APIs v2 (Cancel IRN, Get E-Invoice by IRN), Error
 // Codes.
+//
+// classify.go is long because it reads two products, India's answers first and then Malaysia's; a file each would give this adapter
+// another list of files than the others have.
 package cleartax
