@@ -129,6 +129,18 @@ func (f *flight) left(now time.Time) time.Duration {
 	return left
 }
 
+// patience bounds one thing that is done with the journal: by diskTime and, while nothing has been sent for those who
+// wait, by their time, so that they can still be told that.
+func (f *flight) patience() time.Duration {
+	f.mu.Lock()
+	left := time.Until(f.until)
+	f.mu.Unlock()
+	if f.errand != forCaller || f.tries > 0 || left <= 0 {
+		return diskTime
+	}
+	return min(max(left*2/3, 500*time.Millisecond), diskTime)
+}
+
 // giveUp takes a caller whose time is over off the flight and says what to tell him; ok is false when he has his answer
 // already.
 func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {

@@ -55,7 +55,7 @@ func (s *Service) leavesAtOnce(f *flight) bool {
 	if p.Cancels.Limit > 0 {
 		return false
 	}
-	_, free, err := s.turns.free(s.ctx, p)
+	_, free, err := s.turns.free(s.ctx, p, f.patience())
 	f.booked = free && err == nil
 	return f.booked
 }
@@ -135,7 +135,7 @@ func (s *Service) awaitRelease(f *flight) bool {
 
 // book books the flight's send if it may leave at once.
 func (s *Service) book(f *flight) {
-	booking, free, err := s.turns.free(f.ctx, f.up.Profile())
+	booking, free, err := s.turns.free(f.ctx, f.up.Profile(), f.patience())
 	switch {
 	case errors.As(err, new(*shutError)):
 		f.stopped(gateShut, err.Error())
@@ -387,11 +387,11 @@ func (s *Service) breaks(f *flight, what string, err error) {
 	s.alarm(f.matter, bridge.AlarmJournal, f.trouble)
 }
 
-// journaled does one thing with the journal, at most for diskTime, and takes its time.
+// journaled does one thing with the journal, as long as there is patience, and takes its time.
 func journaled[T any](s *Service, f *flight, name string, do func(context.Context) (T, error)) (T, error) {
 	ctx, span := beginSpan(f.ctx, name)
 	defer span.End()
-	ctx, cancel := context.WithTimeout(ctx, diskTime)
+	ctx, cancel := context.WithTimeout(ctx, f.patience())
 	defer cancel()
 	start := time.Now()
 	v, err := do(ctx)

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,6 +107,7 @@ type bench struct {
 	path      string
 	cfg       flow.Terms
 	wrap      func(bridge.Journal) bridge.Journal
+	budget    bridge.Budget // instead of the journal's
 	known     func(taxpayer string) bool
 	changed   atomic.Pointer[flow.Terms]
 	step      atomic.Int64 // of the wall clock, nanoseconds
@@ -151,7 +153,7 @@ func (b *bench) open() {
 	if b.wrap != nil {
 		w = b.wrap(j)
 	}
-	b.service = flow.New(w, j, b.seen, b.terms())
+	b.service = flow.New(w, cmp.Or[bridge.Budget](b.budget, j), b.seen, b.terms())
 	b.service.SetWall(func() time.Time { return time.Now().Add(time.Duration(b.step.Load())) })
 	if err := b.service.Start(); err != nil {
 		b.Fatal(err)
@@ -635,6 +637,53 @@ func TestCantBeWrittenTellsWhatIsOnRecord(t *testing.T) {
 		}
 		b.wantSends("from the record", 1, 0)
 	}, script(outcomes(cancelled), nil), breaking(func() error { return disk }, works))
+}
+
+// hanging is a database that answers nothing, until whoever asks has had enough.
+type hanging struct {
+	bridge.Journal
+	bridge.Budget
+}
+
+func (hanging) Find(ctx context.Context, _ bridge.Key, _ string) (bridge.Entry, error) {
+	<-ctx.Done()
+	return bridge.Entry{}, ctx.Err()
+}
+
+func (hanging) Begin(ctx context.Context, _ bridge.Begin) (bridge.Entry, bool, error) {
+	<-ctx.Done()
+	return bridge.Entry{}, false, ctx.Err()
+}
+
+func (hanging) Tell(ctx context.Context, _ ...bridge.Ask) error { <-ctx.Done(); return ctx.Err() }
+
+func (hanging) Gate(ctx context.Context, _ string) (bridge.Gate, bool, error) {
+	<-ctx.Done()
+	return bridge.Gate{}, false, ctx.Err()
+}
+
+// Whoever waits while the database hangs is told that nothing was sent, however little time he has: not that the invoice
+// may have been cancelled.
+func TestHangingJournalIsToldInTime(t *testing.T) {
+	for _, paced := range []bool{false, true} {
+		for _, within := range []time.Duration{3 * time.Second, 5 * time.Second, 8 * time.Second, 10 * time.Second, 50 * time.Second} {
+			t.Run(fmt.Sprint(within, paced), func(t *testing.T) {
+				run(t, func(b *bench) {
+					a := b.ask(func(r *bridge.Request) { r.Until = r.Received.Add(within) })
+					if a.Fault != bridge.FaultBusy {
+						b.Errorf("got %+v", a)
+					}
+					b.wantSends("none", 0, 0)
+				}, script(outcomes(cancelled), nil), func(b *bench) {
+					b.budget = hanging{}
+					b.wrap = func(j bridge.Journal) bridge.Journal { return hanging{Journal: j} }
+					if paced {
+						b.authority.profile.Cancels = bridge.Rate{Key: "cid", Limit: 12, Per: time.Minute}
+					}
+				})
+			})
+		}
+	}
 }
 
 // An outcome that can't be written is not told: the caller hears Unknown at its deadline, and the truth once the disk

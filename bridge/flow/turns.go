@@ -47,12 +47,13 @@ type booking struct {
 	err error
 }
 
-// free books a send if it may leave at once: nobody waits, the gates are open, the rate has room.
-func (ts *turns) free(ctx context.Context, p *bridge.Profile) (at time.Time, ok bool, err error) {
+// free books a send if it may leave at once: nobody waits, the gates are open, the rate has room. It takes no longer than
+// within: a gate may be shut while another one is read.
+func (ts *turns) free(ctx context.Context, p *bridge.Profile, within time.Duration) (at time.Time, ok bool, err error) {
 	if ts.line(p).size() > 0 {
 		return time.Time{}, false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, diskTime) // a gate may be shut while another one is read
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	wait, err := ts.gates(ctx, p)
 	if err == nil && wait == 0 && p.Cancels.Limit > 0 {

@@ -19,13 +19,14 @@ const (
 
 // Recorder reads rehearsed requests beside the calls, and writes them down some at a time.
 type Recorder struct {
-	keep bridge.Rehearsals
-	log  *slog.Logger
-	jobs chan job
-	quit chan struct{}
-	done chan struct{}
-	size atomic.Int64 // of what waits
-	lost atomic.Int64 // left out since the last that was written down
+	keep   bridge.Rehearsals
+	log    *slog.Logger
+	jobs   chan job
+	quit   chan struct{}
+	done   chan struct{}
+	size   atomic.Int64 // of what waits
+	lost   atomic.Int64 // left out since the last that was written down
+	warned atomic.Bool  // that calls are left out, since then
 
 	description     string // that was kept last
 	descriptionKept time.Time
@@ -65,7 +66,7 @@ func (r *Recorder) Note(size int, read func() bridge.Rehearsed) {
 
 func (r *Recorder) leaveOut(j job) {
 	r.size.Add(-j.size)
-	if r.lost.Add(1) == 1 {
+	if r.lost.Add(1); !r.warned.Swap(true) {
 		r.log.Warn("rehearsed calls come faster than they can be written down; some are left out of the rehearsal's report")
 	}
 }
@@ -133,5 +134,7 @@ func (r *Recorder) write(calls []bridge.Rehearsed) {
 	if err := r.keep.Rehearse(ctx, calls); err != nil {
 		r.lost.Add(lost + int64(len(calls)))
 		r.log.Error("rehearsed calls could not be written down", "calls", len(calls), "err", err.Error())
+		return
 	}
+	r.warned.Store(false)
 }
