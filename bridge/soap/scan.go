@@ -304,4 +304,13 @@ func blank(s string) bool { return trimXML(s) == "" }
 // xmlSpace is XML's white space; there is more that Unicode calls a space.
 const xmlSpace = " \t\r\n"
 
-func trimXML(s string) string { return strings.Trim(s, xmlSpace) }
+// trimXML is strings.Trim with xmlSpace, which makes a set of it first: for each piece of character data, and each value.
+func trimXML(s string) string {
+	for s != "" && strings.IndexByte(xmlSpace, s[0]) >= 0 {
+		s = s[1:]
+	}
+	for s != "" && strings.IndexByte(xmlSpace, s[len(s)-1]) >= 0 {
+		s = s[:len(s)-1]
+	}
+	return s
+}
