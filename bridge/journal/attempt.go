@@ -93,7 +93,7 @@ func change(t *tx, id int64, known *entryRow, query string, decide func(*entryRo
 	for range 2 {
 		r := known
 		if r == nil {
-			if r = t.lock(id); r == nil {
+			if r = lockEntry(t, id); r == nil {
 				return nil, bridge.ErrNoEntry
 			}
 		}
@@ -102,25 +102,25 @@ func change(t *tx, id int64, known *entryRow, query string, decide func(*entryRo
 		if err := decide(&c); err != nil {
 			return nil, err
 		}
-		if t.update(query, &c) || t.err != nil {
+		if update(t, query, &c) || t.Err != nil {
 			return &c, nil
 		}
 		known = nil
 	}
-	t.err = fmt.Errorf("entry %d changed although it was locked", id)
+	t.Err = fmt.Errorf("entry %d changed although it was locked", id)
 	return nil, nil
 }
 
-// lock reads an entry and keeps others from changing it; nil when there is none or t failed.
-func (t *tx) lock(id int64) *entryRow {
-	if t.shared {
+// lockEntry reads an entry and keeps others from changing it; nil when there is none or t failed.
+func lockEntry(t *tx, id int64) *entryRow {
+	if t.Shared {
 		return load(t, selectEntry+" FOR UPDATE", id)
 	}
 	return load(t, selectEntry, id)
 }
 
 // update writes the row if its version still stands.
-func (t *tx) update(query string, r *entryRow) bool {
+func update(t *tx, query string, r *entryRow) bool {
 	args := []any{r.ID, r.version}
 	if query == updateRequest {
 		args = append(args, r.Upstream, r.Ref, r.Caller, r.IRN, string(r.Reason), r.Remarks, micros(r.Expires))
@@ -131,5 +131,5 @@ func (t *tx) update(query string, r *entryRow) bool {
 		args = append(args, r.told)
 	}
 	r.version++
-	return t.exec(query, args...) == 1
+	return t.Exec(query, args...) == 1
 }

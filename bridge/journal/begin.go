@@ -66,7 +66,7 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 	}
 	e.Created, e.Expires = at(micros(e.Created)), at(micros(e.Expires))
 	e.Updated = e.Created
-	e.ID, created = t.insert(insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
+	e.ID, created = t.Insert(insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
 		e.IRN, string(e.Reason), e.Remarks, string(e.State), micros(e.Created), micros(e.Expires))
 	if !created {
 		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
@@ -80,13 +80,13 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 // startAttempt writes a send down as running: without an end or a class, which is how it stays if the process dies in it.
 func (j *Journal) startAttempt(t *tx, e bridge.Entry, start time.Time) bridge.Attempt {
 	a := bridge.Attempt{Kind: bridge.SendCancel, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
-	a.ID, _ = t.insert(startAttempt, e.ID, micros(start), a.By, a.Upstream)
+	a.ID, _ = t.Insert(startAttempt, e.ID, micros(start), a.By, a.Upstream)
 	return a
 }
 
-// insertAttempt writes one that has ended down and gives it back with its ID. exchanges are encoded.
-func (t *tx) insertAttempt(entry int64, a bridge.Attempt, exchanges any) bridge.Attempt {
-	a.ID, _ = t.insert(insertAttempt, entry, string(a.Kind), micros(a.Start), micros(a.End), a.By, a.Upstream,
+// addAttempt writes one that has ended down and gives it back with its ID. exchanges are encoded.
+func addAttempt(t *tx, entry int64, a bridge.Attempt, exchanges any) bridge.Attempt {
+	a.ID, _ = t.Insert(insertAttempt, entry, string(a.Kind), micros(a.Start), micros(a.End), a.By, a.Upstream,
 		a.Outcome.Class.String(), encodeOutcome(a.Outcome), exchanges)
 	return a
 }

@@ -62,7 +62,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 		booked time.Time
 		wait   time.Duration
 	)
-	err := j.booker.write(ctx, func(t *tx) error {
+	err := j.booker.Write(ctx, func(t *tx) error {
 		booked, wait = j.book(t, r, turn)
 		return nil
 	}, func(committed bool) {
@@ -81,7 +81,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 func (j *Journal) book(t *tx, r bridge.Rate, turn int64) (booked time.Time, wait time.Duration) {
 	now, newest, oldest, behind := j.window(t, r, turn)
 	if newest > now {
-		t.exec(clampSends, r.Key, now)
+		t.Exec(clampSends, r.Key, now)
 		oldest = min(oldest, now)
 	}
 	switch per := r.Per.Microseconds(); {
@@ -90,39 +90,39 @@ func (j *Journal) book(t *tx, r bridge.Rate, turn int64) (booked time.Time, wait
 	case behind:
 		wait = behindWait
 	default:
-		t.exec(deleteSends, r.Key, now-per)
-		t.exec(insertSend, r.Key, now)
+		t.Exec(deleteSends, r.Key, now-per)
+		t.Exec(insertSend, r.Key, now)
 		booked = at(now)
 	}
-	if !t.shared || turn == bridge.Last {
+	if !t.Shared || turn == bridge.Last {
 		return booked, wait
 	}
 	if wait == 0 {
-		t.exec(deleteHead, r.Key, j.instance, now-time.Minute.Microseconds())
+		t.Exec(deleteHead, r.Key, j.instance, now-time.Minute.Microseconds())
 		return booked, 0
 	}
-	t.exec(noteHead, r.Key, j.instance, turn, now+headFresh.Microseconds())
+	t.Exec(noteHead, r.Key, j.instance, turn, now+headFresh.Microseconds())
 	return booked, min(wait, askAgain)
 }
 
 // window reads what decides on a booking. All instances take turns here, up to their commits.
 func (j *Journal) window(t *tx, r bridge.Rate, turn int64) (now, newest, oldest int64, behind bool) {
-	if !t.shared {
-		t.one([]any{&newest, &oldest}, selectWindow, r.Key, r.Limit-1)
-		return t.now(), newest, oldest, false
+	if !t.Shared {
+		t.One([]any{&newest, &oldest}, selectWindow, r.Key, r.Limit-1)
+		return t.Now(), newest, oldest, false
 	}
-	t.exec(bookAlone, r.Key)
-	t.one([]any{&newest, &oldest, &now, &behind}, selectWindowShared, r.Key, r.Limit-1, j.instance, turn, headFresh.Microseconds())
+	t.Exec(bookAlone, r.Key)
+	t.One([]any{&newest, &oldest, &now, &behind}, selectWindowShared, r.Key, r.Limit-1, j.instance, turn, headFresh.Microseconds())
 	return now, newest, oldest, behind
 }
 
 // Room tells how many sends r has room for now, without booking one.
 func (j *Journal) Room(ctx context.Context, r bridge.Rate) (int, error) {
 	booked := 0
-	q := &reading{j: j, ctx: ctx}
-	q.query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, q.now()-r.Per.Microseconds())
-	if q.err != nil {
-		return 0, fmt.Errorf("reading what is left of %s: %w", r.Key, j.explain(q.err))
+	q := j.read.Whole(ctx)
+	q.Query(func(scan func(...any) error) error { return scan(&booked) }, bookedSends, r.Key, q.Now()-r.Per.Microseconds())
+	if q.Err != nil {
+		return 0, fmt.Errorf("reading what is left of %s: %w", r.Key, j.explain(q.Err))
 	}
 	return max(r.Limit-booked, 0), nil
 }
@@ -135,12 +135,12 @@ func (j *Journal) Return(ctx context.Context, r bridge.Rate, booked time.Time) e
 	if j.booker == nil {
 		return fmt.Errorf("journal %s: it was opened for reading only", j.name)
 	}
-	err := j.booker.write(ctx, func(t *tx) error {
+	err := j.booker.Write(ctx, func(t *tx) error {
 		row := "rowid"
-		if t.shared {
+		if t.Shared {
 			row = "ctid"
 		}
-		t.exec(fmt.Sprintf(returnSend, row), r.Key, micros(booked))
+		t.Exec(fmt.Sprintf(returnSend, row), r.Key, micros(booked))
 		return nil
 	}, nil)
 	if err != nil {
@@ -165,7 +165,7 @@ const gatesFresh = time.Second
 func (j *Journal) Shut(ctx context.Context, credential string, g bridge.Gate) error {
 	left := min(g.Until.Round(0).Sub(j.now().Round(0)), gateMost)
 	err := j.write(ctx, "", func(t *tx) error {
-		t.exec(upsertGate, credential, g.Class.String(), t.now()+left.Microseconds(), g.Text)
+		t.Exec(upsertGate, credential, g.Class.String(), t.Now()+left.Microseconds(), g.Text)
 		return nil
 	}, nil)
 	if err != nil {
@@ -233,10 +233,10 @@ func (j *Journal) readGates(ctx context.Context) error {
 // shutGates reads them from the database, and bounds what a clock that was ahead has shut for longer than it could: on
 // disk, so that it runs out.
 func (j *Journal) shutGates(ctx context.Context) (map[string]bridge.Gate, error) {
-	shut, r := map[string]bridge.Gate{}, &reading{j: j, ctx: ctx, point: true}
-	clock := r.now()
+	shut, r := map[string]bridge.Gate{}, j.read.Point(ctx)
+	clock := r.Now()
 	most, far := clock+gateMost.Microseconds(), false
-	r.query(func(scan func(...any) error) error {
+	r.Query(func(scan func(...any) error) error {
 		var (
 			credential, class, text string
 			until                   int64
@@ -250,8 +250,8 @@ func (j *Journal) shutGates(ctx context.Context) (map[string]bridge.Gate, error)
 		shut[credential] = bridge.Gate{Class: c, Until: at(micros(j.now().Add(left))), Text: text}
 		return err
 	}, selectGates, clock)
-	if r.err == nil && far {
+	if r.Err == nil && far {
 		_, _ = j.put(ctx, "bounding gates", clampGates, most) // when it can't, whoever reads them next tries again
 	}
-	return shut, r.err
+	return shut, r.Err
 }

@@ -29,14 +29,14 @@ func (j *Journal) Calls(ctx context.Context, f bridge.CallFilter) (all []bridge.
 		}
 		w.parts = append(w.parts, "a.class IN ("+strings.Join(classes, ", ")+")")
 	}
-	r := &reading{j: j, ctx: ctx, once: true}
-	r.query(func(scan func(...any) error) error {
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
 		c, err := scanCall(scan)
 		all = append(all, c)
 		return err
 	}, `SELECT `+callColumns+` FROM asks a LEFT JOIN entries e ON e.id = a.entry`+w.String()+` ORDER BY a.told_at DESC LIMIT `+fmt.Sprint(f.Limit), w.args...)
-	if r.err != nil {
-		return nil, fmt.Errorf("listing calls: %w", j.explain(r.err))
+	if r.Err != nil {
+		return nil, fmt.Errorf("listing calls: %w", j.explain(r.Err))
 	}
 	return all, nil
 }

@@ -13,16 +13,16 @@ const (
 )
 
 // note writes down what an operator does, in the transaction that does it.
-func (t *tx) note(d bridge.Deed) {
-	t.exec(insertDeed, micros(d.At), d.Who, string(d.What), d.Entry, bridge.OneLine(d.About, 500))
+func note(t *tx, d bridge.Deed) {
+	t.Exec(insertDeed, micros(d.At), d.Who, string(d.What), d.Entry, bridge.OneLine(d.About, 500))
 }
 
 // putBy is put, with a note of the deed if it changed something and somebody did it.
 func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string, args ...any) (int64, error) {
 	var n int64 // the writer's until write returns without an error
 	err := j.write(ctx, "", func(t *tx) error {
-		if n = t.exec(query, args...); n > 0 && d.Who != "" {
-			t.note(d)
+		if n = t.Exec(query, args...); n > 0 && d.Who != "" {
+			note(t, d)
 		}
 		return nil
 	}, nil)
@@ -35,8 +35,8 @@ func (j *Journal) putBy(ctx context.Context, d bridge.Deed, doing, query string,
 // Did writes down what an operator did that the journal itself does not hear of.
 func (j *Journal) Did(ctx context.Context, d bridge.Deed) error {
 	err := j.write(ctx, "", func(t *tx) error {
-		d.At = at(t.now())
-		t.note(d)
+		d.At = at(t.Now())
+		note(t, d)
 		return nil
 	}, nil)
 	if err != nil {
@@ -51,8 +51,8 @@ func (j *Journal) Deeds(ctx context.Context, before int64, limit int) (all []bri
 	if before > 0 {
 		w.add("id < $%d", before)
 	}
-	r := &reading{j: j, ctx: ctx, once: true}
-	r.query(func(scan func(...any) error) error {
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
 		var (
 			d    bridge.Deed
 			when int64
@@ -62,8 +62,8 @@ func (j *Journal) Deeds(ctx context.Context, before int64, limit int) (all []bri
 		all = append(all, d)
 		return err
 	}, `SELECT id, at, who, what, entry, about FROM deeds`+w.String()+` ORDER BY id DESC LIMIT `+fmt.Sprint(limit), w.args...)
-	if r.err != nil {
-		return nil, fmt.Errorf("listing what operators did: %w", j.explain(r.err))
+	if r.Err != nil {
+		return nil, fmt.Errorf("listing what operators did: %w", j.explain(r.Err))
 	}
 	return all, nil
 }

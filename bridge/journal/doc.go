@@ -25,10 +25,9 @@
 //
 // What it does not do: decide anything about a cancellation. That is package flow.
 //
-// How to read it: writer.go turns writes into transactions, with one kind of connection per engine (tx.go has
-// SQLite's, whose log checkpoint.go copies; pipeline.go PostgreSQL's), and read.go reads beside them; sqlite.go and
-// postgres.go open them, by way of the packages place (the file on this machine) and postgres (the server), probe.go tries
-// one for check; everything else is written once for both. rows.go has what is in a row; begin.go, attempt.go, finish.go
+// How to read it: the package engine turns writes into transactions and reads beside them, one kind of connection per engine;
+// sqlite.go and postgres.go open it, by way of the packages place (the file on this machine) and postgres (the server),
+// probe.go tries one for check; everything else is written once for both. rows.go has what is in a row, read.go reads it; begin.go, attempt.go, finish.go
 // and due.go follow an entry's life; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in;
 // list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 // What any journal must do stands as tests in journaltest.

@@ -83,9 +83,9 @@ func (j *Journal) candidates(ctx context.Context, query string, args ...any) (id
 		args = append(args, j.instance)
 		free = fmt.Sprintf(unleased, len(args))
 	}
-	r := &reading{j: j, ctx: ctx}
-	ids = r.ids(fmt.Sprintf(query, free), args...)
-	return ids, j.explain(r.err)
+	r := j.read.Whole(ctx)
+	ids = r.IDs(fmt.Sprintf(query, free), args...)
+	return ids, j.explain(r.Err)
 }
 
 // claimAll claims what it can, in the order of ids, and returns it also beside the first error: the leases are the
@@ -113,10 +113,10 @@ func claimAll(ctx context.Context, ids []int64, claim func(id int64) (*bridge.En
 // claim takes the lease of an entry and returns it if want holds; nil when somebody else has it or it has changed. One
 // that was left behind while sending becomes open. Without an entry to return it keeps no lease.
 func (j *Journal) claim(ctx context.Context, id int64, now time.Time, want func(*entryRow) bool) (e *bridge.Entry, fresh bool, err error) {
-	r := &reading{j: j, ctx: ctx, point: true}
+	r := j.read.Point(ctx)
 	rec := load(r, selectEntry, id)
 	if rec == nil {
-		return nil, false, j.explain(r.err)
+		return nil, false, j.explain(r.Err)
 	}
 	k, taxpayer := rec.Key, rec.Taxpayer
 	fresh, ok := j.leases.take(k, taxpayer)
@@ -149,11 +149,11 @@ func (j *Journal) claimRow(ctx context.Context, was *entryRow, fresh bool, now t
 		}
 	}
 	if j.shared == nil && was.State != bridge.Sending { // there is nothing to write
-		r := &reading{j: j, ctx: ctx, point: true}
-		if rec = load(r, selectEntry, was.ID); r.err != nil {
+		r := j.read.Point(ctx)
+		if rec = load(r, selectEntry, was.ID); r.Err != nil {
 			undo(false)
 		}
-		return rec, term{}, j.explain(r.err)
+		return rec, term{}, j.explain(r.Err)
 	}
 	var (
 		read  *entryRow
@@ -183,5 +183,5 @@ func (j *Journal) orphan(t *tx, r *entryRow, now time.Time) {
 	}
 	r.State, r.Outcome = bridge.Open, bridge.Outcome{Class: bridge.Unknown}
 	r.NextLookup, r.Updated = at(micros(now)), at(micros(now))
-	t.update(updateOutcome, r)
+	update(t, updateOutcome, r)
 }

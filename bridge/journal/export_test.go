@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 	"einvoice-bridge/bridge/journal/postgres"
 )
 
@@ -36,7 +36,7 @@ func (j *Journal) Freeze() {
 
 // Do runs SQL past the journal.
 func (j *Journal) Do(ctx context.Context, query string, args ...any) error {
-	return j.write(ctx, "", func(t *tx) error { t.exec(query, args...); return nil }, nil)
+	return j.write(ctx, "", func(t *tx) error { t.Exec(query, args...); return nil }, nil)
 }
 
 // Plan is SQLite's query plan for a list.
@@ -53,16 +53,16 @@ func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
 }
 
 func (j *Journal) plan(ctx context.Context, query string, args ...any) (string, error) {
-	rows, err := j.read.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 	var plan strings.Builder
-	err = eachRow(rows, err, func(scan func(...any) error) error {
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
 		var id, parent, x int
 		var detail string
 		err := scan(&id, &parent, &x, &detail)
 		fmt.Fprintln(&plan, detail)
 		return err
-	})
-	return plan.String(), err
+	}, "EXPLAIN QUERY PLAN "+query, args...)
+	return plan.String(), r.Err
 }
 
 // Hold keeps the (first) writer busy until the returned function is called; what is written meanwhile waits.
@@ -90,27 +90,15 @@ func (j *Journal) HoldNext() (release func()) {
 	return func() { close(free) }
 }
 
-// InStep returns when SQLite's log is being copied for the last time that was asked for.
-func (j *Journal) InStep() {
-	for c := j.copier(); len(c.wake) > 0; {
-		time.Sleep(100 * time.Microsecond)
-	}
-}
-
-// Copied has the writer copy the rest of the log, as if it were long.
-func (j *Journal) Copied() { j.copier().rest.Store(true) }
-
-func (j *Journal) copier() *copier { return j.writers[0].db.(*file).copier }
-
 // Queued is how many writes wait for the next commit.
-func (j *Journal) Queued() int { return len(j.writers[0].queue) }
+func (j *Journal) Queued() int { return j.writers[0].Queued() }
 
 // Forget drops a lease from memory only.
 func (j *Journal) Forget(e bridge.Entry) { j.leases.drop(e.Key, e.Taxpayer) }
 
 // Setting is a server setting as a writer has it.
 func (j *Journal) Setting(ctx context.Context, name string) (value string, err error) {
-	err = j.write(ctx, "", func(t *tx) error { t.one([]any{&value}, "SHOW "+name); return nil }, nil)
+	err = j.write(ctx, "", func(t *tx) error { t.One([]any{&value}, "SHOW "+name); return nil }, nil)
 	return value, err
 }
 
@@ -118,8 +106,8 @@ func (j *Journal) Setting(ctx context.Context, name string) (value string, err e
 func (j *Journal) Fence(ctx context.Context) error {
 	const fence = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
 	var errs []error
-	for _, w := range append([]*writer{j.booker}, j.writers...) {
-		errs = append(errs, w.write(ctx, func(t *tx) error { t.exec(fence); return nil }, nil))
+	for _, w := range append([]*engine.Writer{j.booker}, j.writers...) {
+		errs = append(errs, w.Write(ctx, func(t *tx) error { t.Exec(fence); return nil }, nil))
 	}
 	return errors.Join(append(errs, j.eachReader(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, fence)
@@ -142,7 +130,7 @@ func (j *Journal) Fenced(ctx context.Context) (n int) {
 
 func (j *Journal) eachReader(ctx context.Context, do func(*sql.Conn) error) error {
 	for range postgres.Readers {
-		c, err := j.read.Conn(ctx)
+		c, err := j.read.DB.Conn(ctx)
 		if err != nil {
 			return err
 		}

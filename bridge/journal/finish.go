@@ -44,12 +44,12 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 	err := j.write(ctx, document, func(t *tx) (err error) {
 		r := known
 		if r == nil {
-			if r = t.lock(f.Entry); r == nil {
+			if r = lockEntry(t, f.Entry); r == nil {
 				return bridge.ErrNoEntry
 			}
 		}
 		held := j.stillHeld(t, r, f.Release)
-		ended := f.Attempt != 0 && t.exec(completeAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
+		ended := f.Attempt != 0 && t.Exec(completeAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
 			exchanges) == 1
 		rec, err = change(t, f.Entry, r, updateOutcome, func(r *entryRow) error {
 			if ended {
@@ -60,11 +60,11 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 			return nil
 		})
 		if rec != nil && look != nil && !rec.hasLook(look.Attempt) {
-			rec.Attempts = append(rec.Attempts, t.insertAttempt(rec.ID, look.Attempt, look.exchanges))
+			rec.Attempts = append(rec.Attempts, addAttempt(t, rec.ID, look.Attempt, look.exchanges))
 		}
-		t.insertAsks(asks, f.Entry)
+		insertAsks(t, asks, f.Entry)
 		if rec != nil && rec.told == toldCancelled|toldNot && mask != 0 {
-			t.exec(recountTold, f.Entry)
+			t.Exec(recountTold, f.Entry)
 		}
 		return err
 	}, nil)
@@ -191,11 +191,11 @@ func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
 	}
 	rows := encodeAsks(asks)
 	err := j.write(ctx, asks[0].Key.Document, func(t *tx) error {
-		t.insertAsks(rows, 0)
+		insertAsks(t, rows, 0)
 		for i, a := range asks {
 			mask := toldMask(asks[i : i+1])
-			if a.Entry != 0 && mask != 0 && t.exec(addTold, a.Entry, mask) == 1 {
-				t.exec(recountTold, a.Entry)
+			if a.Entry != 0 && mask != 0 && t.Exec(addTold, a.Entry, mask) == 1 {
+				t.Exec(recountTold, a.Entry)
 			}
 		}
 		return nil
@@ -226,18 +226,18 @@ func encodeAsks(asks []bridge.Ask) []askRow {
 // insertAsks appends rows. One without an entry is put to entry, or else to the one that its document has, so that
 // whoever looks at the document sees all of its calls. Only what has no entry at all keeps the document itself: two
 // calls fit a page of the file then instead of one.
-func (t *tx) insertAsks(rows []askRow, entry int64) {
+func insertAsks(t *tx, rows []askRow, entry int64) {
 	for _, a := range rows {
 		if a.Entry == 0 {
 			a.Entry = entry
 		}
 		if a.Entry == 0 && a.Key.Document != "" {
-			t.one([]any{&a.Entry}, entryOf, a.Key.Document, a.Key.Space, a.Taxpayer)
+			t.One([]any{&a.Entry}, entryOf, a.Key.Document, a.Key.Space, a.Taxpayer)
 		}
 		if a.Entry != 0 {
 			a.Key, a.Taxpayer = bridge.Key{}, ""
 		}
-		t.exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
+		t.Exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
 			micros(a.Received), a.Told.Class.String(), a.told, micros(a.ToldAt), string(a.How), a.SOAPIn, a.SOAPOut)
 	}
 }

@@ -1,13 +1,9 @@
 package journal_test
 
 import (
-	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"einvoice-bridge/bridge/journal"
 )
@@ -66,33 +62,5 @@ func TestNextServiceWaitsForCommands(t *testing.T) {
 			t.Errorf("after %s: %s", took, said)
 		}
 		end()
-	}
-}
-
-// A long log starts over although somebody was just copying out of it when the writer wanted to copy the last of it.
-func TestLogStartsOverWhenItCan(t *testing.T) {
-	b := newBench(t, sqliteDSN(t))
-	index, err := os.OpenFile(b.Index(), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer index.Close()
-	copying := func(kind int16) { // SQLite's file format: the lock of whoever copies is the second byte of eight from 120
-		if err := unix.FcntlFlock(index.Fd(), unix.F_OFD_SETLKW, &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: 121, Len: 1}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.fillLog(0, 3)
-	lap := b.lap()
-	b.Copied()
-	copying(unix.F_WRLCK)
-	b.fillLog(3, 5)
-	if b.lap() != lap {
-		t.Fatal("the log started over before its end was copied")
-	}
-	copying(unix.F_UNLCK)
-	b.fillLog(5, 6)
-	if b.lap() == lap {
-		t.Error("the log goes on")
 	}
 }

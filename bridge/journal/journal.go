@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 	"einvoice-bridge/bridge/journal/place"
 )
 
@@ -35,15 +35,13 @@ type Journal struct {
 	name     string // the file or database, for errors
 	instance string
 	now      func() time.Time // wall clock
-	read     *sql.DB
-	reads    statements
-	readers  readers
-	writers  []*writer
-	booker   *writer      // books sends, which must see each other
-	shared   *shared      // nil with SQLite
-	place    *place.Place // nil with PostgreSQL
-	serving  bool         // it has an instance row and a beat
-	was      int64        // version of the tables before Open; 0: there were none
+	read     *engine.Reader
+	writers  []*engine.Writer
+	booker   *engine.Writer // books sends, which must see each other
+	shared   *shared        // nil with SQLite
+	place    *place.Place   // nil with PostgreSQL
+	serving  bool           // it has an instance row and a beat
+	was      int64          // version of the tables before Open; 0: there were none
 	leases   leases
 	gates    gates
 	tokens   tokenCache
@@ -123,8 +121,6 @@ func newJournal(instance string, now func() time.Time) *Journal {
 	}
 	j := &Journal{instance: instance, now: now, quit: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{})}
 	j.leases = leases{now: now, byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
-	j.readers = readers{next: make(chan func()), quit: make(chan struct{})}
-	j.closers = append(j.closers, func() error { close(j.readers.quit); return nil })
 	j.gates.turn = make(chan struct{}, 1)
 	return j
 }
@@ -142,6 +138,9 @@ func (j *Journal) connect(ctx context.Context, dsn string, o Options, mode strin
 	return errors.New(`journal: want "sqlite:path" or "postgres://user@host/database"`) // dsn may hold a password
 }
 
+// tx is the transaction that a write is part of.
+type tx = engine.Tx
+
 // write carries out run durably on the writer that key's hash falls on: what concerns one document is never written
 // on two connections of this instance at once, where they could wait for each other.
 func (j *Journal) write(ctx context.Context, document string, run func(*tx) error, undo func(committed bool)) error {
@@ -155,18 +154,27 @@ func (j *Journal) write(ctx context.Context, document string, run func(*tx) erro
 	if n := len(j.writers); n > 1 {
 		w = j.writers[maphash.String(seed, document)%uint64(n)]
 	}
-	return w.write(ctx, run, undo)
+	return w.Write(ctx, run, undo)
 }
 
 var seed = maphash.MakeSeed()
 
 // put carries out one statement, which does what doing says, and tells how many rows it changed.
 func (j *Journal) put(ctx context.Context, doing, query string, args ...any) (n int64, err error) {
-	err = j.write(ctx, "", func(t *tx) error { n = t.exec(query, args...); return nil }, nil)
+	err = j.write(ctx, "", func(t *tx) error { n = t.Exec(query, args...); return nil }, nil)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	return n, nil
+}
+
+// later does what nobody waits for: the writer, who calls undo, must not wait for itself.
+func later(do func(ctx context.Context)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		do(ctx)
+	}()
 }
 
 // instanceName tells processes apart, also after a restart with the same process id.
@@ -230,16 +238,25 @@ const upsertInstance = `INSERT INTO instances (id, started, seen) VALUES ($1, $2
 // register says that this instance lives, and forgets those that died long ago.
 func (j *Journal) register(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
-		now, day := t.now(), (24 * time.Hour).Microseconds()
+		now, day := t.Now(), (24 * time.Hour).Microseconds()
 		if j.shared == nil {
-			t.exec(`DELETE FROM instances`) // the file's lock says that nobody else lives
-			t.exec(endTurns)
+			t.Exec(`DELETE FROM instances`) // the file's lock says that nobody else lives
+			t.Exec(endTurns)
 		} else {
-			t.exec(`DELETE FROM instances WHERE seen < $1 OR seen > $2`, now-day, now+day)
+			t.Exec(`DELETE FROM instances WHERE seen < $1 OR seen > $2`, now-day, now+day)
 		}
-		t.exec(upsertInstance, j.instance, now)
+		t.Exec(upsertInstance, j.instance, now)
 		return nil
 	}, nil)
+}
+
+// Commits tells what the writers did since Open: transactions, the writes that shared them, and the time they took.
+func (j *Journal) Commits() (commits, writes int64, busy time.Duration) {
+	for _, w := range j.writers {
+		c, n, b := w.Counts()
+		commits, writes, busy = commits+c, writes+n, busy+b
+	}
+	return commits, writes, busy
 }
 
 // Ping writes: whether the journal can be read says nothing about whether a cancellation can be accepted.
@@ -252,7 +269,7 @@ func (j *Journal) seen(ctx context.Context) error {
 		until term
 	)
 	err := j.write(ctx, "", func(t *tx) error {
-		t.exec(upsertInstance, j.instance, t.now())
+		t.Exec(upsertInstance, j.instance, t.Now())
 		if j.shared != nil {
 			held, until = j.shared.renew(t)
 		}
@@ -267,9 +284,9 @@ func (j *Journal) seen(ctx context.Context) error {
 // unregister lets others take over at once what waits here, and after the settling time what was being sent.
 func (j *Journal) unregister(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
-		t.exec(`DELETE FROM instances WHERE id = $1`, j.instance)
+		t.Exec(`DELETE FROM instances WHERE id = $1`, j.instance)
 		if j.shared != nil {
-			t.exec(endLeases, j.instance)
+			t.Exec(endLeases, j.instance)
 		}
 		return nil
 	}, nil)

@@ -168,8 +168,8 @@ func (j *Journal) keep(t *tx, k bridge.Key, taxpayer string) (until term, ok boo
 func (j *Journal) prolong(t *tx, query string, k bridge.Key, taxpayer string, ours bool, more ...any) (until term, ok bool) {
 	s := j.shared
 	until = s.term()
-	ok = t.exec(query, append([]any{k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()}, more...)...) == 1
-	if !ok && ours && t.err == nil {
+	ok = t.Exec(query, append([]any{k.Space, k.Document, taxpayer, s.owner, s.lease.Microseconds()}, more...)...) == 1
+	if !ok && ours && t.Err == nil {
 		j.leases.drop(k, taxpayer)
 	}
 	return until, ok

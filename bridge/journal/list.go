@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 )
 
 const (
@@ -25,13 +26,13 @@ func (j *Journal) List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, er
 	if f.Limit <= 0 {
 		f.Limit = listLimit
 	}
-	r := &reading{j: j, ctx: ctx, once: true}
+	r := j.read.Once(ctx)
 	w := j.conditions(r, f)
 	var (
 		entries []bridge.Entry
 		at      = map[int64]int{}
 	)
-	r.query(func(scan func(...any) error) error {
+	r.Query(func(scan func(...any) error) error {
 		rec, err := scanEntry(scan)
 		if err == nil {
 			at[rec.ID] = len(entries)
@@ -40,26 +41,26 @@ func (j *Journal) List(ctx context.Context, f bridge.Filter) ([]bridge.Entry, er
 		return err
 	}, listQuery(w, f.Limit), w.args...)
 	readAttempts(r, entries, at)
-	if r.err != nil {
-		return nil, fmt.Errorf("listing: %w", j.explain(r.err))
+	if r.Err != nil {
+		return nil, fmt.Errorf("listing: %w", j.explain(r.Err))
 	}
 	return entries, nil
 }
 
 // Fitting counts the entries that a filter lets through, up to most.
 func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int, err error) {
-	r := &reading{j: j, ctx: ctx, once: true}
+	r := j.read.Once(ctx)
 	w := j.conditions(r, f)
-	r.query(func(scan func(...any) error) error { return scan(&n) },
+	r.Query(func(scan func(...any) error) error { return scan(&n) },
 		`SELECT count(*) FROM (SELECT id FROM entries`+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
-	if r.err != nil {
-		return 0, fmt.Errorf("counting: %w", j.explain(r.err))
+	if r.Err != nil {
+		return 0, fmt.Errorf("counting: %w", j.explain(r.Err))
 	}
 	return n, nil
 }
 
 // conditions are those of a filter, with its times put into ids.
-func (j *Journal) conditions(r *reading, f bridge.Filter) *where {
+func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *where {
 	w := conditions(f)
 	if !f.Since.IsZero() {
 		w.add("id >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
@@ -77,7 +78,7 @@ func listQuery(w *where, limit int) string {
 }
 
 // readAttempts gives entries their attempts; at says where each is.
-func readAttempts(r *reading, entries []bridge.Entry, at map[int64]int) {
+func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 	if len(entries) == 0 {
 		return
 	}
@@ -85,7 +86,7 @@ func readAttempts(r *reading, entries []bridge.Entry, at map[int64]int) {
 	for i, e := range entries {
 		ids[i] = fmt.Sprint(e.ID)
 	}
-	r.query(func(scan func(...any) error) error {
+	r.Query(func(scan func(...any) error) error {
 		var entry int64
 		a, err := scanAttempt(scan, &entry)
 		if err == nil {
@@ -196,9 +197,9 @@ func conditions(f bridge.Filter) *where {
 
 // idAt is the lowest id whose row is not older than when, by bisection: ids grow with time, so that no index of times
 // is needed.
-func (j *Journal) idAt(r *reading, table, column string, when time.Time) int64 {
+func (j *Journal) idAt(r *engine.Reading, table, column string, when time.Time) int64 {
 	one := func(query string, args ...any) (id, us int64) {
-		r.query(func(scan func(...any) error) error { return scan(&id, &us) }, query, args...)
+		r.Query(func(scan func(...any) error) error { return scan(&id, &us) }, query, args...)
 		return id, us
 	}
 	row := `SELECT id, ` + column + ` FROM ` + table
@@ -207,7 +208,7 @@ func (j *Journal) idAt(r *reading, table, column string, when time.Time) int64 {
 	for high++; low < high; { // the answer is in [low, high]
 		mid := low + (high-low)/2
 		id, us := one(row+` WHERE id >= $1 ORDER BY id LIMIT 1`, mid)
-		if r.err != nil {
+		if r.Err != nil {
 			return 0
 		}
 		if id == 0 || us >= micros(when) {

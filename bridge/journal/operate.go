@@ -72,7 +72,7 @@ func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
 			if r.State != bridge.Open {
 				return bridge.ErrNotWaiting
 			}
-			r.NextLookup = at(t.now())
+			r.NextLookup = at(t.Now())
 			return nil
 		})
 		return err
@@ -90,7 +90,7 @@ func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind,
 	word.Alarm, word.Exchanges, o.Exchanges = why, nil, nil
 	var rec *entryRow
 	err := j.write(ctx, "", func(t *tx) (err error) {
-		now := at(t.now())
+		now := at(t.Now())
 		rec, err = change(t, id, nil, updateOutcome, func(r *entryRow) error {
 			if err := allow(&r.Entry); err != nil {
 				return err
@@ -99,10 +99,10 @@ func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind,
 			return nil
 		})
 		if rec != nil {
-			rec.Attempts = append(rec.Attempts, t.insertAttempt(id, bridge.Attempt{
+			rec.Attempts = append(rec.Attempts, addAttempt(t, id, bridge.Attempt{
 				Kind: kind, Start: now, End: now, Outcome: word, By: by, Upstream: rec.Upstream,
 			}, nil))
-			t.note(bridge.Deed{At: now, Who: by, What: bridge.DeedKind(kind), Entry: id, About: rec.Key.Document + ": " + o.Class.String() + ", " + why})
+			note(t, bridge.Deed{At: now, Who: by, What: bridge.DeedKind(kind), Entry: id, About: rec.Key.Document + ": " + o.Class.String() + ", " + why})
 		}
 		return err
 	}, nil)
@@ -126,8 +126,8 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	}
 	err := place.CreatePrivate(part)
 	if err == nil {
-		err = j.readers.within(ctx, func() error {
-			_, err := j.read.ExecContext(ctx, `VACUUM INTO $1`, part)
+		err = j.read.Within(ctx, func() error {
+			_, err := j.read.DB.ExecContext(ctx, `VACUUM INTO $1`, part)
 			return err
 		})
 	}

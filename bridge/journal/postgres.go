@@ -2,16 +2,13 @@ package journal
 
 import (
 	"context"
-	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"einvoice-bridge/bridge/journal/engine"
 	"einvoice-bridge/bridge/journal/postgres"
 )
-
-// pgTimeout is of one transaction, when the server doesn't answer at all.
-const pgTimeout = 15 * time.Second
 
 // openPostgres connects lazily but for the service, which needs the tables. Writers, readers and the listener have
 // connections of their own; all of them need sessions, so no pooler in transaction mode may stand between.
@@ -29,15 +26,15 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 			return j.explain(err)
 		}
 	}
-	j.read = s.Pool(postgres.Readers)
+	j.read = engine.NewServerReader(s.Pool(postgres.Readers))
 	j.closers = append(j.closers, j.read.Close)
-	j.shared = &shared{server: s, db: j.read, readers: &j.readers, owner: j.instance, lease: o.Lease, now: j.now}
+	j.shared = &shared{server: s, read: j.read, owner: j.instance, lease: o.Lease, now: j.now}
 	j.RaiseSettle(o.Settle)
 	if mode == "ro" {
 		return nil
 	}
 	for range postgres.Writers {
-		j.writers = append(j.writers, j.postgresWriter(s, maxBatch))
+		j.writers = append(j.writers, j.postgresWriter(s, engine.MaxBatch))
 	}
 	j.booker = j.postgresWriter(s, 1)
 	if mode == "rwc" {
@@ -50,9 +47,9 @@ func (j *Journal) openPostgres(ctx context.Context, dsn string, o Options, mode 
 }
 
 // postgresWriter starts a writer; batch 1 keeps its writes from sharing transactions.
-func (j *Journal) postgresWriter(s *postgres.Server, batch int) *writer {
-	w := (&writer{db: &pipeline{server: s, timeout: pgTimeout}, batch: batch, explain: j.explain}).start()
-	j.closers = append(j.closers, func() error { w.stop(); return nil })
+func (j *Journal) postgresWriter(s *postgres.Server, batch int) *engine.Writer {
+	w := engine.NewServerWriter(s, batch, j.explain)
+	j.closers = append(j.closers, w.Close)
 	return w
 }
 

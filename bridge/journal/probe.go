@@ -53,7 +53,7 @@ func (j *Journal) probeServer(ctx context.Context, dsn string) error {
 
 // version is that of the tables; 0 when there are none.
 func (j *Journal) version(ctx context.Context) (is int64, err error) {
-	err = j.read.QueryRowContext(ctx, selectVersion).Scan(&is)
+	err = j.read.DB.QueryRowContext(ctx, selectVersion).Scan(&is)
 	if err != nil && (strings.Contains(err.Error(), "no such table") || postgres.State(err) == "42P01") {
 		return 0, nil
 	}

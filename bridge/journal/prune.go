@@ -58,12 +58,12 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 	}
 	err = j.write(ctx, "", func(t *tx) error {
 		old := now.Add(-retain).UnixMicro()
-		t.exec(pruneDeeds, old)
-		t.exec(pruneRejected, now.Add(-retainBodies).UnixMicro())
-		t.exec(`DELETE FROM tokens WHERE expires > 0 AND expires < $1 OR revoked > 0 AND revoked < $1`, old)
-		t.exec(`DELETE FROM gates WHERE until < $1`, old)
-		t.exec(`DELETE FROM sends WHERE at < $1`, old)
-		t.exec(`DELETE FROM sessions WHERE until < $1 AND turn < $1`, old)
+		t.Exec(pruneDeeds, old)
+		t.Exec(pruneRejected, now.Add(-retainBodies).UnixMicro())
+		t.Exec(`DELETE FROM tokens WHERE expires > 0 AND expires < $1 OR revoked > 0 AND revoked < $1`, old)
+		t.Exec(`DELETE FROM gates WHERE until < $1`, old)
+		t.Exec(`DELETE FROM sends WHERE at < $1`, old)
+		t.Exec(`DELETE FROM sessions WHERE until < $1 AND turn < $1`, old)
 		return nil
 	}, nil)
 	if err != nil {
@@ -75,18 +75,18 @@ func (j *Journal) Prune(ctx context.Context, retain, retainBodies time.Duration)
 // sweep reads what is old without the writer, and then has each batch removed if it is still old.
 func (j *Journal) sweep(ctx context.Context, s sweep, before time.Time) (n int, err error) {
 	for last := int64(0); ; {
-		r := &reading{j: j, ctx: ctx}
-		ids := r.ids(s.old, last, micros(before), pruneBatch)
-		if r.err != nil || len(ids) == 0 {
-			return n, j.explain(r.err)
+		r := j.read.Whole(ctx)
+		ids := r.IDs(s.old, last, micros(before), pruneBatch)
+		if r.Err != nil || len(ids) == 0 {
+			return n, j.explain(r.Err)
 		}
 		err := j.write(ctx, "", func(t *tx) error {
 			for _, id := range ids {
-				if t.exec(s.first, id, micros(before)) == 0 {
+				if t.Exec(s.first, id, micros(before)) == 0 {
 					continue
 				}
 				for _, q := range s.then {
-					t.exec(q, id)
+					t.Exec(q, id)
 				}
 			}
 			return nil

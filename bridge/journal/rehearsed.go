@@ -33,9 +33,9 @@ func (j *Journal) Rehearse(ctx context.Context, calls []bridge.Rehearsed) error 
 	}
 	err := j.write(ctx, "", func(t *tx) error {
 		for i, row := range rows {
-			t.exec(insertRehearsed, micros(calls[i].At), row)
+			t.Exec(insertRehearsed, micros(calls[i].At), row)
 		}
-		t.exec(dropRehearsed, rehearsedMost)
+		t.Exec(dropRehearsed, rehearsedMost)
 		return nil
 	}, nil)
 	if err != nil {
@@ -49,8 +49,8 @@ func (j *Journal) Rehearsed(ctx context.Context, since time.Time, do func(bridge
 	const page = 200
 	for last := int64(0); ; {
 		var calls []bridge.Rehearsed
-		r := &reading{j: j, ctx: ctx}
-		r.query(func(scan func(...any) error) error {
+		r := j.read.Whole(ctx)
+		r.Query(func(scan func(...any) error) error {
 			var c bridge.Rehearsed
 			var row string
 			if err := scan(&c.ID, &row); err != nil {
@@ -59,8 +59,8 @@ func (j *Journal) Rehearsed(ctx context.Context, since time.Time, do func(bridge
 			calls = append(calls, c)
 			return json.Unmarshal([]byte(row), &calls[len(calls)-1])
 		}, listRehearsed, last, micros(since), page)
-		if r.err != nil {
-			return fmt.Errorf("reading rehearsed requests: %w", j.explain(r.err))
+		if r.Err != nil {
+			return fmt.Errorf("reading rehearsed requests: %w", j.explain(r.Err))
 		}
 		for _, c := range calls {
 			if err := do(c); err != nil {

@@ -181,7 +181,7 @@ func (j *Journal) writeRejected(all []rejected) {
 			if err != nil || len(came) > rejectedTexts {
 				came = []byte("null")
 			}
-			t.exec(insertRejected, r.Ref, micros(r.At), r.pool, r.source, r.From, r.Caller, r.Kind, r.Why, string(came))
+			t.Exec(insertRejected, r.Ref, micros(r.At), r.pool, r.source, r.From, r.Caller, r.Kind, r.Why, string(came))
 			full[r.drawer] = rejectedOfCaller
 			if r.Caller == "" {
 				full[r.drawer], full[drawer{pool: r.pool}] = rejectedOfAddress, rejectedOfKind
@@ -189,9 +189,9 @@ func (j *Journal) writeRejected(all []rejected) {
 		}
 		for _, d := range slices.SortedFunc(maps.Keys(full), drawer.compare) { // all instances in one order
 			if d.source == "" {
-				t.exec(trimPool, d.pool, full[d])
+				t.Exec(trimPool, d.pool, full[d])
 			} else {
-				t.exec(trimSource, d.pool, d.source, full[d])
+				t.Exec(trimSource, d.pool, d.source, full[d])
 			}
 		}
 		return nil
@@ -221,8 +221,8 @@ func (j *Journal) Rejected(ctx context.Context, f bridge.RejectedFilter) (all []
 	if f.Before > 0 {
 		w.add("id < $%d", f.Before)
 	}
-	r := &reading{j: j, ctx: ctx, once: true}
-	r.query(func(scan func(...any) error) error {
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
 		var (
 			x    bridge.Rejected
 			when int64
@@ -236,8 +236,8 @@ func (j *Journal) Rejected(ctx context.Context, f bridge.RejectedFilter) (all []
 		all = append(all, x)
 		return err
 	}, `SELECT `+rejectedColumns+` FROM rejected`+w.String()+` ORDER BY id DESC LIMIT `+fmt.Sprint(f.Limit), w.args...)
-	if r.err != nil {
-		return nil, fmt.Errorf("listing rejected calls: %w", j.explain(r.err))
+	if r.Err != nil {
+		return nil, fmt.Errorf("listing rejected calls: %w", j.explain(r.Err))
 	}
 	return all, nil
 }

@@ -31,11 +31,11 @@ func (j *Journal) Session(ctx context.Context, credential string) (bridge.Sessio
 		s            bridge.Session
 		until, renew int64
 	)
-	r := j.point(ctx)
-	clock := r.now()
-	r.query(func(scan func(...any) error) error { return scan(&s.Generation, &until, &renew, &s.Sealed) }, selectSession, credential)
-	if r.err != nil {
-		return bridge.Session{}, fmt.Errorf("reading a session: %w", j.explain(r.err))
+	r := j.read.Point(ctx)
+	clock := r.Now()
+	r.Query(func(scan func(...any) error) error { return scan(&s.Generation, &until, &renew, &s.Sealed) }, selectSession, credential)
+	if r.Err != nil {
+		return bridge.Session{}, fmt.Errorf("reading a session: %w", j.explain(r.Err))
 	}
 	s.Until, s.Renew = j.local(until, clock), j.local(renew, clock)
 	return s, nil
@@ -60,8 +60,8 @@ func (j *Journal) agreed(t time.Time, now int64) int64 {
 // LogIn implements bridge.Sessions.
 func (j *Journal) LogIn(ctx context.Context, credential, who string, generation int64) (ok bool, err error) {
 	err = j.write(ctx, "", func(t *tx) error {
-		now := t.now()
-		ok = t.exec(takeTurn, credential, who, generation, now, now+bridge.LoginTurn.Microseconds(), []byte{}) == 1
+		now := t.Now()
+		ok = t.Exec(takeTurn, credential, who, generation, now, now+bridge.LoginTurn.Microseconds(), []byte{}) == 1
 		return nil
 	}, func(committed bool) {
 		if committed { // nobody knows of it
@@ -77,8 +77,8 @@ func (j *Journal) LogIn(ctx context.Context, credential, who string, generation 
 // Keep implements bridge.Sessions.
 func (j *Journal) Keep(ctx context.Context, credential string, s bridge.Session) (ok bool, err error) {
 	err = j.write(ctx, "", func(t *tx) error {
-		now := t.now()
-		ok = t.exec(keepSession, credential, s.Generation, j.agreed(s.Until, now), j.agreed(s.Renew, now), s.Sealed) == 1
+		now := t.Now()
+		ok = t.Exec(keepSession, credential, s.Generation, j.agreed(s.Until, now), j.agreed(s.Renew, now), s.Sealed) == 1
 		return nil
 	}, nil)
 	if err != nil {

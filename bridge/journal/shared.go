@@ -2,16 +2,16 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"sync/atomic"
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 	"einvoice-bridge/bridge/journal/postgres"
 )
 
-// clock is PostgreSQL's own, in microseconds: instances agree on it whatever their own clocks say.
-const clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+// clock is what instances agree on, in SQL.
+const clock = postgres.Clock
 
 const (
 	// A lease may be taken over when it has run out, and, while something sent under it may still be under way,
@@ -52,13 +52,12 @@ const (
 // shared is what instances on one PostgreSQL agree on: rows that say who may send for which document. It is nil with
 // SQLite, where there is one instance and its memory is enough.
 type shared struct {
-	server  *postgres.Server
-	db      *sql.DB
-	readers *readers
-	owner   string
-	lease   time.Duration
-	now     func() time.Time // this process's wall clock
-	settle  atomic.Int64     // a time.Duration
+	server *postgres.Server
+	read   *engine.Reader
+	owner  string
+	lease  time.Duration
+	now    func() time.Time // this process's wall clock
+	settle atomic.Int64     // a time.Duration
 }
 
 // term is that of a lease that is taken or renewed by a statement which leaves after this.
@@ -69,9 +68,9 @@ func (s *shared) term() term {
 // drop gives a lease back and tells whoever waits for it; false when it had passed to somebody else.
 func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
 	waited := false
-	ok := t.one([]any{&waited}, dropLease, k.Space, k.Document, taxpayer, s.owner)
+	ok := t.One([]any{&waited}, dropLease, k.Space, k.Document, taxpayer, s.owner)
 	if waited {
-		t.exec(notify, k.Space+"/"+k.Document)
+		t.Exec(notify, k.Space+"/"+k.Document)
 	}
 	return ok
 }
@@ -80,8 +79,8 @@ func (s *shared) drop(t *tx, k bridge.Key, taxpayer string) bool {
 // them was renewed just now, or has passed to somebody else.
 func (s *shared) renew(t *tx) (held map[bridge.Key]string, until term) {
 	held, until = map[bridge.Key]string{}, s.term()
-	t.exec(boundLeases, leaseMost.Microseconds())
-	t.query(func(scan func(...any) error) error {
+	t.Exec(boundLeases, leaseMost.Microseconds())
+	t.Query(func(scan func(...any) error) error {
 		var (
 			k        bridge.Key
 			taxpayer string
@@ -100,8 +99,8 @@ func (s *shared) wait(ctx context.Context, k bridge.Key) {
 	ctx, cancel := context.WithTimeout(ctx, releasePoll)
 	defer cancel()
 	nobody := make(chan bool, 1)
-	err := s.readers.within(ctx, func() error {
-		r, err := s.db.ExecContext(ctx, awaitLease, k.Space, k.Document)
+	err := s.read.Within(ctx, func() error {
+		r, err := s.read.DB.ExecContext(ctx, awaitLease, k.Space, k.Document)
 		if err == nil {
 			n, _ := r.RowsAffected()
 			nobody <- n == 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // stories, one per taxpayer; one that was only ever refused by the bridge itself has an Entry without ID. ErrNoEntry
 // when nothing fits.
 func (j *Journal) Show(ctx context.Context, what string) ([]bridge.Story, error) {
-	r := &reading{j: j, ctx: ctx}
+	r := j.read.Whole(ctx)
 	s := stories{r: r, seen: map[storyKey]bool{}}
 	if id, err := strconv.ParseInt(what, 10, 64); err == nil {
 		s.ofEntries(entryOfID, id)
@@ -39,8 +40,8 @@ func (j *Journal) Show(ctx context.Context, what string) ([]bridge.Story, error)
 	s.ofCalls(refusedOfDocument, what)
 	s.ofCalls(callsOfRef, what)
 	switch {
-	case r.err != nil:
-		return nil, fmt.Errorf("showing %s: %w", what, j.explain(r.err))
+	case r.Err != nil:
+		return nil, fmt.Errorf("showing %s: %w", what, j.explain(r.Err))
 	case len(s.all) == 0:
 		return nil, bridge.ErrNoEntry
 	}
@@ -49,7 +50,7 @@ func (j *Journal) Show(ctx context.Context, what string) ([]bridge.Story, error)
 
 // stories collects each story once.
 type stories struct {
-	r    *reading
+	r    *engine.Reading
 	seen map[storyKey]bool
 	all  []bridge.Story
 }
@@ -61,7 +62,7 @@ type storyKey struct {
 
 // ofEntries adds the entries whose ids query finds.
 func (s *stories) ofEntries(query string, arg any) {
-	for _, id := range s.r.ids(query, arg) {
+	for _, id := range s.r.IDs(query, arg) {
 		if rec := load(s.r, selectEntry, id); rec != nil {
 			s.add(rec.Entry)
 		}
@@ -71,7 +72,7 @@ func (s *stories) ofEntries(query string, arg any) {
 // ofCalls adds what the calls that query finds asked for, also where the bridge refused them all itself.
 func (s *stories) ofCalls(query, arg string) {
 	var all []bridge.Entry
-	s.r.query(func(scan func(...any) error) error {
+	s.r.Query(func(scan func(...any) error) error {
 		var e bridge.Entry
 		err := scan(&e.ID, &e.Key.Space, &e.Key.Document, &e.Taxpayer)
 		all = append(all, e)
@@ -101,7 +102,7 @@ func (s *stories) add(e bridge.Entry) {
 	}
 	if story.Entry.ID != 0 {
 		story.Entry.Attempts = nil
-		s.r.query(func(scan func(...any) error) error {
+		s.r.Query(func(scan func(...any) error) error {
 			var exchanges string
 			a, err := scanAttempt(scan, &exchanges)
 			if err == nil && exchanges != "" {
@@ -111,7 +112,7 @@ func (s *stories) add(e bridge.Entry) {
 			return err
 		}, selectExchanges, story.Entry.ID)
 	}
-	s.r.query(func(scan func(...any) error) error {
+	s.r.Query(func(scan func(...any) error) error {
 		a, err := scanAsk(scan)
 		a.Key, a.Taxpayer = e.Key, e.Taxpayer
 		story.Asks = append(story.Asks, a)
@@ -137,11 +138,11 @@ func scanAsk(scan func(...any) error) (a bridge.Ask, err error) {
 
 // Stats counts what an operator should look at.
 func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
-	r := &reading{j: j, ctx: ctx}
-	now, silent := r.now(), (3 * time.Minute).Microseconds()
+	r := j.read.Whole(ctx)
+	now, silent := r.Now(), (3 * time.Minute).Microseconds()
 	var oldest, expiry int64
 	one := func(query string, dest ...any) {
-		r.query(func(scan func(...any) error) error { return scan(dest...) }, query)
+		r.Query(func(scan func(...any) error) error { return scan(dest...) }, query)
 	}
 	one(`SELECT count(*) FROM entries WHERE state <> 'final' AND state = 'open'`, &s.Open)
 	one(`SELECT COALESCE(min(started), 0) FROM attempts WHERE kind = 'cancel' AND entry IN (
@@ -149,7 +150,7 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 	one(`SELECT count(*), COALESCE(min(expires), 0) FROM entries WHERE state <> 'final' AND state = 'accepted'`, &s.Waiting, &expiry)
 	one(`SELECT count(*) FROM entries WHERE `+toldOtherwise, &s.ToldOtherwise)
 	s.OldestOpen, s.NextExpiry = at(oldest), at(expiry)
-	r.query(func(scan func(...any) error) error {
+	r.Query(func(scan func(...any) error) error {
 		var (
 			i             bridge.Instance
 			started, seen int64
@@ -159,8 +160,8 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 		s.Instances = append(s.Instances, i)
 		return err
 	}, `SELECT id, started, seen FROM instances WHERE seen BETWEEN $1 AND $2 ORDER BY started, id`, now-silent, now+silent)
-	if r.err != nil {
-		return s, fmt.Errorf("counting: %w", j.explain(r.err))
+	if r.Err != nil {
+		return s, fmt.Errorf("counting: %w", j.explain(r.Err))
 	}
 	return s, nil
 }
@@ -168,8 +169,8 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 // Counts counts the calls that were answered from since up to but without until, by class, in stretches of step. Those
 // without a call are left out.
 func (j *Journal) Counts(ctx context.Context, since, until time.Time, step time.Duration) (all []bridge.Count, err error) {
-	r := &reading{j: j, ctx: ctx}
-	r.query(func(scan func(...any) error) error {
+	r := j.read.Whole(ctx)
+	r.Query(func(scan func(...any) error) error {
 		var (
 			c     bridge.Count
 			n     int64
@@ -184,8 +185,8 @@ func (j *Journal) Counts(ctx context.Context, since, until time.Time, step time.
 		return err
 	}, `SELECT (told_at - $1) / $3 AS n, class, count(*) FROM asks WHERE told_at >= $1 AND told_at < $2 GROUP BY n, class
 		ORDER BY n, class`, micros(since), micros(until), step.Microseconds())
-	if r.err != nil {
-		return nil, fmt.Errorf("counting calls: %w", j.explain(r.err))
+	if r.Err != nil {
+		return nil, fmt.Errorf("counting calls: %w", j.explain(r.Err))
 	}
 	return all, nil
 }

@@ -23,10 +23,10 @@ func (j *Journal) MoveSpace(ctx context.Context, upstream, from, to string) (n i
 		return 0, nil
 	}
 	known := false
-	r := &reading{j: j, ctx: ctx}
-	r.query(func(func(...any) error) error { known = true; return nil }, knowsUpstream, upstream, from)
-	if r.err != nil || !known {
-		return 0, j.explain(r.err)
+	r := j.read.Whole(ctx)
+	r.Query(func(func(...any) error) error { known = true; return nil }, knowsUpstream, upstream, from)
+	if r.Err != nil || !known {
+		return 0, j.explain(r.Err)
 	}
 	return j.put(ctx, fmt.Sprintf("moving the documents of %s from %s to %s", upstream, from, to), moveEntries, from, to, upstream)
 }

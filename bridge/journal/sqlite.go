@@ -11,6 +11,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"einvoice-bridge/bridge/journal/engine"
 	"einvoice-bridge/bridge/journal/place"
 	"einvoice-bridge/bridge/journal/postgres"
 )
@@ -39,10 +40,11 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 			return err
 		}
 	}
-	j.read, err = place.Open(path, "ro", 4) // they can't write, and never wait for the writer
+	db, err := place.Open(path, "ro", 4) // they can't write, and never wait for the writer
 	if err != nil {
 		return j.explain(err)
 	}
+	j.read = engine.NewFileReader(db, j.place.StillServed, j.now)
 	j.closers = append(j.closers, j.read.Close)
 	return nil
 }
@@ -52,29 +54,41 @@ func (j *Journal) openSQLite(ctx context.Context, path, mode string) error {
 func (j *Journal) openSQLiteWriter(ctx context.Context, path, mode string) error {
 	pragmas := []string{"journal_mode(WAL)", "cache_size(-4000)"}
 	if mode == "rwc" {
-		pragmas = append(pragmas, "wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", 2*longLog*pageSize))
+		pragmas = append(pragmas, engine.LogPragmas()...)
 	}
 	db, err := place.Open(path, mode, 1, pragmas...)
 	if err != nil {
 		return j.explain(err)
 	}
 	j.closers = append(j.closers, db.Close)
-	f := &file{db: db, now: j.now}
-	if mode == "rwc" {
-		f.place = j.place
+	w := (*engine.Writer)(nil)
+	if mode != "rwc" {
+		w = engine.NewFileWriter(db, nil, nil, j.now, j.explain)
+	} else {
 		if j.was, err = migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite"); err != nil {
 			return j.explain(err)
 		}
-		if db, err = place.Open(path, "rw", 1, "cache_size(-100)"); err != nil {
+		copies, err := place.Open(path, "rw", 1, "cache_size(-100)")
+		if err != nil {
 			return j.explain(err)
 		}
-		f.copier = (&copier{db: db}).start()
-		j.closers = append(j.closers, f.copier.stop)
+		w = engine.NewFileWriter(db, copies, j.place, j.now, j.explain)
 	}
-	w := (&writer{db: f, batch: maxBatch, explain: j.explain}).start()
-	j.closers = append(j.closers, func() error { w.stop(); return nil })
-	j.writers, j.booker = []*writer{w}, w
+	j.closers = append(j.closers, w.Close)
+	j.writers, j.booker = []*engine.Writer{w}, w
 	return nil
+}
+
+// LogTooLong is how many bytes the log has only when somebody has been reading in an old state of the journal for long.
+const LogTooLong = engine.LogTooLong
+
+// LogBytes is the length of SQLite's log, which takes disk beside the journal: it can't start over while somebody reads
+// what was true when it was shorter. Zero with PostgreSQL.
+func (j *Journal) LogBytes() int64 {
+	if j.place == nil {
+		return 0
+	}
+	return j.place.LogBytes()
 }
 
 // migrate brings the tables up to date. Tables of a later program are left alone: what they mean isn't known here.
@@ -124,7 +138,7 @@ func versionError(is int64) error {
 // checkVersion is for those who may not change tables.
 func (j *Journal) checkVersion(ctx context.Context) error {
 	var is int64
-	err := j.read.QueryRowContext(ctx, selectVersion).Scan(&is)
+	err := j.read.DB.QueryRowContext(ctx, selectVersion).Scan(&is)
 	if err == nil {
 		err = versionError(is)
 	}

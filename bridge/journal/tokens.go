@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/journal/engine"
 )
 
 const (
@@ -64,7 +65,7 @@ func (j *Journal) Token(ctx context.Context, hash string) (bridge.Token, error) 
 }
 
 func (j *Journal) readToken(ctx context.Context, hash string) (bridge.Token, error) {
-	all, err := j.readTokens(j.point(ctx), selectToken, hash)
+	all, err := j.readTokens(j.read.Point(ctx), selectToken, hash)
 	switch {
 	case err != nil:
 		return bridge.Token{}, fmt.Errorf("looking up a token: %w", err)
@@ -76,15 +77,15 @@ func (j *Journal) readToken(ctx context.Context, hash string) (bridge.Token, err
 
 // Issued lists all tokens that are kept, oldest first.
 func (j *Journal) Issued(ctx context.Context) ([]bridge.Token, error) {
-	all, err := j.readTokens(&reading{j: j, ctx: ctx}, listTokens)
+	all, err := j.readTokens(j.read.Whole(ctx), listTokens)
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", err)
 	}
 	return all, nil
 }
 
-func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridge.Token, err error) {
-	r.query(func(scan func(...any) error) error {
+func (j *Journal) readTokens(r *engine.Reading, query string, args ...any) (all []bridge.Token, err error) {
+	r.Query(func(scan func(...any) error) error {
 		var (
 			t                              bridge.Token
 			issued, expires, revoked, used int64
@@ -94,7 +95,7 @@ func (j *Journal) readTokens(r *reading, query string, args ...any) (all []bridg
 		all = append(all, t)
 		return err
 	}, query, args...)
-	return all, j.explain(r.err)
+	return all, j.explain(r.Err)
 }
 
 // named is a token as lists have it.
@@ -122,7 +123,7 @@ func (j *Journal) flushTokens(ctx context.Context) error {
 	}
 	return j.write(ctx, "", func(t *tx) error {
 		for hash, minute := range used {
-			t.exec(touchToken, hash, minute)
+			t.Exec(touchToken, hash, minute)
 		}
 		return nil
 	}, nil)

@@ -24,6 +24,9 @@ const (
 	Connections = Writers + Readers + 2 // with the one that books and the one that listens
 )
 
+// Clock is the server's own in SQL, in microseconds: instances agree on it whatever their own clocks say.
+const Clock = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+
 // Server is where an instance has its connections from, and what it hears from there.
 type Server struct {
 	config *pgx.ConnConfig

@@ -1,28 +1,41 @@
-package journal
+// Package engine is what makes writes durable and lets reads run beside them, whatever they are about. A [Writer] turns the
+// writes of many goroutines into transactions that share an fsync: to an SQLite file ([NewFileWriter]; tx.go has its
+// connection, and checkpoint.go copies its log back) or to PostgreSQL ([NewServerWriter]; pipeline.go has its connection). A
+// write is a function that gets a [Tx]. A [Reader] reads what is committed. The statements are the journal's; of what is in a
+// row nothing is known here.
+//
+// What it promises: a write that returned without an error is on disk; one that returned an error is not, or is undone by
+// the function that came with it; and everybody who waits is let go when his context ends.
+package engine
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"einvoice-bridge/bridge/journal/place"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
-// maxBatch bounds one transaction, so that the first in it doesn't wait long for the last.
-const maxBatch = 256
+// MaxBatch bounds one transaction, so that the first in it doesn't wait long for the last.
+const MaxBatch = 256
 
 // errClosed answers writes after Close.
 var errClosed = errors.New("journal is closed")
 
-// writer is one goroutine with one connection. It commits whatever came in while the last commit was on its way to
+// Writer is one goroutine with one connection. It commits whatever came in while the last commit was on its way to
 // the disk as one transaction, so that concurrent writes share an fsync and nobody waits for a timer.
-type writer struct {
+type Writer struct {
 	db      transactor
 	batch   int // most writes in one transaction
 	explain func(error) error
+	after   func() error // ends what only the writer used; may be nil
 
 	queue chan *op
-	quit  chan struct{} // closed by stop
+	quit  chan struct{} // closed by Close
 	done  chan struct{} // closed when the goroutine has ended
 
 	commits, writes atomic.Int64
@@ -50,22 +63,40 @@ const (
 // op is one write. run may be called several times, each time on a fresh transaction, and must set its results
 // anew; it returns an error of its own only when it has written nothing.
 type op struct {
-	run   func(*tx) error
+	run   func(*Tx) error
 	undo  func(committed bool) // called once when the submitter has not heard of success; may be nil
 	state atomic.Int32
 	err   error
 	done  chan struct{}
 }
 
-func (w *writer) start() *writer {
-	w.queue, w.quit, w.done = make(chan *op, 4*maxBatch), make(chan struct{}), make(chan struct{})
+// NewFileWriter writes to an SQLite file through db's one connection. copies is another's, which copies the log back until
+// Close; nil: SQLite does that itself. p may be nil; otherwise nothing is written once its file is gone. explain puts errors
+// into an operator's words.
+func NewFileWriter(db, copies *sql.DB, p *place.Place, clock func() time.Time, explain func(error) error) *Writer {
+	f, w := &file{db: db, place: p, clock: clock}, &Writer{batch: MaxBatch, explain: explain}
+	if copies != nil {
+		f.copier = (&copier{db: copies}).start()
+		w.after = f.copier.stop
+	}
+	return w.start(f)
+}
+
+// NewServerWriter writes to PostgreSQL. batch is how many writes may share a transaction, MaxBatch at most.
+func NewServerWriter(s *postgres.Server, batch int, explain func(error) error) *Writer {
+	return (&Writer{batch: batch, explain: explain}).start(&pipeline{server: s})
+}
+
+func (w *Writer) start(db transactor) *Writer {
+	w.db = db
+	w.queue, w.quit, w.done = make(chan *op, 4*MaxBatch), make(chan struct{}), make(chan struct{})
 	go w.loop()
 	return w
 }
 
-// write carries out run durably. When it returns an error, nothing was written; if that is not sure, because ctx was
+// Write carries out run durably. When it returns an error, nothing was written; if that is not sure, because ctx was
 // over in the middle or the connection broke, undo is called with committed true, possibly later.
-func (w *writer) write(ctx context.Context, run func(*tx) error, undo func(committed bool)) error {
+func (w *Writer) Write(ctx context.Context, run func(*Tx) error, undo func(committed bool)) error {
 	o := &op{run: run, undo: undo, done: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
 		return o.abandon(w.explain(err))
@@ -87,15 +118,6 @@ func (w *writer) write(ctx context.Context, run func(*tx) error, undo func(commi
 	}
 }
 
-// later does what nobody waits for: the writer, who calls undo, must not wait for itself.
-func later(do func(ctx context.Context)) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		do(ctx)
-	}()
-}
-
 // abandon leaves the write to the writer and returns err, unless it has ended just now.
 func (o *op) abandon(err error) error {
 	switch {
@@ -111,14 +133,26 @@ func (o *op) abandon(err error) error {
 	return o.err
 }
 
-// stop ends the writer after what is queued.
-func (w *writer) stop() {
+// Close ends the writer after what is queued.
+func (w *Writer) Close() error {
 	close(w.quit)
 	<-w.done
+	if w.after != nil {
+		return w.after()
+	}
+	return nil
+}
+
+// Queued is how many writes wait for the next commit.
+func (w *Writer) Queued() int { return len(w.queue) }
+
+// Counts tells what the writer did so far: transactions, the writes that shared them, and the time they took.
+func (w *Writer) Counts() (commits, writes int64, busy time.Duration) {
+	return w.commits.Load(), w.writes.Load(), time.Duration(w.busy.Load())
 }
 
 // loop takes what has come in since the last commit as the next one, and waits only while nothing has.
-func (w *writer) loop() {
+func (w *Writer) loop() {
 	defer close(w.done)
 	defer w.db.close()
 	batch := make([]*op, 0, w.batch)
@@ -142,7 +176,7 @@ func (w *writer) loop() {
 
 // gather makes way as long as that brings new writes: whoever is about to write joins this commit. Some are several
 // goroutines away from their write, so a few rounds may bring none. When nobody else is at work it returns at once.
-func (w *writer) gather() {
+func (w *Writer) gather() {
 	for n, empty := 0, 0; empty < 4 && n < w.batch; empty++ {
 		runtime.Gosched()
 		if len(w.queue) > n {
@@ -152,7 +186,7 @@ func (w *writer) gather() {
 }
 
 // commit ends every op of the batch. When one of them breaks the transaction, each gets one of its own.
-func (w *writer) commit(batch []*op) {
+func (w *Writer) commit(batch []*op) {
 	live := batch[:0]
 	for _, o := range batch {
 		if o.state.CompareAndSwap(opWaiting, opRunning) {
@@ -182,7 +216,7 @@ func (o *op) end(doubt bool) {
 
 // try runs ops in one transaction and sets their errors. retry says that one of several broke it, and nothing was
 // written, but the connection is good; doubt that the connection was lost during the commit, so that nobody knows.
-func (w *writer) try(ops []*op) (retry, doubt bool) {
+func (w *Writer) try(ops []*op) (retry, doubt bool) {
 	start := time.Now()
 	doubt, err := w.db.transact(ops)
 	if err != nil {
@@ -196,17 +230,9 @@ func (w *writer) try(ops []*op) (retry, doubt bool) {
 }
 
 // fail gives every op the same error, in an operator's words.
-func (w *writer) fail(ops []*op, err error) {
+func (w *Writer) fail(ops []*op, err error) {
 	err = w.explain(err)
 	for _, o := range ops {
 		o.err = err
 	}
-}
-
-// Commits tells what the writers did since Open: transactions, the writes that shared them, and the time they took.
-func (j *Journal) Commits() (commits, writes int64, busy time.Duration) {
-	for _, w := range j.writers {
-		commits, writes, busy = commits+w.commits.Load(), writes+w.writes.Load(), busy+time.Duration(w.busy.Load())
-	}
-	return commits, writes, busy
 }

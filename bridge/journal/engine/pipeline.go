@@ -1,4 +1,4 @@
-package journal
+package engine
 
 import (
 	"context"
@@ -10,6 +10,9 @@ import (
 	"einvoice-bridge/bridge/journal/postgres"
 )
 
+// serverTimeout is of one transaction, when the server doesn't answer at all.
+const serverTimeout = 15 * time.Second
+
 // pipeline is one connection that writes to PostgreSQL. The writes of a transaction run side by side, each up to its
 // next statement; these statements travel together, and so a transaction takes as many trips to the server as its
 // longest write has statements, however many writes share it.
@@ -17,9 +20,8 @@ import (
 // Writes of one transaction may thus interleave, statement by statement. Nothing that they do to the same row depends
 // on more than one statement: entries carry versions, leases and budgets are decided in one statement each.
 type pipeline struct {
-	server  *postgres.Server
-	timeout time.Duration // of one transaction
-	conn    *pgx.Conn
+	server *postgres.Server
+	conn   *pgx.Conn
 }
 
 // trip is one statement of one write on its way to the server and back, or the end of a write.
@@ -29,7 +31,7 @@ type trip struct {
 
 	query string
 	args  []any
-	each  eachFunc
+	each  Each
 	back  chan struct{} // n and err are set
 	n     int64
 	err   error
@@ -50,7 +52,7 @@ func (p *pipeline) transact(ops []*op) (doubt bool, err error) {
 
 // once needs a trip for BEGIN, one for each step of the longest write, and one for COMMIT.
 func (p *pipeline) once(ops []*op) (doubt bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), serverTimeout)
 	defer cancel()
 	if err := p.begin(ctx); err != nil {
 		return false, err
@@ -92,7 +94,7 @@ func (p *pipeline) run(ctx context.Context, ops []*op) (failed error) {
 	trips := make(chan *trip)
 	for i, o := range ops {
 		go func() {
-			t := &tx{shared: true, do: func(query string, args []any, each eachFunc) (n, id int64, err error) {
+			t := &Tx{Shared: true, do: func(query string, args []any, each Each) (n, id int64, err error) {
 				x := &trip{write: i, query: query, args: args, each: each, back: make(chan struct{})}
 				trips <- x
 				<-x.back

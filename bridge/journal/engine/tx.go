@@ -1,4 +1,4 @@
-package journal
+package engine
 
 import (
 	"context"
@@ -10,68 +10,69 @@ import (
 	"modernc.org/sqlite"
 
 	"einvoice-bridge/bridge/journal/place"
+	"einvoice-bridge/bridge/journal/postgres"
 )
 
-// tx is a transaction under way, as one write sees it. Its first failure sticks: what follows does nothing.
-type tx struct {
+// Tx is a transaction under way, as one write sees it. Its first failure sticks: what follows does nothing.
+type Tx struct {
 	// do runs one statement, calls each for every row, if there may be any, and tells how many rows changed and the id
 	// of the last new one (SQLite only).
-	do     func(query string, args []any, each eachFunc) (n, id int64, err error)
-	shared bool             // PostgreSQL, where others write too
+	do     func(query string, args []any, each Each) (n, id int64, err error)
+	Shared bool             // PostgreSQL, where others write too
 	clock  func() time.Time // this process's, which counts where nobody else writes
-	err    error
+	Err    error
 }
 
-// eachFunc takes one row.
-type eachFunc = func(scan func(...any) error) error
+// Each takes one row.
+type Each = func(scan func(...any) error) error
 
-// now is the time that all who write to the database agree on, in microseconds.
-func (t *tx) now() (us int64) {
-	if !t.shared {
+// Now is the time that all who write to the database agree on, in microseconds.
+func (t *Tx) Now() (us int64) {
+	if !t.Shared {
 		return t.clock().UnixMicro()
 	}
-	t.one([]any{&us}, `SELECT `+clock)
+	t.One([]any{&us}, `SELECT `+postgres.Clock)
 	return us
 }
 
-// exec returns the number of rows that changed.
-func (t *tx) exec(query string, args ...any) (n int64) {
-	if t.err == nil {
-		n, _, t.err = t.do(query, args, nil)
+// Exec returns the number of rows that changed.
+func (t *Tx) Exec(query string, args ...any) (n int64) {
+	if t.Err == nil {
+		n, _, t.Err = t.do(query, args, nil)
 	}
 	return n
 }
 
-// insert returns the new row's id; ok is false when the row was there already.
-func (t *tx) insert(query string, args ...any) (id int64, ok bool) {
-	if t.shared {
-		ok = t.one([]any{&id}, query+" RETURNING id", args...)
+// Insert returns the new row's id; ok is false when the row was there already.
+func (t *Tx) Insert(query string, args ...any) (id int64, ok bool) {
+	if t.Shared {
+		ok = t.One([]any{&id}, query+" RETURNING id", args...)
 		return id, ok
 	}
 	var n int64
-	if t.err == nil {
-		n, id, t.err = t.do(query, args, nil)
+	if t.Err == nil {
+		n, id, t.Err = t.do(query, args, nil)
 	}
 	return id, n == 1
 }
 
-// one scans the only row; false when there is none.
-func (t *tx) one(dest []any, query string, args ...any) (found bool) {
-	t.query(func(scan func(...any) error) error {
+// One scans the only row; false when there is none.
+func (t *Tx) One(dest []any, query string, args ...any) (found bool) {
+	t.Query(func(scan func(...any) error) error {
 		found = true
 		return scan(dest...)
 	}, query, args...)
-	return found && t.err == nil
+	return found && t.Err == nil
 }
 
-// query calls each for every row.
-func (t *tx) query(each eachFunc, query string, args ...any) {
-	if t.err == nil {
-		_, _, t.err = t.do(query, args, each)
+// Query calls each for every row.
+func (t *Tx) Query(each Each, query string, args ...any) {
+	if t.Err == nil {
+		_, _, t.Err = t.do(query, args, each)
 	}
 }
 
-func eachRow(rows *sql.Rows, err error, each eachFunc) error {
+func eachRow(rows *sql.Rows, err error, each Each) error {
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ type file struct {
 	stmts  map[string]*sql.Stmt
 	copier *copier      // of the service; nil for a command
 	place  *place.Place // likewise
-	now    func() time.Time
+	clock  func() time.Time
 	bytes  int // of text and blobs in the transaction under way
 }
 
@@ -108,25 +109,25 @@ func (f *file) transact(ops []*op) (doubt bool, err error) {
 		f.copyRest()
 	}
 	f.bytes = 0
-	t := &tx{do: f.do, clock: f.now}
+	t := &Tx{do: f.do, clock: f.clock}
 	if f.place != nil {
 		if err := f.place.Check(); err != nil {
 			return false, err
 		}
 	}
-	t.exec("BEGIN IMMEDIATE")
+	t.Exec("BEGIN IMMEDIATE")
 	for _, o := range ops {
-		if t.err == nil {
+		if t.Err == nil {
 			o.err = o.run(t)
 		}
 	}
-	t.exec("COMMIT")
-	if t.err != nil {
+	t.Exec("COMMIT")
+	if t.Err != nil {
 		f.rollback()
 	} else if f.copier != nil {
 		f.copier.wrote(len(ops), f.bytes)
 	}
-	return false, t.err
+	return false, t.Err
 }
 
 // copyRest copies the last pages of a long log, so that this commit starts it over unless somebody is reading in it, or
@@ -151,7 +152,7 @@ func (f *file) rollback() {
 }
 
 // do keeps every statement prepared: they are few, and parsing costs more than running one.
-func (f *file) do(query string, args []any, each eachFunc) (n, id int64, err error) {
+func (f *file) do(query string, args []any, each Each) (n, id int64, err error) {
 	s, ok := f.stmts[query]
 	if !ok {
 		if s, err = f.conn.PrepareContext(context.Background(), query); err != nil {

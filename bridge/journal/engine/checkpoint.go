@@ -1,7 +1,8 @@
-package journal
+package engine
 
 import (
 	"database/sql"
+	"fmt"
 	"sync/atomic"
 )
 
@@ -20,13 +21,9 @@ const (
 	LogTooLong = 4 * longLog * pageSize
 )
 
-// LogBytes is the length of SQLite's log, which takes disk beside the journal: it can't start over while somebody reads
-// what was true when it was shorter. Zero with PostgreSQL.
-func (j *Journal) LogBytes() int64 {
-	if j.place == nil {
-		return 0
-	}
-	return j.place.LogBytes()
+// LogPragmas are those of a connection whose log is copied by another.
+func LogPragmas() []string {
+	return []string{"wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", 2*longLog*pageSize)}
 }
 
 // copier is the connection that copies. An error is left to the next attempt: nothing is lost while the log is there,
