@@ -160,6 +160,8 @@ type Finish struct {
 //
 // Late truth wins: evidence is always appended, and an entry whose outcome is Cancelled never gets another one.
 type Journal interface {
+	// Now is the clock by which the record goes, on which all who share it agree. It may be set back.
+	Now() time.Time
 	// Find reads the entry of a taxpayer's document, or ErrNoEntry.
 	Find(ctx context.Context, k Key, taxpayer string) (Entry, error)
 	// Begin writes the entry down and takes the document's lease, in one commit. When the taxpayer has an entry for
@@ -206,6 +208,8 @@ type Token struct {
 
 // Tokens keeps issued tokens, shared by all instances on one journal. A revocation works everywhere within 5 s.
 type Tokens interface {
+	// Now is the clock by which tokens are issued and expire, on which all instances agree.
+	Now() time.Time
 	Issue(ctx context.Context, t Token) error
 	// Token finds an issued token by hash; ErrNoEntry when there is none. Expired and revoked ones are returned.
 	Token(ctx context.Context, hash string) (Token, error)

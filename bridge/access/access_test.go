@@ -42,7 +42,10 @@ type journal struct {
 	tokens map[string]bridge.Token
 	reads  atomic.Int32
 	err    error
+	*clock
 }
+
+func (j *journal) Now() time.Time { return j.clock.now() }
 
 func (j *journal) Issue(_ context.Context, t bridge.Token) error {
 	j.mu.Lock()
@@ -94,7 +97,8 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*access.Config)) world {
 	t.Helper()
-	w := world{clock: &clock{t: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}, journal: &journal{tokens: map[string]bridge.Token{}}}
+	w := world{clock: &clock{t: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}}
+	w.journal = &journal{tokens: map[string]bridge.Token{}, clock: w.clock}
 	cfg := access.Config{
 		TokenLife: 4 * time.Hour, Now: w.now,
 		Callers: []access.CallerConfig{

@@ -63,7 +63,7 @@ func (a *Access) lookup(ctx context.Context, digest string) (sighting, error) {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		asked, wall := a.seen.passed(), a.now()
+		asked, wall := a.seen.passed(), a.tokens.Now()
 		t, err := a.tokens.Token(ctx, digest)
 		if errors.Is(err, bridge.ErrNoEntry) {
 			t, err = bridge.Token{}, nil // nobody's: remembered too, so that a wrong token costs one read
@@ -90,7 +90,7 @@ type Issued struct {
 
 // issue makes a token for a caller and keeps its hash.
 func (a *Access) issue(ctx context.Context, caller string) (Issued, error) {
-	token, now := NewToken(), a.now()
+	token, now := NewToken(), a.tokens.Now()
 	err := a.tokens.Issue(ctx, bridge.Token{Hash: HashToken(token), Caller: caller, Issued: now, Expires: now.Add(a.life)})
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue access token: %w", err)
@@ -105,7 +105,7 @@ func (a *Access) Adopt(ctx context.Context, caller, token string, ttl time.Durat
 	if a.callers[caller] == nil || token == "" || ttl <= 0 {
 		return errors.New("adopt access token: needs a caller, a token and a time to live")
 	}
-	now, digest := a.now(), HashToken(token)
+	now, digest := a.tokens.Now(), HashToken(token)
 	err := a.tokens.Issue(ctx, bridge.Token{Hash: digest, Caller: caller, Issued: now, Expires: now.Add(ttl), Label: "adopted"})
 	a.seen.forget(digest)
 	if err == nil {

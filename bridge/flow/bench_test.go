@@ -41,6 +41,8 @@ type nothing struct {
 	profile bridge.Profile
 }
 
+func (*nothing) Now() time.Time { return time.Now() }
+
 func (*nothing) Begin(_ context.Context, b bridge.Begin) (bridge.Entry, bool, error) {
 	e := b.Entry
 	e.ID, e.State, e.Attempts = 1, bridge.Sending, []bridge.Attempt{{ID: 1, Kind: bridge.SendCancel, Start: e.Created}}

@@ -1,10 +1,6 @@
 package flow
 
-import (
-	"time"
-
-	"einvoice-bridge/bridge"
-)
+import "einvoice-bridge/bridge"
 
 // CheckIRP holds a request against the rules of an IRN's authority and tells whether it is in order.
 func CheckIRP(r bridge.Request) bool {
@@ -14,6 +10,3 @@ func CheckIRP(r bridge.Request) bool {
 
 // BeginSpan is for the test that it costs nothing.
 var BeginSpan = beginSpan
-
-// SetWall gives a service that has not started another wall clock.
-func (s *Service) SetWall(wall func() time.Time) { s.clock = steady(wall) }

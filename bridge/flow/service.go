@@ -40,7 +40,7 @@ const diskTime = 5 * time.Second
 
 // New wires the flow.
 func New(j bridge.Journal, b bridge.Budget, o bridge.Observer, t *Terms) *Service {
-	s := &Service{journal: j, observe: o, clock: steady(time.Now), jitter: rand.N[time.Duration], work: tally{closing: make(chan struct{}), done: make(chan struct{})}, strays: map[int64]time.Time{}}
+	s := &Service{journal: j, observe: o, clock: steady(j.Now), jitter: rand.N[time.Duration], work: tally{closing: make(chan struct{}), done: make(chan struct{})}, strays: map[int64]time.Time{}}
 	s.Change(t)
 	s.ink.by = map[string]*well{}
 	s.flights.by, s.flights.next = map[bridge.Key]*flight{}, make(chan *flight)

@@ -144,7 +144,8 @@ func run(t *testing.T, test func(b *bench), change ...func(*bench)) {
 
 func (b *bench) open() {
 	b.Helper()
-	j, err := journal.Open(context.Background(), "sqlite:"+b.path, journal.Options{})
+	wall := func() time.Time { return time.Now().Add(time.Duration(b.step.Load())) }
+	j, err := journal.Open(context.Background(), "sqlite:"+b.path, journal.Options{Now: wall})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -154,7 +155,6 @@ func (b *bench) open() {
 		w = b.wrap(j)
 	}
 	b.service = flow.New(w, cmp.Or[bridge.Budget](b.budget, j), b.seen, b.terms())
-	b.service.SetWall(func() time.Time { return time.Now().Add(time.Duration(b.step.Load())) })
 	if err := b.service.Start(); err != nil {
 		b.Fatal(err)
 	}

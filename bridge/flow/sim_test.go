@@ -324,7 +324,6 @@ func (w *world) boot(n int, step int64) error {
 	}
 	i.terms.Store(w.terms(i))
 	i.service = New(i.disk, i.disk, watcher{i}, i.terms.Load())
-	i.service.clock = steady(i.now)
 	i.service.jitter = func(d time.Duration) time.Duration { return w.draw(0, d) }
 	w.mu.Lock()
 	w.procs[n] = i

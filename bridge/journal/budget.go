@@ -58,6 +58,9 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 	if j.booker == nil {
 		return time.Time{}, 0, fmt.Errorf("journal %s: it was opened for reading only", j.name)
 	}
+	if err := j.follow(ctx); err != nil {
+		return time.Time{}, 0, err
+	}
 	var (
 		booked time.Time
 		wait   time.Duration
@@ -171,16 +174,24 @@ func (j *Journal) Shut(ctx context.Context, credential string, g bridge.Gate) er
 	if err != nil {
 		return fmt.Errorf("shutting the gate of a credential: %w", err)
 	}
-	j.gates.mu.Lock()
-	defer j.gates.mu.Unlock()
-	j.gates.read = time.Time{} // read again
-	j.gates.news++
+	j.gates.again()
 	return nil
+}
+
+// again has them read again.
+func (gs *gates) again() {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	gs.read = time.Time{}
+	gs.news++
 }
 
 // Gate returns the closed gate of a credential; ok is false when it is open. What another instance shut is seen within
 // a second.
 func (j *Journal) Gate(ctx context.Context, credential string) (bridge.Gate, bool, error) {
+	if err := j.follow(ctx); err != nil {
+		return bridge.Gate{}, false, err
+	}
 	now := j.now().Round(0)
 	g, fresh := j.gates.get(credential, j.shared != nil)
 	if !fresh || g.Until.After(now.Add(gateMost)) { // the clock was set back

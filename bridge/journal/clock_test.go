@@ -37,6 +37,86 @@ func clocked(t *testing.T, story func(b *bench, w *wallClock)) {
 
 const day = 24 * time.Hour
 
+// whileClosed restarts, with do between: the next process can't know what the clock has done.
+func (b *bench) whileClosed(do func()) {
+	b.Helper()
+	if err := b.Close(); err != nil {
+		b.Fatal(err)
+	}
+	do()
+	b.Journal = b.reopen()
+}
+
+// A clock that is set while the bridge runs, forward or back, makes no room under a rate and opens no gate before its time or
+// after it, and nothing that waits expires: not here, and not in the next process.
+func TestClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{day, time.Hour, -time.Hour, -day} {
+		clocked(t, func(b *bench, w *wallClock) {
+			rate := bridge.Rate{Key: "k", Limit: 2, Per: time.Minute}
+			take := func() time.Duration {
+				_, wait, err := b.Take(b.Context(), rate, bridge.Last)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return wait
+			}
+			shut := func() bool {
+				_, ok, err := b.Gate(b.Context(), "cred")
+				if err != nil {
+					b.Fatal(err)
+				}
+				return ok
+			}
+			if err := b.Shut(b.Context(), "cred", bridge.Gate{Class: bridge.Misconfigured, Until: w.now().Add(30 * time.Minute)}); err != nil {
+				b.Fatal(err)
+			}
+			e := wish("a", "T1")
+			e.Created, e.Expires = w.now(), w.now().Add(40*time.Minute)
+			e, _, err := b.Begin(b.Context(), bridge.Begin{Entry: e})
+			if err != nil {
+				b.Fatal(err)
+			}
+			take()
+			time.Sleep(10 * time.Second)
+			take()
+			w.set(by)
+			if wait := take(); wait < 49*time.Second || wait > 51*time.Second {
+				b.Errorf("%v: room in %v, not in 50 s", by, wait)
+			}
+			if !shut() {
+				b.Errorf("%v: a gate is open", by)
+			}
+			b.restart()
+			if wait := take(); wait < 49*time.Second || wait > 51*time.Second {
+				b.Errorf("%v, after a restart: room in %v, not in 50 s", by, wait)
+			}
+			if e, err = b.Find(b.Context(), e.Key, e.Taxpayer); err != nil || e.Expires.Sub(w.now()).Round(time.Second) != 40*time.Minute-10*time.Second {
+				b.Errorf("%v: what waits expires in %v, %v", by, e.Expires.Sub(w.now()), err)
+			}
+			if !shut() {
+				b.Errorf("%v, after a restart: a gate is open", by)
+			}
+			time.Sleep(30 * time.Minute)
+			if shut() {
+				b.Errorf("%v: a gate stays shut", by)
+			}
+		})
+	}
+}
+
+// The clock of a shared record is the server's, whatever this machine's says.
+func TestClockOfTheServer(t *testing.T) {
+	b, _ := two(t)
+	j, err := journal.Open(t.Context(), b.dsn, journal.Options{Instance: "ahead", Now: func() time.Time { return time.Now().Add(day) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if off := time.Until(j.Now()).Abs(); off > time.Minute {
+		t.Errorf("it is %s off", off)
+	}
+}
+
 // Sends that a clock which was ahead has booked count as sent when it is set back, and then age like others.
 func TestSendsOfTheFuture(t *testing.T) {
 	clocked(t, func(b *bench, w *wallClock) {
@@ -51,7 +131,7 @@ func TestSendsOfTheFuture(t *testing.T) {
 		w.set(day)
 		first, _ := take()
 		take()
-		w.set(-day)
+		b.whileClosed(func() { w.set(-day) })
 		if _, wait := take(); wait > 0 {
 			b.Fatalf("the third of three waits %s", wait)
 		}
@@ -93,7 +173,7 @@ func TestGateOfTheFuture(t *testing.T) {
 		if !shut() {
 			b.Fatal("not shut")
 		}
-		w.set(-day)
+		b.whileClosed(func() { w.set(-day) })
 		if !shut() {
 			b.Fatal("opened by the clock")
 		}

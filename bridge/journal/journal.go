@@ -44,6 +44,7 @@ type Journal struct {
 	was      int64          // version of the tables before Open; 0: there were none
 	leases   leases
 	gates    gates
+	clocks   clocks
 	tokens   tokenCache
 	rejects  rejects
 	closers  []func() error // run last to first
@@ -120,6 +121,7 @@ func newJournal(instance string, now func() time.Time) *Journal {
 		now = time.Now
 	}
 	j := &Journal{instance: instance, now: now, quit: make(chan struct{}), done: make(chan struct{}), kept: make(chan struct{})}
+	j.clocks = newClocks(now)
 	j.leases = leases{now: now, byKey: map[bridge.Key]*lease{}, byEntry: map[int64]*lease{}}
 	j.gates.turn = make(chan struct{}, 1)
 	return j
@@ -149,6 +151,12 @@ func (j *Journal) write(ctx context.Context, document string, run func(*tx) erro
 			undo(false)
 		}
 		return fmt.Errorf("journal %s: it was opened for reading only", j.name)
+	}
+	if err := j.follow(ctx); err != nil {
+		if undo != nil {
+			undo(false)
+		}
+		return err
 	}
 	w := j.writers[0]
 	if n := len(j.writers); n > 1 {
@@ -238,7 +246,7 @@ const upsertInstance = `INSERT INTO instances (id, started, seen) VALUES ($1, $2
 // register says that this instance lives, and forgets those that died long ago.
 func (j *Journal) register(ctx context.Context) error {
 	return j.write(ctx, "", func(t *tx) error {
-		now, day := t.Now(), (24 * time.Hour).Microseconds()
+		now, day := j.readClock(t), (24 * time.Hour).Microseconds()
 		if j.shared == nil {
 			t.Exec(`DELETE FROM instances`) // the file's lock says that nobody else lives
 			t.Exec(endTurns)
@@ -269,7 +277,7 @@ func (j *Journal) seen(ctx context.Context) error {
 		until term
 	)
 	err := j.write(ctx, "", func(t *tx) error {
-		t.Exec(upsertInstance, j.instance, t.Now())
+		t.Exec(upsertInstance, j.instance, j.readClock(t))
 		if j.shared != nil {
 			held, until = j.shared.renew(t)
 		}

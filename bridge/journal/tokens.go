@@ -52,7 +52,7 @@ func (j *Journal) Issue(ctx context.Context, t bridge.Token) error {
 
 // Token finds an issued token by hash, and notes that it was used.
 func (j *Journal) Token(ctx context.Context, hash string) (bridge.Token, error) {
-	now, wall := time.Now(), j.now()
+	now, wall := time.Now(), j.Now()
 	if t, ok := j.tokens.get(hash, now, wall); ok {
 		return t, nil
 	}
@@ -103,8 +103,8 @@ func named(hash string) string { return "token " + hash[:min(12, len(hash))] }
 
 // Revoke ends a token everywhere within 5 s, as an operator wants it; ErrNoEntry when there is none that could be revoked.
 func (j *Journal) Revoke(ctx context.Context, hash, by string) error {
-	revoked := bridge.Deed{At: j.now(), Who: by, What: bridge.DidRevoke, About: named(hash)}
-	n, err := j.putBy(ctx, revoked, "revoking a token", revokeToken, hash, j.now().UnixMicro())
+	revoked := bridge.Deed{At: j.Now(), Who: by, What: bridge.DidRevoke, About: named(hash)}
+	n, err := j.putBy(ctx, revoked, "revoking a token", revokeToken, hash, j.Now().UnixMicro())
 	if err != nil {
 		return err
 	}

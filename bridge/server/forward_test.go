@@ -200,6 +200,7 @@ func TestProviderTokensAreAdopted(t *testing.T) {
 		s.Config.Now = func() time.Time { return now }
 		s.Config.Callers[0].Login.Password, s.Config.Callers[0].Login.ClientSecret = "", ""
 	})
+	r.journal.now = now
 	call := strings.Replace(envelope, token, theirs, 1)
 	r.post(call).expect(t, "before", 200, invalid)
 	sent := login("their-password", "their-secret")
@@ -219,6 +220,7 @@ func TestProviderTokensAreAdopted(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Hour)
+	r.journal.now = now
 	r.post(call).expect(t, "at its end", 200, "Failed 204 The access token provided has expired")
 	if log := r.log.String(); strings.Contains(log, theirs) || strings.Contains(log, "their-") {
 		t.Errorf("a secret in the log: %s", log)

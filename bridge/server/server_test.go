@@ -79,7 +79,10 @@ type tokens struct {
 	mu  sync.Mutex
 	by  map[string]bridge.Token
 	err error
+	now time.Time // zero: whatever it is
 }
+
+func (k *tokens) Now() time.Time { return cmp.Or(k.now, time.Now()) }
 
 func (k *tokens) Issue(_ context.Context, t bridge.Token) error {
 	k.mu.Lock()

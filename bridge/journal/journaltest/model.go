@@ -126,6 +126,9 @@ var (
 	errCut  = errors.New("model: the record can't be reached")
 )
 
+// Now is the process's wall clock.
+func (i *Instance) Now() time.Time { return i.now() }
+
 // Kill ends the process as it stands: its calls fail from now on and its leases run out.
 func (i *Instance) Kill() {
 	i.m.mu.Lock()
