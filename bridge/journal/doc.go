@@ -21,14 +21,15 @@
 //   - one process serves with an SQLite file, by whatever name it is reached, and writes nothing more into one that has been
 //     deleted, moved or replaced;
 //   - every method ends with its context, whatever the disk, a lock or the network does;
-//   - a time that a clock which was ahead has written is believed for as long as it could be right, and not longer.
+//   - a time that a clock which was ahead has written is believed for as long as it could be right, and not longer; a clock
+//     that is set while the bridge runs moves what the file holds along with it.
 //
 // What it does not do: decide anything about a cancellation. That is package flow.
 //
 // How to read it: the package engine turns writes into transactions and reads beside them, one kind of connection per engine;
 // sqlite.go and postgres.go open it, by way of the packages place (the file on this machine) and postgres (the server),
 // probe.go tries one for check; everything else is written once for both. rows.go has what is in a row, read.go reads it; begin.go, attempt.go, finish.go
-// and due.go follow an entry's life; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in;
+// and due.go follow an entry's life; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in, clock.go by which clock;
 // list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 // What any journal must do stands as tests in journaltest.
 package journal
