@@ -18,6 +18,7 @@ import (
 // A real HAProxy that reaches the callers' port alone, set up as the guide has it and, beside that, with no address to ask
 // at: it sends nothing to an instance whose journal is gone, nor to one that drains, which still answers.
 func TestBalancerAsksTheCallersPort(t *testing.T) {
+	t.Parallel()
 	haproxy := tool(t, "haproxy", "haproxy")
 	_, rest, _ := strings.Cut(guide(t, "operations.md"), "```haproxy\n")
 	backend, _, ok := strings.Cut(rest, "```")

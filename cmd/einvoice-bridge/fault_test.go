@@ -30,6 +30,7 @@ var doubts = []sandbox.Fault{
 // For every upstream and every doubt, twice in a row too: the caller's final answer, with repeats, is the
 // simulator's truth: cancelled, once, and told so.
 func TestDoubtsEndInTheTruth(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	sims, err := demo.New(dir, true)
 	if err != nil {

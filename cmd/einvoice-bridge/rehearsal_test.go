@@ -119,6 +119,7 @@ func form(t *testing.T, res *http.Response, body string) string {
 // An ERP's traffic goes through a rehearsing bridge unchanged, real client stacks' too; what is derived from it makes the
 // bridge's own answers the provider's; then it goes live, and back.
 func TestRehearsal(t *testing.T) {
+	t.Parallel()
 	w := startRehearsal(t)
 	good := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
 	bad := strings.Replace(good, "<cancel_reason>1<", "<cancel_reason>4<", 1)
@@ -297,6 +298,7 @@ func (w *rehearsing) noSecrets(secrets ...string) {
 
 // Going live and back under load loses no call: each is answered, by the provider or by the bridge.
 func TestRehearsalSwitchesUnderLoad(t *testing.T) {
+	t.Parallel()
 	w := startRehearsal(t)
 	body := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
 	var wait sync.WaitGroup

@@ -217,6 +217,7 @@ func TestServeMutualTLS(t *testing.T) {
 
 // Check reads the listeners' files, and warns of what will not do for long or can't be meant.
 func TestCheckTLS(t *testing.T) {
+	t.Parallel()
 	p := pki{t, t.TempDir()}
 	p.issue("ca", "ca", 10*24*time.Hour)
 	p.issue("bridge", "ca", year)
