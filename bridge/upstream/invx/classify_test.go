@@ -20,7 +20,7 @@ const (
 	sampleIRN = "807ee586c0b4a440efcb85b2463c17c8700201753e52a4e5a20b229c8394fb30"
 )
 
-func TestWhatRepliesToACancelMean(t *testing.T) {
+func TestGoldenCancels(t *testing.T) {
 	upstreamtest.Golden(t, samples+"replies.txtar", *update, func(r upstream.Reply) string {
 		return upstreamtest.Words(classify(r, read(r), sampleIRN))
 	})

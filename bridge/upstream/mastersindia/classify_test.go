@@ -21,7 +21,7 @@ const (
 	sampleIRN = "1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae"
 )
 
-func TestWhatRepliesToACancelMean(t *testing.T) {
+func TestGoldenCancels(t *testing.T) {
 	upstreamtest.Golden(t, samples+"replies.txtar", *update, func(r upstream.Reply) string {
 		b := read(r)
 		if b.refusesToken(r.Status) {
@@ -31,7 +31,7 @@ func TestWhatRepliesToACancelMean(t *testing.T) {
 	})
 }
 
-func TestWhatRepliesToALoginMean(t *testing.T) {
+func TestGoldenLogins(t *testing.T) {
 	upstreamtest.Golden(t, samples+"logins.txtar", *update, func(r upstream.Reply) string {
 		b := read(r)
 		words := ""

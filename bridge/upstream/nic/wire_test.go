@@ -43,7 +43,7 @@ func replaceCalls(s, name string, f func(plain string) string) string {
 	}
 }
 
-func TestReplies(t *testing.T) {
+func TestGoldenCancels(t *testing.T) {
 	s := vectorSession(t)
 	encode := base64.StdEncoding.EncodeToString
 	upstreamtest.Golden(t, fixtures+"replies.txtar", *update, func(r upstream.Reply) string {
