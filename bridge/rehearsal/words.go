@@ -20,6 +20,23 @@ func (r *Report) Verdict() string {
 	return fmt.Sprintf("%d of %d answers equal in names, order, types and status", c.Equal, c.Answers)
 }
 
+// Unseen says of which sort of answer to a cancellation the provider gave none: what ours of that sort look like is held to
+// nothing. "" when both sorts came.
+func (r *Report) Unseen() string {
+	sort := ""
+	switch c := r.Before; {
+	case c == nil || c.Successes > 0 && c.Refusals > 0:
+		return ""
+	case c.Successes > 0:
+		sort = "refusal"
+	case c.Refusals > 0:
+		sort = "success"
+	default:
+		sort = "success and no refusal"
+	}
+	return "the provider gave no " + sort + " to a cancellation: the words of one are still the bridge's own, and were compared with nothing"
+}
+
 // Understood is how many requests the bridge could read, or would go on relaying.
 func (r *Report) Understood() int {
 	n := r.Calls
@@ -65,6 +82,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.After != nil {
 		fmt.Fprintf(&b, "\nwith them: %s\n", r.Verdict())
 		writeDifferences(&b, r.After.Differences, true)
+	}
+	if unseen := r.Unseen(); unseen != "" {
+		fmt.Fprintf(&b, "\n%s\n", unseen)
 	}
 	if c := cmp.Or(r.After, r.Before); c.Faults > 0 {
 		fmt.Fprintf(&b, "\n%d of %d SOAP Faults look the same; the bridge's have a form of their own, which callers read by its names\n", c.EqualFaults, c.Faults)
