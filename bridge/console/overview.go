@@ -38,6 +38,8 @@ type upstreamRow struct {
 	Upstream
 	Waiting int
 	Recent  Recent
+	Failed  int       // cancellations that came to nothing in the trouble at hand
+	Since   time.Time // the first of them was asked for
 	zone    Zone
 }
 
@@ -78,7 +80,14 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	o.Chart = newChart(counts, o.Span, from, p.zone)
 	for _, u := range p.Upstreams(ctx) {
-		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name), p.zone})
+		row := upstreamRow{Upstream: u, Waiting: waiting[u.Name], Recent: p.Metrics.Recent(u.Name), zone: p.zone}
+		if row.Trouble().Word != "" {
+			var err error
+			if row.Failed, row.Since, err = p.failing(ctx, u.Name, now); err != nil {
+				return err
+			}
+		}
+		o.Upstreams = append(o.Upstreams, row)
 	}
 	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
@@ -95,6 +104,21 @@ func (p *pages) failed(ctx context.Context, now time.Time) (all []bridge.Entry, 
 	}
 	slices.SortFunc(all, func(a, b bridge.Entry) int { return cmp.Compare(b.ID, a.ID) })
 	return all[:min(len(all), fewShown)], nil
+}
+
+// failing counts the cancellations that an upstream has failed since it last carried one out or refused one, and says when the
+// first was asked for.
+func (p *pages) failing(ctx context.Context, upstream string, now time.Time) (n int, since time.Time, err error) {
+	newest, err := p.Records.List(ctx, bridge.Filter{Upstream: upstream, Since: now.Add(-lately), Limit: mostWaited})
+	for _, e := range newest {
+		switch e.Outcome.Class {
+		case bridge.NotApplied, bridge.Misconfigured:
+			n, since = n+1, e.Created
+		case bridge.Cancelled, bridge.Refused:
+			return n, since, err
+		}
+	}
+	return n, since, err
 }
 
 // Health is an upstream's state in a word and a colour: the worst of what there is.

@@ -294,6 +294,27 @@ func TestTroubleComesFirst(t *testing.T) {
 	}
 }
 
+// How many failed in the trouble at hand, and since when, stands beside it: what went well in between ended an earlier one.
+func TestTroubleSaysHowManyFailed(t *testing.T) {
+	entry := func(id int64, upstream string, class bridge.Class) bridge.Story {
+		return bridge.Story{Entry: bridge.Entry{ID: id, Upstream: upstream, State: bridge.Final, Created: noon.Add(time.Duration(id) * time.Minute), Outcome: bridge.Outcome{Class: class}}}
+	}
+	wrong := []bridge.Gate{{Class: bridge.Misconfigured, Until: time.Now().Add(time.Minute), Text: "1019"}}
+	m := &memory{
+		upstreams: []Upstream{{Name: "nic", Gates: wrong}, {Name: "invx", Gates: wrong}, {Name: "quiet", Gates: wrong}},
+		stories: []bridge.Story{
+			entry(1, "nic", bridge.Misconfigured), entry(2, "nic", bridge.Cancelled), entry(3, "nic", bridge.Misconfigured), entry(4, "invx", bridge.NotApplied),
+			entry(5, "nic", bridge.Unknown), entry(6, "nic", bridge.NotApplied),
+		},
+	}
+	o := open(t, m, "")
+	_, html := o.get("/")
+	o.wants(html, `<a href="#failed">2 cancellations failed</a> since `+utc.Clock(noon.Add(3*time.Minute)), `<a href="#failed">1 cancellation failed</a> since `+utc.Clock(noon.Add(4*time.Minute)))
+	if strings.Count(html, `href="#failed"`) != 2 || !strings.Contains(html, `id="failed"`) {
+		t.Errorf("%s", html)
+	}
+}
+
 // An operator's evidence goes to the journal with his name and reason, and only when it is whole.
 func TestResolve(t *testing.T) {
 	for _, c := range []struct {

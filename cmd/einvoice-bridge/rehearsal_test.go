@@ -220,6 +220,9 @@ func TestRehearsalWithoutARefusal(t *testing.T) {
 		}
 		body = strings.Replace(body, "<cancel_reason>1<", "<cancel_reason>4<", 1)
 	}
+	t.Run("pictures", func(t *testing.T) {
+		newBrowser(t).pictures("rehearsal", w.admin+"/rehearsal")
+	})
 }
 
 // stacks lets real clients call through the bridge, as many as are installed, and tells how many requests that were.

@@ -220,6 +220,20 @@ func (b *browser) complaints() (all []string) {
 	return all
 }
 
+// pictures keeps a page as it looks in both themes, on a desk and on a phone; opened anew for each where it has an address.
+func (b *browser) pictures(name string, url ...string) {
+	b.Helper()
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			for _, u := range url {
+				b.open(u)
+			}
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("%s-%s-%d.png", name, theme, width)))
+		}
+	}
+}
+
 // shoot keeps the whole page as a picture, and wants no sideways scrolling.
 func (b *browser) shoot(file string) {
 	b.Helper()
