@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/upstream"
@@ -27,8 +28,10 @@ func (a *App) expiries(ctx context.Context) ([]console.Expiry, error) {
 		return nil, err
 	}
 	for _, t := range tokens {
-		if t.Label != "" && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
-			all = append(all, console.Expiry{What: "token of " + t.Caller + ", " + t.Label, At: t.Expires})
+		// A program fetches its own anew; those have no label, and the length of life that all such have.
+		fetched := t.Label == access.Adopted || t.Label == "" && t.Expires.Sub(t.Issued) <= time.Duration(p.file.Token.TTL)
+		if !fetched && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
+			all = append(all, console.Expiry{What: "token of " + t.Caller + ", " + cmp.Or(t.Label, t.Hash[:min(12, len(t.Hash))]), At: t.Expires})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b console.Expiry) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"einvoice-bridge/bridge"
+	"einvoice-bridge/bridge/access"
 )
 
 // What ends some day is known beforehand: a secret as the configuration or itself says, a token as it was issued; not what is revoked or
@@ -24,6 +25,7 @@ func TestExpiries(t *testing.T) {
 	defer a.release()
 	for _, token := range []bridge.Token{
 		{Hash: "h1", Caller: "erp", Label: "SAP", Issued: time.Now(), Expires: time.Now().Add(time.Hour)}, {Hash: "h2", Caller: "erp", Issued: time.Now(), Expires: time.Now().Add(time.Hour)},
+		{Hash: "h5", Caller: "erp", Issued: time.Now(), Expires: time.Now().Add(4*24*time.Hour + time.Hour)}, {Hash: "h6", Caller: "erp", Label: access.Adopted, Issued: time.Now(), Expires: time.Now().Add(time.Hour)},
 		{Hash: "h3", Caller: "erp", Label: "for good", Issued: time.Now()}, {Hash: "h4", Caller: "erp", Label: "revoked", Issued: time.Now(), Expires: time.Now().Add(time.Hour)},
 	} {
 		if err := a.journal.Issue(t.Context(), token); err != nil {
@@ -34,7 +36,7 @@ func TestExpiries(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := a.expiries(t.Context())
-	if err != nil || len(all) != 3 || all[0].What != "token of erp, SAP" || all[1].What != "token in upstreams.nic.headers" || all[2].What != "secret of upstreams.myinvois" || all[2].At.Format(time.DateOnly) != soon.Format(time.DateOnly) {
+	if err != nil || len(all) != 4 || all[0].What != "token of erp, SAP" || all[1].What != "token in upstreams.nic.headers" || all[2].What != "token of erp, h5" || all[3].What != "secret of upstreams.myinvois" || all[3].At.Format(time.DateOnly) != soon.Format(time.DateOnly) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	f := a.plan.Load().file
