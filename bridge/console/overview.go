@@ -89,7 +89,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 		o.Upstreams = append(o.Upstreams, row)
 	}
-	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
+	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Health().rank(), a.Health().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
 }
 
@@ -129,8 +129,10 @@ func (u upstreamRow) Health() badge {
 	switch {
 	case u.HalfOpen > 0:
 		return badge{"trying again", "not_applied"}
-	case u.Recent.Last.IsZero() && u.Sessions == 0:
+	case u.Recent.Last.IsZero() && u.Recent.Troubled.IsZero() && u.Sessions == 0:
 		return badge{"not tried yet", "none"}
+	case !u.Recent.Troubled.IsZero() && !u.Recent.Troubled.Before(u.Recent.Last):
+		return badge{"last try failed", "not_applied"}
 	}
 	return badge{"healthy", "cancelled"}
 }
@@ -142,8 +144,8 @@ type obstacle struct {
 }
 
 // rank puts those in trouble first.
-func (t obstacle) rank() int {
-	return slices.Index([]string{"none", "not_applied", "unknown", "misconfigured"}, t.Colour)
+func (b badge) rank() int {
+	return slices.Index([]string{"not_applied", "unknown", "misconfigured"}, b.Colour)
 }
 
 // Trouble is the worst that there is; its word is empty when there is none.

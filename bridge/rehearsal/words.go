@@ -94,7 +94,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 func writeGroups(b *strings.Builder, title string, all []Group, headers bool) {
 	const most = 50

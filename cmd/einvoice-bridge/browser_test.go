@@ -122,7 +122,7 @@ func TestBannerInTheBrowser(t *testing.T) {
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	b := newBrowser(t)
 	b.open(console + "/")
-	b.reads("SANDBOX", "healthy", "live")
+	b.reads("SANDBOX", "last try failed", "live")
 	text, err := os.ReadFile(w.path)
 	if err != nil {
 		t.Fatal(err)
