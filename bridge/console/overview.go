@@ -153,7 +153,7 @@ func (u upstreamRow) Trouble() obstacle {
 	var asked bridge.Gate
 	for _, g := range u.Gates {
 		if g.Class == bridge.Misconfigured {
-			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + u.zone.Clock(g.Until) + ": " + g.Text,
+			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, and nothing is sent with that until " + u.zone.Clock(g.Until) + ": " + g.Text,
 				"Put the configuration right (or the account, at the provider) and reload."}
 		}
 		asked = g

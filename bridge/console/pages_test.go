@@ -282,10 +282,10 @@ func TestTroubleComesFirst(t *testing.T) {
 	_, html := open(t, m, "").get("/")
 	var at []int
 	for _, text := range []string{
-		"<b>locked</b> refuses what it is asked with, nothing is sent until " + utc.Clock(soon) + ": 3028: wrong password.", "reload",
+		"<b>locked</b> refuses what it is asked with, and nothing is sent with that until " + utc.Clock(soon) + ": 3028: wrong password.", "reload",
 		"<b>down</b> can&#39;t be reached or fails, at 1 of its 2 hosts", "<b>patient</b> has asked us to wait until " + utc.Clock(soon) + ": 429: too many.",
 		"<b>held</b> gets no login until " + utc.Clock(soon), "unconfirmed",
-		"<h3>locked", "credentials refused", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
+		"<h3>locked", "credentials refused", "let through, but for what is held back", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
 	} {
 		at = append(at, strings.Index(html, text))
 	}
