@@ -76,7 +76,11 @@ func TestOperatorInTheBrowser(t *testing.T) {
 
 	b.open(console + "/")
 	b.reads("1 unconfirmed", "live")
+	b.look(390, "light")
 	b.open(console + "/show?of=" + w.doubtful)
+	if box, label := b.left("#force"), b.left("label[for=force]"); box >= label {
+		t.Errorf("on a phone the box to tick begins at %v, what it means at %v", box, label)
+	}
 	b.click("form[action='/lookup'] button")
 	b.reads("The authority is being asked", "looked up at nic")
 	b.click("#cancelled")

@@ -194,6 +194,14 @@ func (b *browser) text(selector string) (s string, err error) {
 	return s, err
 }
 
+// left is how far from the window's left an element begins.
+func (b *browser) left(selector string) float64 {
+	b.Helper()
+	var rect struct{ X float64 }
+	b.on(selector, func(path string) error { return b.try("GET", path+"/rect", nil, &rect) })
+	return rect.X
+}
+
 // reads waits until the page says so.
 func (b *browser) reads(wanted ...string) {
 	b.Helper()
