@@ -63,6 +63,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.fill("#label", "SAP PI")
 	b.click("form[action='/issue'] button")
 	b.reads("shown this once", "SAP PI")
+	b.pictures("issued")
 	token, err := b.text(".token")
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +90,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.click("#force") // the date lies before the request
 	b.click("form[action='/resolve'] button")
 	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST", "an operator's word, not the authority's", "NIC portal, ticket 815")
+	b.pictures("resolved")
 	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
@@ -202,6 +204,7 @@ func TestResolveManyInTheBrowser(t *testing.T) {
 	b.fill("#why", "NIC portal, ticket 815")
 	b.click("form[action='/resolve-many'] button")
 	b.reads("recorded as your word")
+	b.pictures("many-done")
 	w.wants(w.run("journal", "show", w.doubtful), "It is recorded as not cancelled", "NIC portal, ticket 815")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
@@ -275,7 +278,7 @@ func TestSignInInTheBrowser(t *testing.T) {
 	b := newBrowser(t)
 	b.open(strings.TrimSuffix(ready, "/readyz") + "/rejected")
 	for _, password := range []string{"wrong", "right"} {
-		b.reads("Sign in", "User name")
+		b.reads("SANDBOX", "Sign in", "User name")
 		b.pictures("sign-in-" + password)
 		b.fill("#username", "asha")
 		b.fill("#password", password)
