@@ -98,6 +98,9 @@ func (a *Access) issue(ctx context.Context, caller string) (Issued, error) {
 	return Issued{token, a.life, caller}, nil
 }
 
+// Adopted is what a provider's token is labelled with.
+const Adopted = "adopted"
+
 // Adopt lets a token count as a caller's for ttl: one that the provider issued when access_new_token was relayed to
 // it. It is kept like one of ours, hashed. A provider that hands out one token until it expires brings it here again
 // and again; what is known and good stays as it is.
@@ -106,7 +109,7 @@ func (a *Access) Adopt(ctx context.Context, caller, token string, ttl time.Durat
 		return errors.New("adopt access token: needs a caller, a token and a time to live")
 	}
 	now, digest := a.tokens.Now(), HashToken(token)
-	err := a.tokens.Issue(ctx, bridge.Token{Hash: digest, Caller: caller, Issued: now, Expires: now.Add(ttl), Label: "adopted"})
+	err := a.tokens.Issue(ctx, bridge.Token{Hash: digest, Caller: caller, Issued: now, Expires: now.Add(ttl), Label: Adopted})
 	a.seen.forget(digest)
 	if err == nil {
 		return nil

@@ -47,9 +47,17 @@ func Inspect(path string) (Inspection, error) {
 	for _, p := range byLine(append(in.plan.warnings, in.plan.listening...)) {
 		in.Lines = append(in.Lines, fmt.Sprintf("%s:%d: warning: %s", path, p.Line, p.Text))
 	}
-	in.Lines = append(in.Lines, fmt.Sprintf("%s is in order: %d upstreams, %d taxpayers, %d callers",
-		path, len(f.Upstreams), len(f.Taxpayers), len(f.Callers)))
+	in.Lines = append(in.Lines, fmt.Sprintf("%s is in order: %s, %s, %s",
+		path, some(len(f.Upstreams), "upstream"), some(len(f.Taxpayers), "taxpayer"), some(len(f.Callers), "caller")))
 	return in, nil
+}
+
+// some is a number of things.
+func some(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // Here says what would keep serve from starting on this machine, as far as can be told by looking at its disk and its

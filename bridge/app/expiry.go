@@ -9,23 +9,29 @@ import (
 	"slices"
 	"time"
 
+	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/bridge/config"
 	"einvoice-bridge/bridge/console"
 	"einvoice-bridge/bridge/upstream"
 )
 
-// expiries are what ends some day, the first to end first: certificates by themselves, secrets by what the configuration says,
-// and the tokens that operators have issued.
+// expiries are what ends some day, the first to end first: certificates by themselves, secrets by what they or the configuration
+// say, and the tokens that operators have issued.
 func (a *App) expiries(ctx context.Context) ([]console.Expiry, error) {
-	f := a.plan.Load().file
-	all := append(certificates(f), secrets(f)...)
+	p := a.plan.Load()
+	all := certificates(p.file)
+	for _, s := range p.ends {
+		all = append(all, console.Expiry{What: s.what, At: s.at})
+	}
 	tokens, err := a.journal.Issued(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range tokens {
-		if t.Label != "" && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
-			all = append(all, console.Expiry{What: "token of " + t.Caller + ", " + t.Label, At: t.Expires})
+		// A program fetches its own anew; those have no label, and the length of life that all such have.
+		fetched := t.Label == access.Adopted || t.Label == "" && t.Expires.Sub(t.Issued) <= time.Duration(p.file.Token.TTL)
+		if !fetched && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
+			all = append(all, console.Expiry{What: "token of " + t.Caller + ", " + cmp.Or(t.Label, t.Hash[:min(12, len(t.Hash))]), At: t.Expires})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b console.Expiry) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })
@@ -67,12 +73,21 @@ func certificates(f *config.File) (all []console.Expiry) {
 	return all
 }
 
-// secrets end as the configuration says: nobody else tells.
-func secrets(f *config.File) (all []console.Expiry) {
+// ending is a secret that ends some day, with the key that says so.
+type ending struct {
+	what, key string
+	at        time.Time
+}
+
+// secrets end as the configuration says, or as they say themselves.
+func secrets(f *config.File) (all []ending) {
 	for path, text := range secretEnds(f) {
 		if at, err := time.Parse(time.DateOnly, text); err == nil {
-			all = append(all, console.Expiry{What: "secret of " + path, At: at})
+			all = append(all, ending{"secret of " + path, path + ".secret_expires", at})
 		}
+	}
+	for key, at := range f.TokenEnds() {
+		all = append(all, ending{"token in " + key, key, at})
 	}
 	return all
 }
@@ -96,12 +111,12 @@ func secretEnds(f *config.File) map[string]string {
 // endingSoon warns of secrets that end within a month.
 func endingSoon(f *config.File, now time.Time) (all config.Problems) {
 	for _, s := range secrets(f) {
-		path := s.What[len("secret of "):]
-		switch days := int(s.At.Sub(now).Hours() / 24); {
-		case !now.Before(s.At):
-			all = append(all, config.Problem{Line: f.Line(path + ".secret_expires"), Text: fmt.Sprintf("%s: its secret ended on %s, by secret_expires", path, s.At.Format(time.DateOnly))})
+		on := s.at.Format(time.DateOnly)
+		switch days := int(s.at.Sub(now).Hours() / 24); {
+		case !now.Before(s.at):
+			all = append(all, config.Problem{Line: f.Line(s.key), Text: fmt.Sprintf("the %s ended on %s, by %s", s.what, on, s.key)})
 		case days < 30:
-			all = append(all, config.Problem{Line: f.Line(path + ".secret_expires"), Text: fmt.Sprintf("%s: its secret ends on %s, in %d days", path, s.At.Format(time.DateOnly), days)})
+			all = append(all, config.Problem{Line: f.Line(s.key), Text: fmt.Sprintf("the %s ends on %s, in %d days, by %s", s.what, on, days, s.key)})
 		}
 	}
 	return all

@@ -28,12 +28,13 @@ type plan struct {
 	options server.Options // of the SOAP side, but for what only the wiring has
 	// warnings are about what works and had better be changed; those about listeners are logged where they are bound.
 	warnings, listening config.Problems
+	ends                []ending // of its secrets
 }
 
 // newPlan builds what a configuration asks for, with an eye to what the callers before may go on with. Nothing that
 // works already is changed by it. All that is wrong comes at once.
 func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*plan, config.Problems) {
-	p := &plan{file: f, read: time.Now(), shared: shared}
+	p := &plan{file: f, read: time.Now(), shared: shared, ends: secrets(f)}
 	var problems config.Problems
 	p.ups, p.warnings, problems = buildUpstreams(f, shared)
 	p.warnings = append(p.warnings, warnings(f, p.read)...)

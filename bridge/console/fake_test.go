@@ -57,7 +57,7 @@ func (m *memory) List(_ context.Context, f bridge.Filter) (all []bridge.Entry, _
 	for i := len(m.stories) - 1; i >= 0; i-- {
 		e := m.stories[i].Entry
 		if e.ID == 0 || !strings.HasPrefix(e.Key.Document, f.Document) || f.Before > 0 && e.ID >= f.Before || f.Open && e.State != bridge.Open ||
-			f.Waiting && e.State != bridge.Accepted || f.ToldOtherwise || f.Class != bridge.None && e.Outcome.Class != f.Class {
+			f.Waiting && e.State != bridge.Accepted || f.ToldOtherwise || f.Class != bridge.None && e.Outcome.Class != f.Class || f.Upstream != "" && e.Upstream != f.Upstream {
 			continue
 		}
 		if all = append(all, e); len(all) == cmp.Or(f.Limit, 100) {

@@ -51,6 +51,7 @@ var rejections = Words{"Why a call was turned away before it was a cancellation"
 var healths = Words{"How an upstream does", []Term{
 	{"", "healthy", "What was sent or asked last was answered."},
 	{"", "not tried yet", "Nothing was sent or asked since the start."},
+	{"", "last try failed", "What was sent or asked last came to nothing clear. The next one decides."},
 	{"", "trying again", "It failed for a while; one call is let through to see."},
 	{"", "breaker open", "It can't be reached or fails, and nothing is sent there for a moment. Callers are told to come back."},
 	{"", "breaker open for some", "The same, at some of its hosts."},

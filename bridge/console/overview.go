@@ -38,6 +38,8 @@ type upstreamRow struct {
 	Upstream
 	Waiting int
 	Recent  Recent
+	Failed  int       // cancellations that came to nothing in the trouble at hand
+	Since   time.Time // the first of them was asked for
 	zone    Zone
 }
 
@@ -78,9 +80,16 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	o.Chart = newChart(counts, o.Span, from, p.zone)
 	for _, u := range p.Upstreams(ctx) {
-		o.Upstreams = append(o.Upstreams, upstreamRow{u, waiting[u.Name], p.Metrics.Recent(u.Name), p.zone})
+		row := upstreamRow{Upstream: u, Waiting: waiting[u.Name], Recent: p.Metrics.Recent(u.Name), zone: p.zone}
+		if row.Trouble().Word != "" {
+			var err error
+			if row.Failed, row.Since, err = p.failing(ctx, u.Name, now); err != nil {
+				return err
+			}
+		}
+		o.Upstreams = append(o.Upstreams, row)
 	}
-	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Trouble().rank(), a.Trouble().rank()) })
+	slices.SortStableFunc(o.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(b.Health().rank(), a.Health().rank()) })
 	return p.render(w, r, http.StatusOK, "overview", page{Title: "Overview", Tab: "/", Live: true, Body: o})
 }
 
@@ -97,6 +106,21 @@ func (p *pages) failed(ctx context.Context, now time.Time) (all []bridge.Entry, 
 	return all[:min(len(all), fewShown)], nil
 }
 
+// failing counts the cancellations that an upstream has failed since it last carried one out or refused one, and says when the
+// first was asked for.
+func (p *pages) failing(ctx context.Context, upstream string, now time.Time) (n int, since time.Time, err error) {
+	newest, err := p.Records.List(ctx, bridge.Filter{Upstream: upstream, Since: now.Add(-lately), Limit: mostWaited})
+	for _, e := range newest {
+		switch e.Outcome.Class {
+		case bridge.NotApplied, bridge.Misconfigured:
+			n, since = n+1, e.Created
+		case bridge.Cancelled, bridge.Refused:
+			return n, since, err
+		}
+	}
+	return n, since, err
+}
+
 // Health is an upstream's state in a word and a colour: the worst of what there is.
 func (u upstreamRow) Health() badge {
 	if t := u.Trouble(); t.Word != "" {
@@ -105,8 +129,10 @@ func (u upstreamRow) Health() badge {
 	switch {
 	case u.HalfOpen > 0:
 		return badge{"trying again", "not_applied"}
-	case u.Recent.Last.IsZero() && u.Sessions == 0:
+	case u.Recent.Last.IsZero() && u.Recent.Troubled.IsZero() && u.Sessions == 0:
 		return badge{"not tried yet", "none"}
+	case !u.Recent.Troubled.IsZero() && !u.Recent.Troubled.Before(u.Recent.Last):
+		return badge{"last try failed", "not_applied"}
 	}
 	return badge{"healthy", "cancelled"}
 }
@@ -118,8 +144,8 @@ type obstacle struct {
 }
 
 // rank puts those in trouble first.
-func (t obstacle) rank() int {
-	return slices.Index([]string{"none", "not_applied", "unknown", "misconfigured"}, t.Colour)
+func (b badge) rank() int {
+	return slices.Index([]string{"not_applied", "unknown", "misconfigured"}, b.Colour)
 }
 
 // Trouble is the worst that there is; its word is empty when there is none.
@@ -127,7 +153,7 @@ func (u upstreamRow) Trouble() obstacle {
 	var asked bridge.Gate
 	for _, g := range u.Gates {
 		if g.Class == bridge.Misconfigured {
-			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, nothing is sent until " + u.zone.Clock(g.Until) + ": " + g.Text,
+			return obstacle{badge{"credentials refused", "misconfigured"}, "refuses what it is asked with, and nothing is sent with that until " + u.zone.Clock(g.Until) + ": " + g.Text,
 				"Put the configuration right (or the account, at the provider) and reload."}
 		}
 		asked = g

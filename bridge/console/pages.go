@@ -155,7 +155,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 	d.May = s.role == Operator
 	d.User, d.CSRF, d.Version, d.Now = s.user, s.csrf, p.Version, time.Now()
 	d.Style, d.Script = p.static["style.css"].path, p.static["live.js"].path
-	if p.Environments != nil && s.role != "" {
+	if p.Environments != nil {
 		d.Environments = p.Options.Environments()
 	}
 	d.Icon = p.static["icon.svg"].path

@@ -282,15 +282,36 @@ func TestTroubleComesFirst(t *testing.T) {
 	_, html := open(t, m, "").get("/")
 	var at []int
 	for _, text := range []string{
-		"<b>locked</b> refuses what it is asked with, nothing is sent until " + utc.Clock(soon) + ": 3028: wrong password.", "reload",
+		"<b>locked</b> refuses what it is asked with, and nothing is sent with that until " + utc.Clock(soon) + ": 3028: wrong password.", "reload",
 		"<b>down</b> can&#39;t be reached or fails, at 1 of its 2 hosts", "<b>patient</b> has asked us to wait until " + utc.Clock(soon) + ": 429: too many.",
 		"<b>held</b> gets no login until " + utc.Clock(soon), "unconfirmed",
-		"<h3>locked", "credentials refused", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
+		"<h3>locked", "credentials refused", "let through, but for what is held back", "<h3>down", "breaker open for some", "<h3>patient", "<h3>held", "logins held back", "<h3>fine", "healthy", "<h3>untried", "not tried yet",
 	} {
 		at = append(at, strings.Index(html, text))
 	}
 	if !slices.IsSorted(at) || at[0] < 0 || strings.Count(html, `role="alert"`) != 4 {
 		t.Errorf("places %v in\n%s", at, html)
+	}
+}
+
+// How many failed in the trouble at hand, and since when, stands beside it: what went well in between ended an earlier one.
+func TestTroubleSaysHowManyFailed(t *testing.T) {
+	entry := func(id int64, upstream string, class bridge.Class) bridge.Story {
+		return bridge.Story{Entry: bridge.Entry{ID: id, Upstream: upstream, State: bridge.Final, Created: noon.Add(time.Duration(id) * time.Minute), Outcome: bridge.Outcome{Class: class}}}
+	}
+	wrong := []bridge.Gate{{Class: bridge.Misconfigured, Until: time.Now().Add(time.Minute), Text: "1019"}}
+	m := &memory{
+		upstreams: []Upstream{{Name: "nic", Gates: wrong}, {Name: "invx", Gates: wrong}, {Name: "quiet", Gates: wrong}},
+		stories: []bridge.Story{
+			entry(1, "nic", bridge.Misconfigured), entry(2, "nic", bridge.Cancelled), entry(3, "nic", bridge.Misconfigured), entry(4, "invx", bridge.NotApplied),
+			entry(5, "nic", bridge.Unknown), entry(6, "nic", bridge.NotApplied),
+		},
+	}
+	o := open(t, m, "")
+	_, html := o.get("/")
+	o.wants(html, `<a href="#failed">2 cancellations failed</a> since `+utc.Clock(noon.Add(3*time.Minute)), `<a href="#failed">1 cancellation failed</a> since `+utc.Clock(noon.Add(4*time.Minute)))
+	if strings.Count(html, `href="#failed"`) != 2 || !strings.Contains(html, `id="failed"`) {
+		t.Errorf("%s", html)
 	}
 }
 

@@ -50,6 +50,9 @@ func (rs *recents) add(r bridge.AttemptReport) {
 	}
 	if troubled(r) {
 		u.Troubled, u.Trouble = now, classText(r.Class)
+		if r.Class == bridge.Unknown {
+			u.Trouble = "outcome not known"
+		}
 		if !r.Sent {
 			u.Trouble += ", not sent"
 		}

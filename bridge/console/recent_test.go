@@ -7,6 +7,24 @@ import (
 	"einvoice-bridge/bridge"
 )
 
+// Whose last answer is no answer is not called healthy, whatever went well before.
+func TestHealthIsOfTheLast(t *testing.T) {
+	metrics := NewMetrics(func() bridge.Load { return bridge.Load{} })
+	sent := func(class bridge.Class) {
+		metrics.Attempted(bridge.AttemptReport{Upstream: "nic", Attempt: bridge.SendCancel, Class: class, Sent: true})
+	}
+	health := func() string { return upstreamRow{Recent: metrics.Recent("nic")}.Health().Word }
+	for _, step := range []struct {
+		class bridge.Class
+		want  string
+	}{{bridge.Cancelled, "healthy"}, {bridge.Unknown, "last try failed"}, {bridge.Refused, "healthy"}} {
+		if sent(step.class); health() != step.want {
+			t.Errorf("after %v it is %s", step.class, health())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // What never left says nothing of the authority's speed, but shows as trouble.
 func TestUnsentIsTroubleWithoutLatency(t *testing.T) {
 	metrics := NewMetrics(func() bridge.Load { return bridge.Load{} })

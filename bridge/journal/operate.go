@@ -20,7 +20,7 @@ func (j *Journal) Resolve(ctx context.Context, id int64, o bridge.Outcome, by, w
 	case bridge.Cancelled:
 		var err error
 		if cancelled, err = time.Parse(time.DateTime, o.Date); err != nil {
-			return bridge.Entry{}, fmt.Errorf("resolving entry %d: callers are told the cancel date, give it as the authority shows it, 2006-01-02 15:04:05", id)
+			return bridge.Entry{}, fmt.Errorf("resolving entry %d: callers are told the cancel date, give it as the authority shows it, such as 2026-04-01 15:04:05", id)
 		}
 		o.DateSource = bridge.DateOperator
 	case bridge.Refused, bridge.NotApplied:

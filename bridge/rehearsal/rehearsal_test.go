@@ -189,6 +189,39 @@ func TestReportTellsTheRest(t *testing.T) {
 	}
 }
 
+// A rehearsal in which nobody was refused says nothing of how the provider words a refusal, and says so; the same of successes.
+func TestReportTellsWhatWasNotSeen(t *testing.T) {
+	const utf8 = "text/xml; charset=utf-8"
+	good, bad := call(1, "urn:server", utf8, xmlHead+envelope+ours+plain+oursEnd), call(2, "urn:server", utf8, xmlHead+envelope+ours+refusal+oursEnd)
+	named := call(3, "urn:server", utf8, xmlHead+envelope+ours+strings.Replace(refusal, "<Irn/>", "<Irn>"+irn+"</Irn>", 1)+oursEnd) // told by its words alone
+	login := call(4, "urn:server", utf8, "")
+	login.Operation, login.Failed = "access_new_token", "timeout"
+	for name, tc := range map[string]struct {
+		calls []bridge.Rehearsed
+		says  string // "": nothing of that
+	}{
+		"both":            {calls: []bridge.Rehearsed{good, bad}},
+		"both, one named": {calls: []bridge.Rehearsed{good, good, named}},
+		"no refusal":      {[]bridge.Rehearsed{good, good}, "the provider gave no refusal to a cancellation"},
+		"no success":      {[]bridge.Rehearsed{bad}, "the provider gave no success to a cancellation"},
+		"neither":         {[]bridge.Rehearsed{login}, "the provider gave no success and no refusal to a cancellation"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := rehearsal.Look(source(tc.calls), soap.DefaultContract())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := r.WriteText(&b); err != nil {
+				t.Fatal(err)
+			}
+			if says := strings.Contains(b.String(), "the provider gave no "); says != (tc.says != "") || !strings.Contains(b.String(), tc.says) {
+				t.Errorf("%d successes, %d refusals:\n%s", r.Before.Successes, r.Before.Refusals, b.String())
+			}
+		})
+	}
+}
+
 // store keeps what it is given, when it lets itself be written to.
 type store struct {
 	mu   sync.Mutex

@@ -15,6 +15,8 @@ import (
 type Comparison struct {
 	Answers, Equal int
 	Differences    []Difference
+	// Successes and Refusals are what the answers to cancellations were.
+	Successes, Refusals int
 	// Faults have a form of the bridge's own, which callers read by the names in it; what differs is told apart.
 	Faults, EqualFaults int
 	FaultDifferences    []Difference
@@ -61,10 +63,12 @@ func (r *Report) Replay(all Source, c *soap.Contract) (*Comparison, error) {
 			}
 			into[d].Calls++
 		}
-		if theirs.Fault {
+		switch {
+		case theirs.Fault:
 			done.Faults++
-		} else {
+		default:
 			done.Answers++
+			done.count(r, call, theirs)
 		}
 		switch {
 		case len(found) > 0:
@@ -77,6 +81,19 @@ func (r *Report) Replay(all Source, c *soap.Contract) (*Comparison, error) {
 	})
 	done.Differences, done.FaultDifferences = ordered(answers), ordered(faults)
 	return done, err
+}
+
+// count tells an answer to a cancellation for a success or a refusal.
+func (c *Comparison) count(r *Report, call bridge.Rehearsed, theirs *soap.Form) {
+	if call.Operation != r.base.Cancel.Name {
+		return
+	}
+	said := r.said(call.Operation, theirs)
+	if irn, named := said[soap.SlotIRN]; r.failed(said) || named && irn == "" {
+		c.Refusals++
+	} else {
+		c.Successes++
+	}
 }
 
 func ordered(all map[Difference]*Difference) (list []Difference) {

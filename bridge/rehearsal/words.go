@@ -20,6 +20,23 @@ func (r *Report) Verdict() string {
 	return fmt.Sprintf("%d of %d answers equal in names, order, types and status", c.Equal, c.Answers)
 }
 
+// Unseen says of which sort of answer to a cancellation the provider gave none: what ours of that sort look like is held to
+// nothing. "" when both sorts came.
+func (r *Report) Unseen() string {
+	sort := ""
+	switch c := r.Before; {
+	case c == nil || c.Successes > 0 && c.Refusals > 0:
+		return ""
+	case c.Successes > 0:
+		sort = "refusal"
+	case c.Refusals > 0:
+		sort = "success"
+	default:
+		sort = "success and no refusal"
+	}
+	return "the provider gave no " + sort + " to a cancellation: the words of one are still the bridge's own, and were compared with nothing"
+}
+
 // Understood is how many requests the bridge could read, or would go on relaying.
 func (r *Report) Understood() int {
 	n := r.Calls
@@ -66,6 +83,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "\nwith them: %s\n", r.Verdict())
 		writeDifferences(&b, r.After.Differences, true)
 	}
+	if unseen := r.Unseen(); unseen != "" {
+		fmt.Fprintf(&b, "\n%s\n", unseen)
+	}
 	if c := cmp.Or(r.After, r.Before); c.Faults > 0 {
 		fmt.Fprintf(&b, "\n%d of %d SOAP Faults look the same; the bridge's have a form of their own, which callers read by its names\n", c.EqualFaults, c.Faults)
 		writeDifferences(&b, c.FaultDifferences, false)
@@ -74,7 +94,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 func writeGroups(b *strings.Builder, title string, all []Group, headers bool) {
 	const most = 50

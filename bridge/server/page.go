@@ -93,7 +93,7 @@ func (s *Desk) newPage() (*page, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(style)
-	p := &page{csp: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+	p := &page{csp: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
 	p.data = pageData{
 		Style: template.CSS(style), Operations: []soap.Operation{s.opt.Contract.Token, s.opt.Contract.Cancel},

@@ -31,7 +31,7 @@ type Settings struct {
 	ClientCertificate string        `yaml:"client_certificate" doc:"Certificate (PEM) for gateways that demand one." example:"file:client.crt"`
 	ClientKey         bridge.Secret `yaml:"client_key" doc:"Its key (PEM)." example:"file:client.key"`
 
-	SecretExpires string `yaml:"secret_expires" validate:"omitempty,datetime=2006-01-02" doc:"The day on which its secret or token ends, as the provider's portal says. The console shows it, and check warns 30 days before." example:"2027-03-31"`
+	SecretExpires string `yaml:"secret_expires" validate:"omitempty,datetime=2006-01-02" doc:"The day on which its secret or token ends, as the provider's portal says; a JWT says it itself. The console shows it, and check warns 30 days before." example:"2027-03-31"`
 
 	CallTimeout   bridge.Duration `yaml:"timeout" default:"30s" doc:"How long a cancel may take."`
 	LookupTimeout bridge.Duration `yaml:"lookup_timeout" default:"10s" doc:"How long a question may take."`

@@ -19,7 +19,7 @@ func alarmCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := config.Load(path, app.FileKinds)
 			if err != nil {
-				return err
+				return inFile(path, err)
 			}
 			if err := app.TestAlarm(f, operator(), slog.New(slog.DiscardHandler)); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"einvoice-bridge/bridge/access"
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
 
@@ -62,6 +63,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.fill("#label", "SAP PI")
 	b.click("form[action='/issue'] button")
 	b.reads("shown this once", "SAP PI")
+	b.pictures("issued")
 	token, err := b.text(".token")
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +77,11 @@ func TestOperatorInTheBrowser(t *testing.T) {
 
 	b.open(console + "/")
 	b.reads("1 unconfirmed", "live")
+	b.look(390, "light")
 	b.open(console + "/show?of=" + w.doubtful)
+	if box, label := b.left("#force"), b.left("label[for=force]"); box >= label {
+		t.Errorf("on a phone the box to tick begins at %v, what it means at %v", box, label)
+	}
 	b.click("form[action='/lookup'] button")
 	b.reads("The authority is being asked", "looked up at nic")
 	b.click("#cancelled")
@@ -84,6 +90,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 	b.click("#force") // the date lies before the request
 	b.click("form[action='/resolve'] button")
 	b.reads("Recorded as your word.", "It is recorded as cancelled, dated 2021-11-22 14:03:00 IST", "an operator's word, not the authority's", "NIC portal, ticket 815")
+	b.pictures("resolved")
 	w.wants(w.call(w.doubtful, "1"), "<code>200</code>")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
@@ -108,10 +115,7 @@ func TestReloadInTheBrowser(t *testing.T) {
 	b.reads("It differs from what works now", "40s", "1m0s")
 	b.click("form[action='/reload'] button")
 	b.reads("Reloaded,", "by console", "It says what works now.")
-	for _, width := range []int{1280, 390} {
-		b.look(width, "light")
-		b.shoot(filepath.Join(pictures, fmt.Sprintf("reloaded-light-%d.png", width)))
-	}
+	b.pictures("reloaded")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
 	}
@@ -124,7 +128,7 @@ func TestBannerInTheBrowser(t *testing.T) {
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	b := newBrowser(t)
 	b.open(console + "/")
-	b.reads("SANDBOX", "healthy", "live")
+	b.reads("SANDBOX", "last try failed", "live")
 	text, err := os.ReadFile(w.path)
 	if err != nil {
 		t.Fatal(err)
@@ -144,16 +148,11 @@ func TestBannerInTheBrowser(t *testing.T) {
 	change(wrong)
 	w.call(strings.Repeat("ab", 32), "1")
 	b.open(console + "/")
-	b.reads("refuses what it is asked with", "Put the configuration right", "credentials refused", "Failed lately")
+	b.reads("refuses what it is asked with", "Put the configuration right", "1 cancellation failed since 20", "credentials refused", "Failed lately")
 	if first, err := b.text(".card h3"); err != nil || !strings.HasPrefix(first, "nic") {
 		t.Errorf("the first upstream is %q, %v, not the one in trouble", first, err)
 	}
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int{1280, 390} {
-			b.look(width, theme)
-			b.shoot(filepath.Join(pictures, fmt.Sprintf("banner-%s-%d.png", theme, width)))
-		}
-	}
+	b.pictures("banner")
 	b.click("#failed table a")
 	b.reads("It is not cancelled; credentials, address or rights of the bridge are wrong")
 	change(string(text))
@@ -196,25 +195,16 @@ func TestResolveManyInTheBrowser(t *testing.T) {
 	b := newBrowser(t)
 	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/cancellations?end=open")
 	b.reads("1 cancellation", "unconfirmed", "at most 24 h left")
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int{1280, 390} {
-			b.look(width, theme)
-			b.shoot(filepath.Join(pictures, fmt.Sprintf("unconfirmed-%s-%d.png", theme, width)))
-		}
-	}
+	b.pictures("unconfirmed")
 	b.click("input[type=checkbox]")
 	b.click("form[action='/many'] button")
 	b.reads("for each document below")
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int{1280, 390} {
-			b.look(width, theme)
-			b.shoot(filepath.Join(pictures, fmt.Sprintf("many-%s-%d.png", theme, width)))
-		}
-	}
+	b.pictures("many")
 	b.click("#not_applied")
 	b.fill("#why", "NIC portal, ticket 815")
 	b.click("form[action='/resolve-many'] button")
 	b.reads("recorded as your word")
+	b.pictures("many-done")
 	w.wants(w.run("journal", "show", w.doubtful), "It is recorded as not cancelled", "NIC portal, ticket 815")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
@@ -252,9 +242,6 @@ func TestServicePage(t *testing.T) {
 			b.shoot(filepath.Join(pictures, fmt.Sprintf("tried-%s-%d.png", theme, width)))
 		}
 	}
-	b.open(host + "/einvoice?wsdl&flavour=rcp")
-	b.reads("There is no WSDL of that flavour; there are document, document-sequence,")
-	b.complaints() // of the 404 just now
 	text, err := os.ReadFile(w.path)
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +259,34 @@ func TestServicePage(t *testing.T) {
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)
 	}
+	b.open(host + "/einvoice?wsdl&flavour=rcp") // last: the browser complains of its 404
+	b.reads("There is no WSDL of that flavour; there are document, document-sequence,")
+}
+
+// Who has no session is asked for name and password, and comes to the page that he wanted.
+func TestSignInInTheBrowser(t *testing.T) {
+	_, path, _, ready := served(t)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := fmt.Sprintf("console: {username: asha, password: %q, listen: ", access.HashPassword("right"))
+	if err := os.WriteFile(path, bytes.Replace(text, []byte("console: {listen: "), []byte(login), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spawn(t, "serve", "-c", path).await(ready)
+	b := newBrowser(t)
+	b.open(strings.TrimSuffix(ready, "/readyz") + "/rejected")
+	for _, password := range []string{"wrong", "right"} {
+		b.reads("SANDBOX", "Sign in", "User name")
+		b.pictures("sign-in-" + password)
+		b.fill("#username", "asha")
+		b.fill("#password", password)
+		b.click("form button")
+	}
+	b.reads("Rejected calls", "Sign out asha")
+	b.click(".out button")
+	b.reads("User name")
 }
 
 // Every page is looked at in both themes on a desk and on a phone; nothing scrolls sideways.
@@ -281,18 +296,25 @@ func TestPictures(t *testing.T) {
 	for range 7 {
 		w.call(w.sim.Success, "1")
 	}
-	w.run("token", "issue", "--caller", "erp", "--label", "SAP PI production")
+	w.run("token", "issue", "--caller", "erp", "--label", "SAP PI production", "--for", "20d")
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := fmt.Sprintf("  nic:\n    secret_expires: %q\n", time.Now().AddDate(0, 2, 0).Format(time.DateOnly))
+	if err := os.WriteFile(w.path, bytes.Replace(text, []byte("  nic:\n"), []byte(ends), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	b := newBrowser(t)
+	b.open(console + "/settings")
+	b.click("form[action='/reload'] button")
+	b.reads("Reloaded,")
+	b.open(console + "/")
+	b.reads("What ends", "token of erp, SAP PI production", "in 20 days", "secret of upstreams.nic")
 	for name, path := range map[string]string{
-		"overview": "/", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.Success, "doubtful": "/show?of=" + w.doubtful,
+		"overview": "/", "error": "/show?of=nothing", "rehearsal-none": "/rehearsal", "cancellations": "/cancellations", "cancelled": "/show?of=" + w.sim.Success, "doubtful": "/show?of=" + w.doubtful,
 		"callers": "/callers", "settings": "/settings", "calls": "/calls", "audit": "/audit", "words": "/words", "rejected-none": "/rejected",
 	} {
-		for _, theme := range []string{"light", "dark"} {
-			for _, width := range []int{1280, 390} {
-				b.look(width, theme)
-				b.open(console + path)
-				b.shoot(filepath.Join(pictures, fmt.Sprintf("%s-%s-%d.png", name, theme, width)))
-			}
-		}
+		b.pictures(name, console+path)
 	}
 }

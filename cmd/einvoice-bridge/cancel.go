@@ -150,7 +150,7 @@ func (c *cancelCall) configure() (err error) {
 	if c.configFile != "" {
 		f, err := config.Load(c.configFile, app.FileKinds)
 		if err != nil {
-			return err
+			return inFile(c.configFile, err)
 		}
 		if c.contract, err = app.Contract(f); err != nil {
 			return err

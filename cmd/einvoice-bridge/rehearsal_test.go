@@ -208,6 +208,24 @@ func TestRehearsal(t *testing.T) {
 	w.terminate()
 }
 
+// After a day on which the provider refused nothing, command and page say that a refusal was not seen; after one they don't.
+func TestRehearsalWithoutARefusal(t *testing.T) {
+	w := startRehearsal(t)
+	const unseen = "the provider gave no refusal to a cancellation"
+	body := demo.Envelope(w.sim.Taxpayer, w.sim.Success)
+	for i, seen := range []bool{false, true} {
+		ask(t, w.url, body)
+		out, page := w.report(i+1), w.get("/rehearsal")
+		if strings.Contains(out, unseen) == seen || strings.Contains(page, unseen) == seen {
+			t.Errorf("after %d calls, a refusal seen: %v\n%s\n%s", i+1, seen, out, page)
+		}
+		body = strings.Replace(body, "<cancel_reason>1<", "<cancel_reason>4<", 1)
+	}
+	t.Run("pictures", func(t *testing.T) {
+		newBrowser(t).pictures("rehearsal", w.admin+"/rehearsal")
+	})
+}
+
 // stacks lets real clients call through the bridge, as many as are installed, and tells how many requests that were.
 func (w *rehearsing) stacks() (calls int) {
 	w.Helper()

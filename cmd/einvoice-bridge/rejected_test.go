@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -95,13 +94,7 @@ func TestRejectedCallsInTheBrowser(t *testing.T) {
 	b.open(console + "/")
 	b.reads("Rejected lately", refs["unknown taxpayer"])
 	for name, path := range map[string]string{"rejected": "/rejected", "rejected-one": "/rejected?ref=" + refs["unknown taxpayer"], "overview-rejected": "/"} {
-		for _, theme := range []string{"light", "dark"} {
-			for _, width := range []int{1280, 390} {
-				b.look(width, theme)
-				b.open(console + path)
-				b.shoot(filepath.Join(pictures, name+"-"+theme+"-"+map[int]string{1280: "1280", 390: "390"}[width]+".png"))
-			}
-		}
+		b.pictures(name, console+path)
 	}
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complains: %v", c)

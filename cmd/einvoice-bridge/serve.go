@@ -34,7 +34,7 @@ func serveCommand() *cobra.Command {
 				defer file.Close()
 				out = file
 			}
-			return app.Serve(cmd.Context(), path, out, buildVersion(), func() {})
+			return inFile(path, app.Serve(cmd.Context(), path, out, buildVersion(), func() {}))
 		},
 	}
 	configFlag(cmd, &path)

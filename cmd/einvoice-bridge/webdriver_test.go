@@ -194,6 +194,14 @@ func (b *browser) text(selector string) (s string, err error) {
 	return s, err
 }
 
+// left is how far from the window's left an element begins.
+func (b *browser) left(selector string) float64 {
+	b.Helper()
+	var rect struct{ X float64 }
+	b.on(selector, func(path string) error { return b.try("GET", path+"/rect", nil, &rect) })
+	return rect.X
+}
+
 // reads waits until the page says so.
 func (b *browser) reads(wanted ...string) {
 	b.Helper()
@@ -218,6 +226,20 @@ func (b *browser) complaints() (all []string) {
 		all = append(all, e.Level+" "+e.Message)
 	}
 	return all
+}
+
+// pictures keeps a page as it looks in both themes, on a desk and on a phone; opened anew for each where it has an address.
+func (b *browser) pictures(name string, url ...string) {
+	b.Helper()
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 390} {
+			b.look(width, theme)
+			for _, u := range url {
+				b.open(u)
+			}
+			b.shoot(filepath.Join(pictures, fmt.Sprintf("%s-%s-%d.png", name, theme, width)))
+		}
+	}
 }
 
 // shoot keeps the whole page as a picture, and wants no sideways scrolling.

@@ -71,6 +71,14 @@ func completeCallers(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 	return outline.Callers, cobra.ShellCompDirectiveNoFileComp
 }
 
+// inFile says which file the problems of a configuration are in; their lines alone don't.
+func inFile(path string, err error) error {
+	if !errors.As(err, new(config.Problems)) {
+		return err
+	}
+	return fmt.Errorf("%s is not in order:\n%w", path, err)
+}
+
 // explained is an error with what to do about it, where the system's own words don't say.
 func explained(err error) error {
 	var op *net.OpError

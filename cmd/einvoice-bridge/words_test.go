@@ -31,6 +31,21 @@ func TestWordsForSlips(t *testing.T) {
 	}
 }
 
+// Whatever reads a configuration that is wrong names the file beside the lines.
+func TestProblemsNameTheirFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wrong.yaml")
+	if err := os.WriteFile(path, []byte("listn: 127.0.0.1:8080\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(tokenVariable, "t")
+	for _, line := range []string{"serve", "alarm", "cancel --taxpayer a --irn b"} {
+		_, err := runCommand(t, append(strings.Fields(line), "-c", path)...)
+		if want := path + " is not in order:\nline 1: unknown key \"listn\"; did you mean listen?"; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 // Completion knows the configuration's callers, and what each reason means.
 func TestCompletions(t *testing.T) {
 	_, path := sandboxed(t, nil)
