@@ -20,6 +20,7 @@ var pictures = filepath.Join("..", "..", "out", "console")
 // An accountant asks what happened to an invoice: from the console's first page to the answer, with and without
 // script, and no page needs what its own policy forbids.
 func TestWhatHappenedToThisInvoice(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	b := newBrowser(t)
@@ -99,6 +100,7 @@ func TestOperatorInTheBrowser(t *testing.T) {
 
 // An operator changes the file, reads on the settings page what that would do, and reloads.
 func TestReloadInTheBrowser(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	b := newBrowser(t)
 	settings := strings.TrimSuffix(w.ready, "/readyz") + "/settings"
@@ -124,6 +126,7 @@ func TestReloadInTheBrowser(t *testing.T) {
 // At night an operator opens the first page: what is wrong stands on top, in words, with what to do; it leads to the calls that
 // failed, and goes when it is over.
 func TestBannerInTheBrowser(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	b := newBrowser(t)
@@ -165,6 +168,7 @@ func TestBannerInTheBrowser(t *testing.T) {
 
 // The accountant filters, sees how many there are, and takes them along, as Excel and as CSV.
 func TestDownloadsInTheBrowser(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	b := newBrowser(t)
 	dir := t.TempDir()
@@ -191,6 +195,7 @@ func TestDownloadsInTheBrowser(t *testing.T) {
 
 // What is in doubt is ticked in the list and resolved with one reason, after a page that shows it again.
 func TestResolveManyInTheBrowser(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	b := newBrowser(t)
 	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/cancellations?end=open")
@@ -213,6 +218,7 @@ func TestResolveManyInTheBrowser(t *testing.T) {
 
 // The overview follows what happens, where there is script.
 func TestOverviewIsLive(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	b := newBrowser(t)
 	b.open(strings.TrimSuffix(w.ready, "/readyz") + "/")
@@ -223,6 +229,7 @@ func TestOverviewIsLive(t *testing.T) {
 
 // A person who is given the callers' host finds the page for people, and cancels by its form where the file allows that.
 func TestServicePage(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	host := strings.TrimSuffix(w.url, "/api.einvoice.php")
 	b := newBrowser(t)
@@ -265,6 +272,7 @@ func TestServicePage(t *testing.T) {
 
 // Who has no session is asked for name and password, and comes to the page that he wanted.
 func TestSignInInTheBrowser(t *testing.T) {
+	t.Parallel()
 	_, path, _, ready := served(t)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -291,6 +299,7 @@ func TestSignInInTheBrowser(t *testing.T) {
 
 // Every page is looked at in both themes on a desk and on a phone; nothing scrolls sideways.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	for range 7 {

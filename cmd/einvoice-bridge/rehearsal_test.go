@@ -210,6 +210,7 @@ func TestRehearsal(t *testing.T) {
 
 // After a day on which the provider refused nothing, command and page say that a refusal was not seen; after one they don't.
 func TestRehearsalWithoutARefusal(t *testing.T) {
+	t.Parallel()
 	w := startRehearsal(t)
 	const unseen = "the provider gave no refusal to a cancellation"
 	body := demo.Envelope(w.sim.Taxpayer, w.sim.Success)

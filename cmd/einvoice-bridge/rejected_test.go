@@ -81,6 +81,7 @@ func (w worked) metrics() string {
 
 // The same in the browser: pasted as the answer has it, and in the list, which follows what comes.
 func TestRejectedCallsInTheBrowser(t *testing.T) {
+	t.Parallel()
 	w := atWork(t)
 	console := strings.TrimSuffix(w.ready, "/readyz")
 	b := newBrowser(t)

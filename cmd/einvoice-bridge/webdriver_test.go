@@ -28,6 +28,9 @@ type element map[string]string
 
 const elementKey = "element-6066-11e4-a52e-4f735466cecf"
 
+// browsers run two at a time: one waits while the other draws.
+var browsers = make(chan struct{}, 2)
+
 // newBrowser starts a browser of its own. A missing one is said aloud, and fails where nothing may be skipped.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
@@ -38,6 +41,8 @@ func newBrowser(t *testing.T) *browser {
 		}
 		t.Skip("SKIPPED, the console is not tried in a browser: chromedriver is not installed (apt-get install chromium chromium-driver)")
 	}
+	browsers <- struct{}{}
+	t.Cleanup(func() { <-browsers })
 	address := freePorts(t, 1)[0]
 	cmd := exec.Command(driver, "--port="+address[strings.LastIndexByte(address, ':')+1:], "--silent")
 	if err := cmd.Start(); err != nil {
