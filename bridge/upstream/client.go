@@ -136,6 +136,9 @@ var byteOrderMark = []byte("\ufeff")
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
 	t, ok := c.pool.(*http.Transport)
+	if p, own := c.pool.(*lines); own {
+		t, ok = p.set, true
+	}
 	if !ok {
 		return nil
 	}
@@ -148,15 +151,20 @@ func (c *Client) Reach(ctx context.Context) error {
 			u = proxy
 		}
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
-	}
-	conn, err := t.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	conn, err := t.DialContext(ctx, "tcp", addressOf(u))
 	if err != nil {
 		return fmt.Errorf("connection failed before anything was sent: %w", err)
 	}
 	return conn.Close()
+}
+
+// addressOf is where to dial for a URL.
+func addressOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // Unreachable tries the way to the host for a request that uses up what the authority rations, such as a login. When there
