@@ -260,7 +260,7 @@ func (r *rest) Close() error {
 		return nil
 	}
 	r.line = nil
-	if l.stop() && r.ended && !r.res.Close && !l.broken && l.read.Buffered() == 0 {
+	if l.stop() && r.ended && !r.res.Close && r.res.StatusCode >= 200 && !l.broken && l.read.Buffered() == 0 {
 		l.pool.keep(l)
 		return nil
 	}
