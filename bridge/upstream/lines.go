@@ -137,7 +137,19 @@ func (p *lines) pop() *line {
 	return l
 }
 
-func (p *lines) open(ctx context.Context) (*line, error) {
+// open makes a new connection, in a goroutine of its own: a handshake needs 16 KB of stack, which a caller that waits for his
+// reply would keep.
+func (p *lines) open(ctx context.Context) (l *line, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l, err = p.connect(ctx)
+	}()
+	<-done
+	return l, err
+}
+
+func (p *lines) connect(ctx context.Context) (*line, error) {
 	conn, err := p.set.DialContext(ctx, "tcp", p.addr)
 	if err != nil {
 		return nil, err
