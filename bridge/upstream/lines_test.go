@@ -26,7 +26,7 @@ import (
 // replies are what a server says to every request on a connection, and does then.
 var replies = []struct {
 	name, reply string
-	then        string // "", "close", "reset", or what else it says, unasked, 20 ms later
+	then        string // "", "close", "reset", or what else it says, unasked, 10 ms later
 }{
 	{"with its length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""},
 	{"empty", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""},
@@ -96,6 +96,9 @@ func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
 	log.SetOutput(io.Discard) // net/http tells what came unasked
 	for _, tt := range replies {
 		for _, method := range []string{"POST", "GET"} {
+			if method == "GET" && tt.then == "" {
+				continue // what may be asked again only matters where a connection breaks
+			}
 			t.Run(tt.name+"/"+method, func(t *testing.T) {
 				t.Parallel()
 				var connections, asked atomic.Int32
@@ -111,13 +114,13 @@ func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
 						switch tt.then {
 						case "":
 						case "reset":
-							time.Sleep(20 * time.Millisecond) // what was said before arrives
+							time.Sleep(10 * time.Millisecond) // what was said before arrives
 							c.(*net.TCPConn).SetLinger(0)
 							return
 						case "close":
 							return
 						default:
-							time.Sleep(20 * time.Millisecond)
+							time.Sleep(10 * time.Millisecond)
 							io.WriteString(c, tt.then)
 						}
 					}
@@ -126,7 +129,7 @@ func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
 				for way, c := range ways(t, Settings{BaseURL: base}) {
 					connections.Store(0)
 					asked.Store(0)
-					for range 3 {
+					for range 2 {
 						q := Request{Purpose: ForCancel, Fence: free, Method: method, Path: "/", Timeout: 5 * time.Second}
 						if method == "POST" {
 							q.Body = []byte("{}")
@@ -134,7 +137,7 @@ func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
 						r := c.Do(t.Context(), q)
 						o := r.Verdict()
 						got[way] += fmt.Sprintf("status %d, body %.20q of %d, failed %v, written %v, verdict %v, wait %v\n", r.Status, r.Body, len(r.Body), r.Err != nil, r.Written, o.Class, o.RetryAfter)
-						time.Sleep(60 * time.Millisecond) // what the server does then arrives
+						time.Sleep(40 * time.Millisecond) // what the server does then arrives
 					}
 					got[way] += fmt.Sprintf("%d connections, %d requests", connections.Load(), asked.Load())
 				}
