@@ -77,8 +77,9 @@ type Reply struct {
 // errNoFence answers a cancel that nobody has allowed: a fault of our own.
 var errNoFence = errors.New("not sent: nobody has said that this cancel may leave")
 
-// Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have changed state: net/http sends a
-// request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
+// Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have
+// changed state: only a GET without a body is sent again, where a kept connection turns out to be closed (net/http would also
+// for GetBody or an Idempotency-Key, which ours don't carry).
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
 	ctx, span := beginSpan(ctx, string(q.Purpose), outbound...)
