@@ -37,17 +37,18 @@ type lines struct {
 type line struct {
 	pool  *lines
 	wire  *countingConn
-	conn  net.Conn // TLS above wire, or wire itself
-	read  *bufio.Reader
+	conn  net.Conn  // TLS above wire, or wire itself
 	kept  bool      // it has carried a call before
 	since time.Time // idle since
-	one   [1]byte
 
 	// Of the call that it carries.
-	stop   func() bool // no longer ends with the call's context
-	heard  bool        // a byte of the reply has come
-	broken bool        // the other side has closed, or reading failed
-	room   int         // how much more may come
+	stop   func() bool   // no longer ends with the call's context
+	first  [512]byte     // of its reply: one that waits for it holds no more
+	ahead  []byte        // what l.read has not taken of first
+	read   *bufio.Reader // nil until the reply comes
+	heard  bool          // a byte of the reply has come
+	broken bool          // the other side has closed, or reading failed
+	room   int           // how much more may come
 }
 
 var errHead = errors.New("head of the reply is longer than 1 MiB")
@@ -168,7 +169,6 @@ func (p *lines) connect(ctx context.Context) (*line, error) {
 		}
 		l.conn = secure
 	}
-	l.read = bufio.NewReader(l)
 	return l, nil
 }
 
@@ -176,7 +176,7 @@ func (p *lines) connect(ctx context.Context) (*line, error) {
 // TLS are taken on the way.
 func (l *line) quiet() bool {
 	l.wire.glancing = true
-	n, err := l.conn.Read(l.one[:])
+	n, err := l.conn.Read(l.first[:1])
 	l.wire.glancing = false
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
@@ -184,7 +184,7 @@ func (l *line) quiet() bool {
 // exchange sends a request and reads the head of its reply. The body is the caller's to read and close.
 func (l *line) exchange(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	l.heard, l.room = false, MaxReply
+	l.ahead, l.heard, l.room = nil, false, MaxReply
 	l.stop = context.AfterFunc(ctx, func() { _ = l.wire.SetDeadline(time.Unix(1, 0)) })
 	if t := httptrace.ContextClientTrace(ctx); t != nil && t.GotConn != nil {
 		t.GotConn(httptrace.GotConnInfo{Conn: l.conn, Reused: l.kept})
@@ -196,6 +196,7 @@ func (l *line) exchange(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		l.stop()
+		l.end()
 		_ = l.wire.Close()
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -220,7 +221,15 @@ func (l *line) send(req *http.Request) error {
 	return err
 }
 
+var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
 func (l *line) receive(req *http.Request) (*http.Response, error) {
+	n, err := l.Read(l.first[:])
+	if n == 0 && err != nil {
+		return nil, err
+	}
+	l.ahead, l.read = l.first[:n], readers.Get().(*bufio.Reader)
+	l.read.Reset(l)
 	for {
 		res, err := http.ReadResponse(l.read, req)
 		switch {
@@ -237,8 +246,24 @@ func (l *line) receive(req *http.Request) (*http.Response, error) {
 	}
 }
 
+// end gives back what reading the reply took, and tells whether something is left of it.
+func (l *line) end() (left bool) {
+	if l.read != nil {
+		left = len(l.ahead)+l.read.Buffered() > 0
+		l.read.Reset(nil)
+		readers.Put(l.read)
+		l.read = nil
+	}
+	return left
+}
+
 // Read is what l.read has its bytes from.
 func (l *line) Read(b []byte) (int, error) {
+	if len(l.ahead) > 0 {
+		n := copy(b, l.ahead)
+		l.ahead = l.ahead[n:]
+		return n, nil
+	}
 	if l.room <= 0 {
 		return 0, errHead
 	}
@@ -257,6 +282,9 @@ type rest struct {
 }
 
 func (r *rest) Read(b []byte) (int, error) {
+	if r.line == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	n, err := r.ReadCloser.Read(b)
 	r.ended = r.ended || err == io.EOF
 	if ctx := r.res.Request.Context(); err != nil && err != io.EOF && ctx.Err() != nil {
@@ -272,7 +300,7 @@ func (r *rest) Close() error {
 		return nil
 	}
 	r.line = nil
-	if l.stop() && r.ended && !r.res.Close && r.res.StatusCode >= 200 && !l.broken && l.read.Buffered() == 0 {
+	if left := l.end(); l.stop() && !left && r.ended && !r.res.Close && r.res.StatusCode >= 200 && !l.broken {
 		l.pool.keep(l)
 		return nil
 	}
