@@ -393,6 +393,26 @@ func TestKeptConnectionsAreBounded(t *testing.T) {
 	settled(0) // the timer has started again
 }
 
+// Where there is more between than a socket and TLS, net/http carries the call.
+func TestProxiesAreLeftToNetHTTP(t *testing.T) {
+	for want, set := range map[string]Settings{
+		"*upstream.lines 127.0.0.1:80":       {BaseURL: "http://127.0.0.1/path"},
+		"*upstream.lines irp.example:8443":   {BaseURL: "https://irp.example:8443"},
+		"*upstream.lines [2001:db8::1]:443":  {BaseURL: "https://[2001:db8::1]"},
+		"*http.Transport behind a proxy":     {BaseURL: "https://irp.example", Proxy: "http://proxy.example:3128"},
+		"*http.Transport and another script": {BaseURL: "https://भारत.example"},
+	} {
+		got := newClient(t, set).pool
+		kind := fmt.Sprintf("%T", got)
+		if p, ok := got.(*lines); ok {
+			kind += " " + p.addr
+		}
+		if !strings.HasPrefix(want, kind) {
+			t.Errorf("%s: %s", want, kind)
+		}
+	}
+}
+
 // What would be another request on the wire than here doesn't leave.
 func TestNoRequestHidesInAnother(t *testing.T) {
 	base := rawServer(t, func(c net.Conn) {
