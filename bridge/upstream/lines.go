@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// lines are the HTTP/1.1 connections to one host, each of one call at a time and all in the caller's own goroutine. net/http's
-// Transport has two goroutines for each and hands a call from one to the next; the rest is net/http's own here, too: how a
-// request is written and how a reply is read.
+// lines are the HTTP/1.1 connections to one host. Each carries one call at a time, in the caller's own goroutine; net/http's
+// Transport has two more for each and hands a call from one to the next. How a request is written and how a reply is read is
+// net/http's here, too.
 type lines struct {
 	set    *http.Transport // the settings; it carries no call
 	addr   string
@@ -75,8 +75,8 @@ func newWay(s Settings) (http.RoundTripper, error) {
 	return t, nil
 }
 
-// RoundTrip implements http.RoundTripper. A question without a body is asked again, on a new connection, when a kept one turns out to be
-// closed before a byte of its reply has come. Nothing else is sent twice.
+// RoundTrip implements http.RoundTripper. A question without a body is asked again, on a new connection, when a kept one turns
+// out to be closed before a byte of its reply has come. Nothing else is sent twice.
 func (p *lines) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := canLeave(req); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,7 +94,7 @@ var replies = []struct {
 // What comes of a reply is the same whether our own connections carry the call or net/http's: status, body, verdict, and
 // whether the next call goes over the same connection.
 func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
-	log.SetOutput(io.Discard) // net/http tells what came unasked
+	quieten(t)
 	for _, tt := range replies {
 		for _, method := range []string{"POST", "GET"} {
 			if method == "GET" && tt.then == "" {
@@ -115,6 +116,12 @@ func TestRepliesAreReadAsByNetHTTP(t *testing.T) {
 			})
 		}
 	}
+}
+
+// quieten keeps net/http from telling what came unasked.
+func quieten(t testing.TB) {
+	log.SetOutput(io.Discard)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 }
 
 // heard is what comes of two calls to a server that says reply to each, and then does what then says.
@@ -196,7 +203,7 @@ func TestOnlyAQuestionIsAskedAgain(t *testing.T) {
 
 // FuzzReplies is the same for anything that a server may say before it closes.
 func FuzzReplies(f *testing.F) {
-	log.SetOutput(io.Discard)
+	quieten(f)
 	for _, r := range replies {
 		if len(r.reply) < 1000 {
 			f.Add([]byte(r.reply))
