@@ -77,8 +77,9 @@ type Reply struct {
 // errNoFence answers a cancel that nobody has allowed: a fault of our own.
 var errNoFence = errors.New("not sent: nobody has said that this cancel may leave")
 
-// Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have changed state: net/http sends a
-// request again only when it is a GET, or carries GetBody or an Idempotency-Key, and ours don't.
+// Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have
+// changed state: only a GET without a body is sent again, where a kept connection turns out to be closed (net/http would also
+// for GetBody or an Idempotency-Key, which ours don't carry).
 func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
 	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
 	ctx, span := beginSpan(ctx, string(q.Purpose), outbound...)
@@ -136,6 +137,9 @@ var byteOrderMark = []byte("\ufeff")
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
 	t, ok := c.pool.(*http.Transport)
+	if p, own := c.pool.(*lines); own {
+		t, ok = p.set, true
+	}
 	if !ok {
 		return nil
 	}
@@ -148,15 +152,20 @@ func (c *Client) Reach(ctx context.Context) error {
 			u = proxy
 		}
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
-	}
-	conn, err := t.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	conn, err := t.DialContext(ctx, "tcp", addressOf(u))
 	if err != nil {
 		return fmt.Errorf("connection failed before anything was sent: %w", err)
 	}
 	return conn.Close()
+}
+
+// addressOf is where to dial for a URL.
+func addressOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // Unreachable tries the way to the host for a request that uses up what the authority rations, such as a login. When there

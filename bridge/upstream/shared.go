@@ -116,7 +116,7 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 	key := Digest(append([]string{base}, way...)...)
 	pool := s.pools.get(key, func() (pool http.RoundTripper) {
 		if pool = s.RoundTripper; pool == nil {
-			pool, err = newTransport(set)
+			pool, err = newWay(set)
 		}
 		return pool
 	})

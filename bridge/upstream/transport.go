@@ -100,8 +100,16 @@ func (s Settings) tls() (*tls.Config, error) {
 // countingConn counts the bytes that the operating system took, and asks before the first ones of a request.
 type countingConn struct {
 	net.Conn
-	sent  atomic.Int64
-	check atomic.Pointer[func() error] // of the request that comes next
+	glancing bool // reading doesn't wait
+	sent     atomic.Int64
+	check    atomic.Pointer[func() error] // of the request that comes next
+}
+
+func (c *countingConn) Read(b []byte) (int, error) {
+	if c.glancing {
+		return c.glance(b)
+	}
+	return c.Conn.Read(b)
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {

@@ -53,6 +53,13 @@ type Visit[T, A any] struct {
 	trail    []bridge.Exchange
 	sent     bool // a byte of a cancel may have left this machine
 	replayed bool
+
+	// The last call. It is here, not in variables, for the stack's sake: a call that waits for its reply keeps 16 KB of it
+	// or, with a little more, 32 KB.
+	held      Held[T]
+	asked     Request
+	reply     Reply
+	admission Admission
 }
 
 // Start begins a visit.
@@ -96,67 +103,76 @@ func (v *Visit[T, A]) End(o bridge.Outcome) bridge.Outcome {
 // call had no effect.
 func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (Request, error)) (answer A, err error) {
 	for {
-		held, q, answer, admission, err := v.once(ctx, build)
-		if err != nil {
+		if err := v.once(ctx, build, &answer); err != nil {
 			return answer, err
 		}
-		switch admission {
+		switch v.admission {
 		case TurnedAway:
-			v.Session.Drop(held)
+			v.Session.Drop(v.held)
 		case Suspect:
-			v.Session.Forget(held)
+			v.Session.Forget(v.held)
 		}
-		switch again := admission == TurnedAway || admission == Suspect && q.Purpose == ForLookup; {
-		case !again, v.replayed && (admission == Suspect || v.FreshRefused == nil):
+		switch again := v.admission == TurnedAway || v.admission == Suspect && v.asked.Purpose == ForLookup; {
+		case !again, v.replayed && (v.admission == Suspect || v.FreshRefused == nil):
 			return answer, nil
 		case v.replayed:
-			return answer, &Failure{BeforeCancel(v.FreshRefused(answer))}
+			return answer, v.fail(answer)
 		}
 		v.replayed = true
 		if v.BeforeReplay != nil {
-			if err := v.BeforeReplay(ctx, q); err != nil {
+			if err := v.BeforeReplay(ctx, v.asked); err != nil {
 				return answer, err
 			}
 		}
 	}
 }
 
+//go:noinline // rare, and its outcomes would stand on the stack of every call that waits
+func (v *Visit[T, A]) fail(answer A) error { return &Failure{BeforeCancel(v.FreshRefused(answer))} }
+
 // Once makes a call under the session's token and leaves the session alone, whatever the reply says of it.
-func (v *Visit[T, A]) Once(ctx context.Context, build func(T) (Request, error)) (A, error) {
-	_, _, answer, _, err := v.once(ctx, build)
+func (v *Visit[T, A]) Once(ctx context.Context, build func(T) (Request, error)) (answer A, err error) {
+	err = v.once(ctx, build, &answer)
 	return answer, err
 }
 
-func (v *Visit[T, A]) once(ctx context.Context, build func(T) (Request, error)) (held Held[T], q Request, answer A, admission Admission, err error) {
-	held, logins, err := v.Session.Get(ctx)
+func (v *Visit[T, A]) once(ctx context.Context, build func(T) (Request, error), answer *A) (err error) {
+	var logins []bridge.Exchange
+	v.held, logins, err = v.Session.Get(ctx)
 	v.trail = append(v.trail, logins...)
 	if err == nil {
-		q, err = build(held.Token)
+		v.asked, err = build(v.held.Token)
 	}
 	if err == nil {
-		answer, admission, err = v.Send(ctx, held.Token, q)
+		err = v.send(ctx, v.held.Token, answer)
 	}
-	return held, q, answer, admission, err
+	return err
 }
 
 // Send makes a call under a token that need not be the session's, and keeps what was said.
 func (v *Visit[T, A]) Send(ctx context.Context, token T, q Request) (answer A, admission Admission, err error) {
-	v.mask = v.MaskOf(token)
-	var reply Reply
+	v.asked = q
+	err = v.send(ctx, token, &answer)
+	return answer, v.admission, err
+}
+
+// send makes the call that v.asked is.
+func (v *Visit[T, A]) send(ctx context.Context, token T, answer *A) (err error) {
+	v.mask, v.admission = v.MaskOf(token), LetIn
 	if v.Do == nil {
-		reply = v.Client.Do(ctx, q)
-	} else if reply, err = v.Do(ctx, q); err != nil {
-		return answer, LetIn, err
+		v.reply = v.Client.Do(ctx, v.asked)
+	} else if v.reply, err = v.Do(ctx, v.asked); err != nil {
+		return err
 	}
-	answer, admission = v.Read(token, reply)
-	said, asked := reply.Body, q.Body
+	*answer, v.admission = v.Read(token, v.reply)
+	said, asked := v.reply.Body, v.asked.Body
 	if v.Plain != nil {
-		said = v.Plain(answer)
+		said = v.Plain(*answer)
 	}
-	if q.Plain != nil {
-		asked = q.Plain
+	if v.asked.Plain != nil {
+		asked = v.asked.Plain
 	}
-	v.trail = append(v.trail, reply.Exchange(v.mask, asked, said))
-	v.sent = v.sent || q.Purpose == ForCancel && reply.Written
-	return answer, admission, nil
+	v.trail = append(v.trail, v.reply.Exchange(v.mask, asked, said))
+	v.sent = v.sent || v.asked.Purpose == ForCancel && v.reply.Written
+	return nil
 }

@@ -59,12 +59,16 @@ func (a *Adapter) Probe(ctx context.Context) error {
 }
 
 // call makes a call under the session's token, or with the account's key (the vendor's v1 pages, "Authentication": header
-// Authorization or api_key). One with the key that is turned away is not made again: no login would make it another key.
+// Authorization or api_key).
 func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) upstream.Request) (answer, error) {
 	if a.cfg.APIKey == "" {
 		return v.Call(ctx, func(t token) (upstream.Request, error) { return build(t), nil })
 	}
-	q := build("")
+	return a.callWithKey(ctx, v, build(""))
+}
+
+// callWithKey makes a call once, even if it is turned away: no login would make it another key.
+func (a *Adapter) callWithKey(ctx context.Context, v *visit, q upstream.Request) (answer, error) {
 	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
 	ans, _, err := v.Send(ctx, "", q)
 	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
