@@ -9,6 +9,10 @@ import (
 )
 
 const (
+	// What the first caller asked is put beside before it becomes what another one does.
+	keepFirstAsk = `UPDATE ends SET ask_caller = COALESCE(ask_caller, e.caller), ask_irn = COALESCE(ask_irn, e.irn),
+		ask_reason = COALESCE(ask_reason, e.reason), ask_remarks = COALESCE(ask_remarks, e.remarks)
+		FROM entries e WHERE e.id = $1 AND entry = $1 AND ask_ref IS NOT NULL`
 	updateRequest = `UPDATE entries SET upstream = $2, ref = $3, caller = $4, irn = $5, reason = $6, remarks = $7, expires = $8
 		WHERE id = $1`
 	// How the first send ended is put beside before how the entry stands becomes something else.
@@ -82,6 +86,7 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func
 			return decide(r)
 		})
 		if rec != nil {
+			t.Exec(keepFirstAsk, rec.ID)
 			t.Exec(updateRequest, rec.ID, rec.Upstream, rec.Ref, rec.Caller, rec.IRN, string(rec.Reason), rec.Remarks, micros(rec.Expires))
 			more(t, rec)
 		}

@@ -120,7 +120,7 @@ func (end ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRow
 	if len(asks) > 0 && (asks[0].Entry == 0 || asks[0].Entry == r.ID) {
 		a := asks[0]
 		rest = asks[1:]
-		args = append(args, a.Ref, a.Caller, a.IRN, a.Reason, a.Remarks, micros(a.Received), a.Told.Class.String(), a.told,
+		args = append(args, a.Ref, other(a.Caller, r.Caller), other(a.IRN, r.IRN), other(a.Reason, string(r.Reason)), other(a.Remarks, r.Remarks), micros(a.Received), a.Told.Class.String(), a.told,
 			micros(a.ToldAt), string(a.How), end.exchanges, a.SOAPIn, a.SOAPOut)
 	} else {
 		args = append(args, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, end.exchanges, nil, nil)
@@ -129,6 +129,14 @@ func (end ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRow
 		return rec, rest
 	}
 	return nil, asks
+}
+
+// other is NULL for what the entry says already.
+func other(s, entrys string) any {
+	if s == entrys {
+		return nil
+	}
+	return s
 }
 
 // ended is how a send ended, encoded.

@@ -67,10 +67,11 @@ const allAttempts = `(SELECT id, entry, kind, started, ended, who, upstream, cla
 const (
 	askColumns = `entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how,
 		soap_in, soap_out`
-	firstAsks = `SELECT -entry AS id, entry, ask_ref AS ref, ask_caller AS caller, '' AS taxpayer, '' AS space, '' AS document,
-		ask_irn AS irn, ask_reason AS reason, ask_remarks AS remarks, ask_received AS received, ask_class AS class,
-		ask_told AS told, ask_told_at AS told_at, ask_how AS how, ask_in AS soap_in, ask_out AS soap_out
-		FROM ends WHERE ask_ref IS NOT NULL`
+	firstAsks = `SELECT -entry AS id, entry, ask_ref AS ref, COALESCE(ask_caller, caller) AS caller, '' AS taxpayer, '' AS space,
+		'' AS document, COALESCE(ask_irn, irn) AS irn, COALESCE(ask_reason, reason) AS reason,
+		COALESCE(ask_remarks, remarks) AS remarks, ask_received AS received, ask_class AS class, ask_told AS told,
+		ask_told_at AS told_at, ask_how AS how, ask_in AS soap_in, ask_out AS soap_out
+		FROM ends JOIN entries ON entries.id = entry WHERE ask_ref IS NOT NULL`
 	laterAsks = `SELECT id, ` + askColumns + ` FROM asks`
 	entryAsks = laterAsks + ` WHERE entry = $1 AND entry <> 0 UNION ALL ` + firstAsks + ` AND entry = $1`
 )

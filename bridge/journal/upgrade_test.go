@@ -31,7 +31,7 @@ func manyEnds(b *bench) {
 	b.finish(e, bridge.Final, refused, tell(told(e, "r4", "sap", bridge.Refused)))
 	e = b.begin("sent again", true)
 	e = b.finish(e, bridge.Final, notApplied, tell(told(e, "r5", "sap", bridge.NotApplied)))
-	e.Upstream, e.Ref = "cleartax", "r6"
+	e.Upstream, e.Ref, e.Caller, e.IRN, e.Remarks = "cleartax", "r6", "oracle", "another spelling", "once more"
 	e.Attempts = append(e.Attempts, b.attempt(e))
 	b.finish(e, bridge.Open, unknown, tell(told(e, "r6", "sap", bridge.Unknown)), lookupAt(now.Add(time.Hour)))
 	b.begin("waits", false)
@@ -62,6 +62,13 @@ func TestEndsGetTablesOfTheirOwn(t *testing.T) {
 		manyEnds(b)
 		stories, stats := all(b)
 		b.same("stories", len(stories), 6)
+		again := stories[2] // newest first
+		b.same("asked by another, in other words", []string{again.Entry.Caller, again.Entry.IRN, again.Entry.Remarks}, []string{"oracle", "another spelling", "once more"})
+		first := wish("sent again", "T1")
+		first.ID = again.Entry.ID
+		b.same("who asked first", again.Asks[0], told(first, "r5", "sap", bridge.NotApplied))
+		b.same("how the first send ended", again.Entry.Attempts[0].Outcome, notApplied)
+		b.same("where to", []string{again.Entry.Attempts[0].Upstream, again.Entry.Attempts[1].Upstream}, []string{"nic", "cleartax"})
 		b.Die()
 		if err := journal.Downgrade(b.Context(), b.dsn, beforeEnds); err != nil {
 			b.Fatal(err)

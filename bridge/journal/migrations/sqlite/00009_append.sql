@@ -19,7 +19,8 @@ CREATE TABLE begun (
 ) STRICT;
 
 -- How an entry stands; one without a row here is being sent. sent_… is how the send ended that began with the entry: 0 and
--- none, not yet; NULL, as class and outcome say. ask_… is who asked first and what he was told, unless that is in asks.
+-- none, not yet; NULL, as class and outcome say. ask_… is who asked first and what he was told, unless that is in asks; NULL,
+-- as the entry says.
 -- Bodies come last: they are pruned, and the rest is found without them.
 CREATE TABLE ends (
     entry          INTEGER PRIMARY KEY,
@@ -104,8 +105,9 @@ INSERT INTO attempts (id, entry, kind, started, ended, who, upstream, class, out
     COALESCE(x.sent_class, x.class, 'none'), COALESCE(x.sent_outcome, x.outcome, '{}'), x.sent_exchanges
     FROM entries e LEFT JOIN ends x ON x.entry = e.id WHERE e.started > 0;
 INSERT INTO asks (id, entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how, soap_in, soap_out)
-    SELECT -entry, entry, ask_ref, ask_caller, '', '', '', ask_irn, ask_reason, ask_remarks, ask_received, ask_class, ask_told,
-    ask_told_at, ask_how, ask_in, ask_out FROM ends WHERE ask_ref IS NOT NULL;
+    SELECT -x.entry, x.entry, x.ask_ref, COALESCE(x.ask_caller, e.caller), '', '', '', COALESCE(x.ask_irn, e.irn),
+    COALESCE(x.ask_reason, e.reason), COALESCE(x.ask_remarks, e.remarks), x.ask_received, x.ask_class, x.ask_told, x.ask_told_at,
+    x.ask_how, x.ask_in, x.ask_out FROM ends x JOIN entries e ON e.id = x.entry WHERE x.ask_ref IS NOT NULL;
 DROP TABLE ended;
 DROP TABLE ends;
 DROP TABLE entries;
