@@ -71,7 +71,10 @@ func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 		e.IRN, string(e.Reason), e.Remarks, micros(e.Created), micros(e.Expires), micros(send.Start), send.By)
 	switch {
 	case !created:
-		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
+		if rec = load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer); rec == nil && t.Err == nil {
+			t.Err = fmt.Errorf("the entry of %s is being pruned", e.Key.Document) // by a write of the same transaction: tried again alone
+		}
+		return rec, false
 	case b.SendNow:
 		send.ID = firstSend(e.ID)
 		e.State, e.Attempts = bridge.Sending, []bridge.Attempt{send}
