@@ -91,3 +91,41 @@ func TestPrunedMakesRoom(t *testing.T) {
 		t.Errorf("%d rows, %d free pages", rows, free)
 	}
 }
+
+// A caller may be told before the send has ended, at his deadline. He is on record once, with what he was told last, and what
+// he was told counts when the truth is known.
+func TestToldBeforeTheEnd(t *testing.T) {
+	onBoth(t, func(b *bench) {
+		story := func(document string) bridge.Story {
+			s, err := b.Show(b.Context(), document)
+			if err != nil || len(s) != 1 || len(s[0].Asks) != 1 || len(s[0].Entry.Attempts) != 1 {
+				b.Fatalf("%v, %+v", err, s)
+			}
+			return s[0]
+		}
+		tellOnce := func(a bridge.Ask) {
+			if err := b.Tell(b.Context(), a); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			document string
+			early    bridge.Class
+			want     []string // told otherwise
+		}{{"doubt", bridge.Unknown, nil}, {"not applied", bridge.NotApplied, []string{"not applied"}}} {
+			e := b.begin(c.document, true)
+			tellOnce(told(e, "ref "+c.document, "sap", c.early))
+			b.same("while it is being sent", story(c.document).Entry.State, bridge.Sending)
+			b.same("on record", b.finish(e, bridge.Final, cancelled), b.find(c.document))
+			b.same("how the send ended", story(c.document).Entry.Attempts[0].Outcome.Class, bridge.Cancelled)
+			b.same("told otherwise", b.list(bridge.Filter{ToldOtherwise: true}), c.want)
+			tellOnce(told(e, "ref "+c.document, "sap", bridge.Cancelled))
+			b.same("told last", story(c.document).Asks[0].Told.Class, bridge.Cancelled)
+			b.same("told otherwise", b.list(bridge.Filter{ToldOtherwise: true}), []string(nil))
+		}
+		e := b.begin("both at once", true)
+		tellOnce(told(e, "ref", "sap", bridge.Unknown))
+		b.finish(e, bridge.Final, cancelled, tell(told(e, "ref", "sap", bridge.Cancelled)))
+		b.same("told in the end", story("both at once").Asks[0].Told.Class, bridge.Cancelled)
+	})
+}
