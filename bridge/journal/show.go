@@ -144,8 +144,9 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 		r.Query(func(scan func(...any) error) error { return scan(dest...) }, query)
 	}
 	one(`SELECT count(*) FROM ends WHERE state <> 'final' AND state = 'open'`, &s.Open)
-	one(`SELECT COALESCE(min(started), 0) FROM `+allAttempts+` WHERE kind = 'cancel' AND entry IN (
-		SELECT entry FROM ends WHERE state <> 'final' AND state = 'open')`, &oldest)
+	one(`SELECT COALESCE(min(started), 0) FROM (
+		SELECT started FROM attempts WHERE kind = 'cancel' AND entry IN (SELECT entry FROM ends WHERE state <> 'final' AND state = 'open')
+		UNION ALL SELECT started FROM ends JOIN entries ON id = entry WHERE state <> 'final' AND state = 'open' AND started > 0) AS sends`, &oldest)
 	one(`SELECT count(*), COALESCE(min(expires), 0) FROM ends JOIN entries ON id = entry
 		WHERE state <> 'final' AND state = 'accepted'`, &s.Waiting, &expiry)
 	one(`SELECT count(*) FROM ends WHERE `+toldOtherwise, &s.ToldOtherwise)
