@@ -27,14 +27,15 @@
 //
 // How to read it: the package engine turns writes into transactions and reads beside them, one kind of connection per engine;
 // sqlite.go and postgres.go open it, by way of the packages place (the file on this machine) and postgres (the server),
-// probe.go tries one for check; everything else is written once for both. rows.go has what is in a row, read.go reads it;
-// begin.go, attempt.go, finish.go and due.go follow an entry's life, ended.go says which may have been cut off; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in;
+// probe.go tries one for check; everything else is written once for both. rows.go has what is in a row, read.go reads it; begin.go, attempt.go, finish.go
+// and due.go follow an entry's life; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in;
 // list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
 //
 // A call on the straight way inserts two rows and updates none: the entry with its first send, before the send, and in the
 // table ends how it ended, how the entry stands then, what its first caller is told, and the bodies. Whatever else befalls an
 // entry is rare, and updates its row in ends: it waits its turn, is sent again, looked up, settled by hand. Later attempts and
-// later callers have tables of their own, attempts and asks; all that there are of an entry is read from both.
+// later callers have tables of their own, attempts and asks; all that there are of an entry is read from both. An entry without
+// a row in ends is being sent, or was cut off in that; ended.go has where to look for those.
 //
 // What any journal must do stands as tests in journaltest.
 package journal
