@@ -22,22 +22,21 @@ var benchJournal = flag.String("journal", "", "journal for BenchmarkPages, empty
 // each, past the journal's writer. $1 is the first one's time in microseconds.
 var fillMillion = []string{
 	`WITH RECURSIVE c(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM c WHERE i < 1000000)
-	INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, state, class, outcome,
-		created, updated, expires, next_lookup, told, version)
+	INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, created, expires, started, who)
 	SELECT 'irp', 'd' || substr(CAST(10000000 + i * 7919 % 10000000 AS TEXT), 2) || '0123456789012345678901234567890123456789012345678901234567890',
 		CASE WHEN i % 5 = 0 THEN '09AAAPG7885R002' ELSE 'C25845632020' END, CASE WHEN i % 100 = 0 THEN 'myinvois' ELSE 'nic' END,
-		'r' || CAST(i AS TEXT), 'erp', 'irn', '1', 'remarks', CASE WHEN i % 1000 = 0 THEN 'open' ELSE 'final' END,
-		CASE WHEN i % 1000 = 0 THEN 'unknown' WHEN i % 20 = 1 THEN 'refused' ELSE 'cancelled' END, '{"date":"2026-11-22 10:00:00"}',
-		$1 + i * 1000000, $1 + i * 1000000, CAST($1 AS BIGINT), CASE WHEN i % 1000 = 0 THEN CAST(4000000000000000 AS BIGINT) ELSE 0 END,
-		CASE WHEN i % 3000 = 10 THEN 2 ELSE 1 END, 1 FROM c`,
-	`INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
-		SELECT id, 'cancel', created, created, 'i', upstream, class, '{}' FROM entries WHERE created > $1`,
+		'r' || CAST(i AS TEXT), 'erp', 'irn', '1', 'remarks', $1 + i * 1000000, CAST($1 AS BIGINT), $1 + i * 1000000, 'i' FROM c`,
+	`INSERT INTO ends (entry, state, class, outcome, updated, next_lookup, told, version, sent_upstream, sent_ended, ask_ref, ask_caller,
+		ask_irn, ask_reason, ask_remarks, ask_received, ask_class, ask_told, ask_told_at, ask_how)
+	SELECT id, CASE WHEN id % 1000 = 0 THEN 'open' ELSE 'final' END,
+		CASE WHEN id % 1000 = 0 THEN 'unknown' WHEN id % 20 = 1 THEN 'refused' ELSE 'cancelled' END, '{"date":"2026-11-22 10:00:00"}',
+		created, CASE WHEN id % 1000 = 0 THEN CAST(4000000000000000 AS BIGINT) ELSE 0 END, CASE WHEN id % 3000 = 10 THEN 2 ELSE 1 END, 1,
+		upstream, created, ref, caller, irn, reason, '', created,
+		CASE WHEN id % 1000 = 0 THEN 'unknown' WHEN id % 20 = 1 THEN 'refused' ELSE 'cancelled' END, '{}', created, 'upstream'
+		FROM entries WHERE created > $1`,
 	`INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how)
 		SELECT id, 'a' || ref, caller, taxpayer, space, '', 'irn', '1', '', created, 'not_applied', '{}', created, 'upstream'
 		FROM entries WHERE created > $1 AND id % 10 = 0`,
-	`INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how)
-		SELECT id, ref, caller, taxpayer, space, '', 'irn', '1', '', created, class, '{}', created, 'upstream'
-		FROM entries WHERE created > $1 AND id % 3000 <> 0`,
 }
 
 // BenchmarkPages asks the console for its pages over a million cancellations; a page of cancellations must take less

@@ -9,12 +9,23 @@ import (
 )
 
 const (
-	updateRequest = `UPDATE entries SET upstream = $3, ref = $4, caller = $5, irn = $6, reason = $7, remarks = $8,
-		expires = $9, state = $10, class = $11, outcome = $12, updated = $13, next_lookup = $14, version = version + 1
-		WHERE id = $1 AND version = $2`
-	updateOutcome = `UPDATE entries SET state = $3, class = $4, outcome = $5, updated = $6, next_lookup = $7,
-		told = $8, version = version + 1 WHERE id = $1 AND version = $2`
+	// What the first caller asked is put beside before it becomes what another one does.
+	keepFirstAsk = `UPDATE ends SET ask_caller = COALESCE(ask_caller, e.caller), ask_irn = COALESCE(ask_irn, e.irn),
+		ask_reason = COALESCE(ask_reason, e.reason), ask_remarks = COALESCE(ask_remarks, e.remarks)
+		FROM entries e WHERE e.id = $1 AND entry = $1 AND ask_ref IS NOT NULL`
+	updateRequest = `UPDATE entries SET upstream = $2, ref = $3, caller = $4, irn = $5, reason = $6, remarks = $7, expires = $8
+		WHERE id = $1`
+	// How the first send ended is put beside before how the entry stands becomes something else.
+	updateStanding = `UPDATE ends SET sent_class = COALESCE(sent_class, class), sent_outcome = COALESCE(sent_outcome, outcome),
+		state = $3, class = $4, outcome = $5, updated = $6, next_lookup = $7, told = $8, version = version + 1
+		WHERE entry = $1 AND version = $2`
+	stand = `INSERT INTO ends (entry, state, class, outcome, updated, next_lookup, told, version, sent_upstream, sent_ended,
+		sent_class, sent_outcome) SELECT id, $2, 'none', '{}', created, 0, %s, 1, upstream, 0, 'none', '{}' FROM entries WHERE id = $1
+		ON CONFLICT (entry) DO UPDATE SET `
 )
+
+// standing writes down how an entry stands that has no row for it yet: as $2. One that has is locked.
+var standing = fmt.Sprintf(stand, "0") + `entry = excluded.entry`
 
 // Attempt makes a send durable before its first byte and puts the entry's request up to date. e is the entry as the
 // journal gave it last: one that has ended since (withdrawn, settled by hand) is ErrNotWaiting.
@@ -70,11 +81,13 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func
 		if until, ok = j.keep(t, e.Key, e.Taxpayer); !ok {
 			return bridge.ErrLostLease
 		}
-		rec, err = change(t, e.ID, known, updateRequest, func(r *entryRow) error {
+		rec, err = change(t, e.ID, known, func(r *entryRow) error {
 			r.Upstream, r.Ref, r.Caller, r.IRN, r.Reason, r.Remarks = e.Upstream, e.Ref, e.Caller, e.IRN, e.Reason, e.Remarks
 			return decide(r)
 		})
 		if rec != nil {
+			t.Exec(keepFirstAsk, rec.ID)
+			t.Exec(updateRequest, rec.ID, rec.Upstream, rec.Ref, rec.Caller, rec.IRN, string(rec.Reason), rec.Remarks, micros(rec.Expires))
 			more(t, rec)
 		}
 		return err
@@ -87,23 +100,22 @@ func (j *Journal) changeRequest(ctx context.Context, e bridge.Entry, decide func
 	return rec, nil
 }
 
-// change applies decide to the entry and writes it with query, which is updateRequest or updateOutcome. known may be
-// out of date: the version tells, and then the row is read first. The result is nil only when t failed.
-func change(t *tx, id int64, known *entryRow, query string, decide func(*entryRow) error) (*entryRow, error) {
+// change applies decide to how the entry stands and writes that. known may be out of date: the version tells, and then the
+// row is read first. The result is nil only when t failed.
+func change(t *tx, id int64, known *entryRow, decide func(*entryRow) error) (*entryRow, error) {
 	for range 2 {
 		r := known
-		if r == nil {
+		if r == nil || r.version == 0 {
 			if r = lockEntry(t, id); r == nil {
 				return nil, bridge.ErrNoEntry
 			}
 		}
-		c := *r
-		c.Attempts = append(make([]bridge.Attempt, 0, len(r.Attempts)+1), r.Attempts...)
-		if err := decide(&c); err != nil {
+		c := r.copy()
+		if err := decide(c); err != nil {
 			return nil, err
 		}
-		if update(t, query, &c) || t.Err != nil {
-			return &c, nil
+		if update(t, c) || t.Err != nil {
+			return c, nil
 		}
 		known = nil
 	}
@@ -111,25 +123,16 @@ func change(t *tx, id int64, known *entryRow, query string, decide func(*entryRo
 	return nil, nil
 }
 
-// lockEntry reads an entry and keeps others from changing it; nil when there is none or t failed.
+// lockEntry reads an entry and keeps others from changing how it stands; nil when there is none or t failed.
 func lockEntry(t *tx, id int64) *entryRow {
-	if t.Shared {
-		return load(t, selectEntry+" FOR UPDATE", id)
-	}
+	t.Exec(standing, id, string(bridge.Sending))
 	return load(t, selectEntry, id)
 }
 
-// update writes the row if its version still stands.
-func update(t *tx, query string, r *entryRow) bool {
-	args := []any{r.ID, r.version}
-	if query == updateRequest {
-		args = append(args, r.Upstream, r.Ref, r.Caller, r.IRN, string(r.Reason), r.Remarks, micros(r.Expires))
-	}
-	args = append(args, string(r.State), r.Outcome.Class.String(), encodeOutcome(r.Outcome), micros(r.Updated),
-		micros(r.NextLookup))
-	if query == updateOutcome {
-		args = append(args, r.told)
-	}
+// update writes how the entry stands if its version still is the one on disk.
+func update(t *tx, r *entryRow) bool {
+	n := t.Exec(updateStanding, r.ID, r.version, string(r.State), r.Outcome.Class.String(), encodeOutcome(r.Outcome),
+		micros(r.Updated), micros(r.NextLookup), r.told)
 	r.version++
-	return t.Exec(query, args...) == 1
+	return n == 1
 }

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	insertEntry = `INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
-		state, class, outcome, created, updated, expires, next_lookup, told, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'none', '{}', $11, $11, $12, 0, 0, 1)
+	// The first send may be in the same row.
+	insertEntry = `INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, created, expires,
+		started, who) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (document, space, taxpayer) DO NOTHING`
 	startAttempt = `INSERT INTO attempts (entry, kind, started, ended, who, upstream, class, outcome)
 		VALUES ($1, 'cancel', $2, 0, $3, $4, 'none', '{}')`
@@ -61,23 +61,33 @@ func (j *Journal) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool
 func (j *Journal) begin(t *tx, b bridge.Begin) (rec *entryRow, created bool) {
 	e := b.Entry
 	e.State, e.Outcome, e.Attempts = bridge.Accepted, bridge.Outcome{}, nil
-	if b.SendNow {
-		e.State = bridge.Sending
-	}
+	var send bridge.Attempt
 	e.Created, e.Expires = at(micros(e.Created)), at(micros(e.Expires))
 	e.Updated = e.Created
-	e.ID, created = t.Insert(insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
-		e.IRN, string(e.Reason), e.Remarks, string(e.State), micros(e.Created), micros(e.Expires))
-	if !created {
-		return load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer), false
-	}
 	if b.SendNow {
-		e.Attempts = []bridge.Attempt{j.startAttempt(t, e, e.Created)}
+		send = bridge.Attempt{Kind: bridge.SendCancel, Start: e.Created, By: j.instance, Upstream: e.Upstream}
 	}
+	e.ID, created = t.Insert(insertEntry, e.Key.Space, e.Key.Document, e.Taxpayer, e.Upstream, e.Ref, e.Caller,
+		e.IRN, string(e.Reason), e.Remarks, micros(e.Created), micros(e.Expires), micros(send.Start), send.By)
+	switch {
+	case !created:
+		if rec = load(t, selectDocument, e.Key.Document, e.Key.Space, e.Taxpayer); rec == nil && t.Err == nil {
+			t.Err = fmt.Errorf("the entry of %s is being pruned", e.Key.Document) // by a write of the same transaction: tried again alone
+		}
+		return rec, false
+	case b.SendNow:
+		send.ID = firstSend(e.ID)
+		e.State, e.Attempts = bridge.Sending, []bridge.Attempt{send}
+		return &entryRow{Entry: e}, true
+	}
+	t.Exec(standing, e.ID, string(e.State))
 	return &entryRow{Entry: e, version: 1}, true
 }
 
-// startAttempt writes a send down as running: without an end or a class, which is how it stays if the process dies in it.
+// firstSend is the id of the send that begins with an entry. It has no row of its own.
+func firstSend(entry int64) int64 { return -entry }
+
+// startAttempt writes a later send down as running: without an end or a class, which is how it stays if the process dies in it.
 func (j *Journal) startAttempt(t *tx, e bridge.Entry, start time.Time) bridge.Attempt {
 	a := bridge.Attempt{Kind: bridge.SendCancel, Start: at(micros(start)), By: j.instance, Upstream: e.Upstream}
 	a.ID, _ = t.Insert(startAttempt, e.ID, micros(start), a.By, a.Upstream)

@@ -31,5 +31,12 @@
 // probe.go tries one for check; everything else is written once for both. rows.go has what is in a row, read.go reads it; begin.go, attempt.go, finish.go
 // and due.go follow an entry's life; lease.go and shared.go say who may send, budget.go when, sessions.go who may log in, clock.go by which clock;
 // list.go, show.go, operate.go and prune.go are the operators'. The tables are in migrations.
+//
+// A call on the straight way inserts two rows and updates none: the entry with its first send, before the send, and in the
+// table ends how it ended, how the entry stands then, what its first caller is told, and the bodies. Whatever else befalls an
+// entry is rare, and updates its row in ends: it waits its turn, is sent again, looked up, settled by hand. Later attempts and
+// later callers have tables of their own, attempts and asks; all that there are of an entry is read from both. An entry without
+// a row in ends is being sent, or was cut off in that; ended.go has where to look for those.
+//
 // What any journal must do stands as tests in journaltest.
 package journal

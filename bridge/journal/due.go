@@ -14,11 +14,14 @@ import (
 
 // The index of unfinished entries is used only where its condition stands word for word.
 const (
-	selectDue = `SELECT id FROM entries WHERE state <> 'final' AND state = 'open' AND next_lookup > 0 AND next_lookup <= $1%s
-		ORDER BY next_lookup LIMIT $2`
-	selectFar = `SELECT id FROM entries WHERE state <> 'final' AND state = 'open' AND next_lookup > $1%s
-		ORDER BY next_lookup LIMIT $2`
-	selectUnended = `SELECT id FROM entries WHERE state <> 'final' AND state IN ('accepted', 'sending')%s ORDER BY id`
+	selectDue = `SELECT entry FROM ends JOIN entries ON id = entry
+		WHERE state <> 'final' AND state = 'open' AND next_lookup > 0 AND next_lookup <= $1%s ORDER BY next_lookup LIMIT $2`
+	selectFar = `SELECT entry FROM ends JOIN entries ON id = entry
+		WHERE state <> 'final' AND state = 'open' AND next_lookup > $1%s ORDER BY next_lookup LIMIT $2`
+	selectUnended = `SELECT id FROM (SELECT id, document, space FROM ends JOIN entries ON id = entry
+			WHERE state <> 'final' AND state IN ('accepted', 'sending')
+		UNION ALL SELECT id, document, space FROM entries WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM ends WHERE entry = id)
+		) AS unended WHERE id > 0%s ORDER BY id`
 	// Leaves out what another instance has; those rows can't be claimed anyway. It is worded so that PostgreSQL reads the
 	// leases once, not once for each entry.
 	unleased = ` AND (document, space) NOT IN (SELECT document, space FROM leases WHERE owner <> $%d AND until > ` + clock + `)`
@@ -60,11 +63,15 @@ func (j *Journal) Due(ctx context.Context, now time.Time, n int) ([]bridge.Entry
 // Orphans claims accepted entries that no living instance carries, in order, and turns sending ones whose instance is
 // gone into open ones with a lookup due. What it has claimed it returns, also beside an error.
 func (j *Journal) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, error) {
-	ids, err := j.candidates(ctx, selectUnended)
+	upto, err := j.ended(ctx)
+	var ids []int64
+	if err == nil {
+		ids, err = j.candidates(ctx, selectUnended, upto)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what was left behind: %w", err)
 	}
-	return claimAll(ctx, ids, func(id int64) (*bridge.Entry, error) {
+	claimed, err := claimAll(ctx, ids, func(id int64) (*bridge.Entry, error) {
 		if j.leases.recall(id) != nil {
 			return nil, nil // carried here
 		}
@@ -74,6 +81,7 @@ func (j *Journal) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, e
 		}
 		return e, err
 	})
+	return claimed, cmp.Or(err, j.raise(ctx, upto))
 }
 
 // candidates are the ids that query finds and nobody else carries, as far as one can tell before claiming them.
@@ -183,5 +191,9 @@ func (j *Journal) orphan(t *tx, r *entryRow, now time.Time) {
 	}
 	r.State, r.Outcome = bridge.Open, bridge.Outcome{Class: bridge.Unknown}
 	r.NextLookup, r.Updated = at(micros(now)), at(micros(now))
-	update(t, updateOutcome, r)
+	if r.version == 0 {
+		t.Exec(standing, r.ID, string(bridge.Sending))
+		r.version = 1
+	}
+	update(t, r)
 }

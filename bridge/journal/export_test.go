@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+
+	"github.com/pressly/goose/v3"
 
 	"einvoice-bridge/bridge"
 	"einvoice-bridge/bridge/journal/engine"
@@ -39,6 +42,28 @@ func (j *Journal) Do(ctx context.Context, query string, args ...any) error {
 	return j.write(ctx, "", func(t *tx) error { t.Exec(query, args...); return nil }, nil)
 }
 
+// Downgrade brings the tables of a journal that nobody has open back to an earlier version.
+func Downgrade(ctx context.Context, dsn string, to int64) error {
+	driver, dialect, dir := "pgx", goose.DialectPostgres, "migrations/postgres"
+	if path, is := strings.CutPrefix(dsn, "sqlite:"); is {
+		driver, dialect, dir, dsn = "sqlite", goose.DialectSQLite3, "migrations/sqlite", path
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	files, err := fs.Sub(migrations, dir)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(dialect, db, files)
+	if err == nil {
+		_, err = p.DownTo(ctx, to)
+	}
+	return err
+}
+
 // Plan is SQLite's query plan for a list.
 func (j *Journal) Plan(ctx context.Context, f bridge.Filter) (plan string, err error) {
 	w := conditions(f)
@@ -47,9 +72,16 @@ func (j *Journal) Plan(ctx context.Context, f bridge.Filter) (plan string, err e
 
 // BackgroundPlans are those of what the service asks every few seconds.
 func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
-	due, err := j.plan(ctx, fmt.Sprintf(selectDue, ""), 1, 1)
-	unended, err2 := j.plan(ctx, fmt.Sprintf(selectUnended, ""))
-	return due + unended, errors.Join(err, err2)
+	var all string
+	var errs []error
+	for query, args := range map[string][]any{
+		fmt.Sprintf(selectDue, ""): {1, 1}, fmt.Sprintf(selectUnended, ""): {1}, selectTail: {1}, selectAttempts: {1},
+		selectAsks: {1, "d", "s", "t"}, callsOfRef: {"r"},
+	} {
+		plan, err := j.plan(ctx, query, args...)
+		all, errs = all+query+"\n"+plan, append(errs, err)
+	}
+	return all, errors.Join(errs...)
 }
 
 func (j *Journal) plan(ctx context.Context, query string, args ...any) (string, error) {
@@ -89,6 +121,9 @@ func (j *Journal) HoldNext() (release func()) {
 	}()
 	return func() { close(free) }
 }
+
+// Ended is an id up to which every entry is known to have ended.
+func (j *Journal) Ended(ctx context.Context) (int64, error) { return j.ended(ctx) }
 
 // Queued is how many writes wait for the next commit.
 func (j *Journal) Queued() int { return j.writers[0].Queued() }

@@ -10,30 +10,44 @@ import (
 )
 
 const (
+	// The end of a send that began with its entry, how the entry stands then, and what its first caller is told: unless
+	// somebody has said before how it stands, or the caller has been told something.
+	insertEnd = `INSERT INTO ends (entry, state, class, outcome, updated, next_lookup, told, version,
+		sent_upstream, sent_ended, sent_class, sent_outcome, ask_ref, ask_caller, ask_irn, ask_reason, ask_remarks, ask_received,
+		ask_class, ask_told, ask_told_at, ask_how, sent_exchanges, ask_in, ask_out)
+		SELECT $1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
+		WHERE NOT EXISTS (SELECT 1 FROM asks WHERE ref = $12) ON CONFLICT DO NOTHING`
+	completeFirst = `UPDATE ends SET sent_ended = $2, sent_class = $3, sent_outcome = $4, sent_exchanges = $5
+		WHERE entry = $1 AND sent_ended = 0`
 	completeAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
-		WHERE id = $1 AND entry = $2 AND ended = 0`
+		WHERE id = $2 AND entry = $1 AND ended = 0`
 	// A call that is told again was written down before without our knowing, or was told something else in the end.
 	insertAsk = `INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received,
 		class, told, told_at, how, soap_in, soap_out)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+		WHERE NOT EXISTS (SELECT 1 FROM ends WHERE ask_ref = $2)
 		ON CONFLICT (ref) DO UPDATE SET class = excluded.class, told = excluded.told, told_at = excluded.told_at,
 			how = excluded.how, soap_out = excluded.soap_out`
-	addTold = `UPDATE entries SET told = told | $2, version = version + 1 WHERE id = $1 AND told <> $2`
+	updateFirstAsk = `UPDATE ends SET ask_class = $2, ask_told = $3, ask_told_at = $4, ask_how = $5, ask_out = $6 WHERE ask_ref = $1`
 	// What counts is what a caller was told last: one who has asked again knows better.
-	recountTold = `UPDATE entries SET told = (
-		SELECT COALESCE(max(CASE WHEN a.class = 'cancelled' THEN 1 ELSE 0 END), 0)
-			+ COALESCE(max(CASE WHEN a.class <> 'cancelled' THEN 2 ELSE 0 END), 0)
-		FROM asks a WHERE a.entry = $1 AND a.entry <> 0 AND a.how <> 'check' AND a.class IN ('cancelled', 'refused', 'not_applied')
-		AND NOT EXISTS (SELECT 1 FROM asks b WHERE b.entry = a.entry AND b.entry <> 0 AND b.caller = a.caller AND b.id > a.id
-			AND b.how <> 'check' AND b.class IN ('cancelled', 'refused', 'not_applied'))), version = version + 1 WHERE id = $1`
+	recountTold = `UPDATE ends SET told = (WITH heard AS (
+			SELECT id, caller, class FROM (` + entryAsks + `) AS a WHERE how <> 'check'
+			AND class IN ('cancelled', 'refused', 'not_applied'))
+		SELECT COALESCE(max(CASE WHEN h.class = 'cancelled' THEN 1 ELSE 0 END), 0)
+			+ COALESCE(max(CASE WHEN h.class <> 'cancelled' THEN 2 ELSE 0 END), 0)
+		FROM heard h WHERE NOT EXISTS (SELECT 1 FROM heard l WHERE l.caller = h.caller AND l.id > h.id)), version = version + 1
+		WHERE entry = $1`
 	entryOf = `SELECT id FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
 )
+
+// addTold notes $3 with what callers were told, for an entry that stands as $2 unless it says otherwise.
+var addTold = fmt.Sprintf(stand, "$3") + `told = ends.told | excluded.told, version = ends.version + 1 WHERE ends.told <> excluded.told`
 
 // Finish records evidence and gives back the entry as it now stands.
 func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
 	asks := encodeAsks(f.Asks)
-	result, mask, exchanges := encodeOutcome(f.Result), toldMask(f.Asks), encodeExchanges(f.Result)
-	f.Result.Exchanges, f.Outcome.Exchanges, f.At = nil, nil, at(micros(f.At))
+	end := ending{Finish: f, told: toldMask(f.Asks), result: encodeOutcome(f.Result), exchanges: encodeExchanges(f.Result)}
+	end.Result.Exchanges, end.Outcome.Exchanges, end.At = nil, nil, at(micros(f.At))
 	look := j.lookRow(f.Look)
 
 	var rec *entryRow
@@ -48,25 +62,23 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 				return bridge.ErrNoEntry
 			}
 		}
-		held := j.stillHeld(t, r, f.Release)
-		ended := f.Attempt != 0 && t.Exec(completeAttempt, f.Attempt, f.Entry, micros(f.At), f.Result.Class.String(), result,
-			exchanges) == 1
-		rec, err = change(t, f.Entry, r, updateOutcome, func(r *entryRow) error {
-			if ended {
-				r.complete(f)
+		held, rest := j.stillHeld(t, r, f.Release), asks
+		if r.version == 0 {
+			rec, rest = end.first(t, r, held, asks)
+		}
+		if r.version > 0 || rec == nil {
+			if rec, err = end.later(t, r, held); err != nil {
+				return err
 			}
-			merge(&r.Entry, f, held)
-			r.told |= mask
-			return nil
-		})
+		}
 		if rec != nil && look != nil && !rec.hasLook(look.Attempt) {
 			rec.Attempts = append(rec.Attempts, addAttempt(t, rec.ID, look.Attempt, look.exchanges))
 		}
-		insertAsks(t, asks, f.Entry)
-		if rec != nil && rec.told == toldCancelled|toldNot && mask != 0 {
+		insertAsks(t, rest, f.Entry)
+		if rec != nil && rec.told == toldCancelled|toldNot && end.told != 0 {
 			t.Exec(recountTold, f.Entry)
 		}
-		return err
+		return nil
 	}, nil)
 	if err != nil {
 		return bridge.Entry{}, fmt.Errorf("writing down an outcome of entry %d: %w", f.Entry, err)
@@ -77,6 +89,85 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 		j.leases.remember(rec)
 	}
 	return rec.clone(), nil
+}
+
+// ending is a Finish on its way to the disk.
+type ending struct {
+	bridge.Finish
+	told      int64 // what its callers are told
+	result    string
+	exchanges any // both encoded
+}
+
+// first writes the one row that a call on the straight way ends with, and gives back the asks that are not in it. The result
+// is nil when somebody has written before how the entry stands, or what its first caller was told.
+func (end ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRow, []askRow) {
+	rec, result := r.copy(), ended{class: bridge.None.String(), outcome: "{}"}
+	if end.Attempt == firstSend(r.ID) {
+		rec.complete(end.Finish)
+		result = ended{micros(end.At), end.Result.Class.String(), end.result}
+	}
+	merge(&rec.Entry, end.Finish, held)
+	rec.told, rec.version = end.told, 1
+	class, outcome := rec.Outcome.Class.String(), encodeOutcome(rec.Outcome)
+	args := []any{r.ID, string(rec.State), class, outcome, micros(rec.Updated), micros(rec.NextLookup), rec.told, r.Upstream}
+	if result.at > 0 && result.class == class && result.outcome == outcome {
+		args = append(args, result.at, nil, nil)
+	} else {
+		args = append(args, result.at, result.class, result.outcome)
+	}
+	rest := asks
+	if len(asks) > 0 && (asks[0].Entry == 0 || asks[0].Entry == r.ID) {
+		a := asks[0]
+		rest = asks[1:]
+		args = append(args, a.Ref, other(a.Caller, r.Caller), other(a.IRN, r.IRN), other(a.Reason, string(r.Reason)), other(a.Remarks, r.Remarks), micros(a.Received), a.Told.Class.String(), a.told,
+			micros(a.ToldAt), string(a.How), end.exchanges, a.SOAPIn, a.SOAPOut)
+	} else {
+		args = append(args, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, end.exchanges, nil, nil)
+	}
+	if t.Exec(insertEnd, args...) == 1 {
+		return rec, rest
+	}
+	return nil, asks
+}
+
+// other is NULL for what the entry says already.
+func other(s, entrys string) any {
+	if s == entrys {
+		return nil
+	}
+	return s
+}
+
+// ended is how a send ended, encoded.
+type ended struct {
+	at             int64
+	class, outcome string
+}
+
+// later writes down what became of an entry that has stood in some way before.
+func (end ending) later(t *tx, r *entryRow, held bool) (*entryRow, error) {
+	if r.version == 0 {
+		if r = lockEntry(t, r.ID); r == nil {
+			return nil, bridge.ErrNoEntry
+		}
+	}
+	result := []any{r.ID, micros(end.At), end.Result.Class.String(), end.result, end.exchanges}
+	completed := false
+	switch {
+	case end.Attempt == firstSend(r.ID):
+		completed = t.Exec(completeFirst, result...) == 1
+	case end.Attempt != 0:
+		completed = t.Exec(completeAttempt, slices.Insert(result, 1, any(end.Attempt))...) == 1
+	}
+	return change(t, r.ID, r, func(r *entryRow) error {
+		if completed {
+			r.complete(end.Finish)
+		}
+		merge(&r.Entry, end.Finish, held)
+		r.told |= end.told
+		return nil
+	})
 }
 
 // stillHeld tells whether the entry's lease is ours, and gives it back in the same commit if release is set.
@@ -194,7 +285,7 @@ func (j *Journal) Tell(ctx context.Context, asks ...bridge.Ask) error {
 		insertAsks(t, rows, 0)
 		for i, a := range asks {
 			mask := toldMask(asks[i : i+1])
-			if a.Entry != 0 && mask != 0 && t.Exec(addTold, a.Entry, mask) == 1 {
+			if a.Entry != 0 && mask != 0 && t.Exec(addTold, a.Entry, string(bridge.Sending), mask) == 1 {
 				t.Exec(recountTold, a.Entry)
 			}
 		}
@@ -237,7 +328,10 @@ func insertAsks(t *tx, rows []askRow, entry int64) {
 		if a.Entry != 0 {
 			a.Key, a.Taxpayer = bridge.Key{}, ""
 		}
-		t.Exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
-			micros(a.Received), a.Told.Class.String(), a.told, micros(a.ToldAt), string(a.How), a.SOAPIn, a.SOAPOut)
+		class, toldAt, how := a.Told.Class.String(), micros(a.ToldAt), string(a.How)
+		if t.Exec(insertAsk, a.Entry, a.Ref, a.Caller, a.Taxpayer, a.Key.Space, a.Key.Document, a.IRN, a.Reason, a.Remarks,
+			micros(a.Received), class, a.told, toldAt, how, a.SOAPIn, a.SOAPOut) == 0 {
+			t.Exec(updateFirstAsk, a.Ref, class, a.told, toldAt, how, a.SOAPOut)
+		}
 	}
 }

@@ -43,6 +43,7 @@ type Journal struct {
 	serving  bool           // it has an instance row and a beat
 	was      int64          // version of the tables before Open; 0: there were none
 	leases   leases
+	tail     tail
 	gates    gates
 	clocks   clocks
 	tokens   tokenCache

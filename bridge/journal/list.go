@@ -52,7 +52,7 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 	r := j.read.Once(ctx)
 	w := j.conditions(r, f)
 	r.Query(func(scan func(...any) error) error { return scan(&n) },
-		`SELECT count(*) FROM (SELECT id FROM entries`+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
+		`SELECT count(*) FROM (SELECT 1 FROM `+w.tables+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
 	if r.Err != nil {
 		return 0, fmt.Errorf("counting: %w", j.explain(r.Err))
 	}
@@ -60,21 +60,21 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 }
 
 // conditions are those of a filter, with its times put into ids.
-func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *where {
+func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *search {
 	w := conditions(f)
 	if !f.Since.IsZero() {
-		w.add("id >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
+		w.add(w.id+" >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
-		w.add("id < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
+		w.add(w.id+" < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
 	}
 	return w
 }
 
 // listQuery finds the ids first: that needs the index only.
-func listQuery(w *where, limit int) string {
-	return `SELECT ` + entryColumns + ` FROM entries WHERE id IN (SELECT id FROM entries` + w.String() +
-		` ORDER BY id DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY id DESC`
+func listQuery(w *search, limit int) string {
+	return `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id IN (SELECT ` + w.id + ` FROM ` + w.tables + w.String() +
+		` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY e.id DESC`
 }
 
 // readAttempts gives entries their attempts; at says where each is.
@@ -94,7 +94,7 @@ func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 			e.Attempts = append(e.Attempts, a)
 		}
 		return err
-	}, `SELECT `+attemptColumns+`, entry FROM attempts WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
+	}, `SELECT `+attemptColumns+`, entry FROM `+allAttempts+` WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
 }
 
 // Export reads all that the filter lets through, newest first, a page at a time: writers never wait for it, and what
@@ -144,37 +144,31 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.parts, " AND ")
 }
 
+// search is a filter in SQL: the tables that it looks through, in order, and the id by which that goes.
+type search struct {
+	where
+	tables, id string
+}
+
+// Where a search begins. CROSS JOIN keeps SQLite to the order; for PostgreSQL it is any other.
+const (
+	fromEntries = `entries e`
+	fromBoth    = `entries e CROSS JOIN ends x`
+	fromEnds    = `ends x CROSS JOIN entries e`
+)
+
 // conditions puts a filter into SQL. Only the most selective condition is worded so that its index serves: a database
 // without statistics would as soon walk through everything that one caller ever sent.
-func conditions(f bridge.Filter) *where {
-	w := &where{}
+func conditions(f bridge.Filter) *search {
+	w := &search{tables: fromEntries, id: "e.id"}
 	index := true // still free
 	if f.Document != "" {
-		w.add("document >= $%d", f.Document)
-		w.add("document < $%d", f.Document+"\U0010FFFF")
+		w.add("e.document >= $%d", f.Document)
+		w.add("e.document < $%d", f.Document+"\U0010FFFF")
 		index = false
 	}
-	for _, c := range []struct {
-		on        bool
-		condition string
-	}{
-		{f.Open, "state <> 'final' AND state = 'open'"},
-		{f.Waiting, "state <> 'final' AND state = 'accepted'"},
-		{f.ToldOtherwise, toldOtherwise},
-	} {
-		if c.on {
-			w.parts = append(w.parts, c.condition)
-			index = false
-		}
-	}
-	if f.Class != bridge.None { // in the text, so that the partial index is seen to fit
-		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
-		if f.Class != bridge.Cancelled && index {
-			w.parts = append(w.parts, "class NOT IN ('none', 'cancelled')")
-			index = false
-		}
-	}
-	for _, c := range []struct{ column, value string }{{"taxpayer", f.Taxpayer}, {"caller", f.Caller}, {"upstream", f.Upstream}} {
+	w.standing(f, &index)
+	for _, c := range []struct{ column, value string }{{"e.taxpayer", f.Taxpayer}, {"e.caller", f.Caller}, {"e.upstream", f.Upstream}} {
 		switch {
 		case c.value != "" && index:
 			w.add(c.column+" = $%d", c.value)
@@ -184,15 +178,47 @@ func conditions(f bridge.Filter) *where {
 		}
 	}
 	if !f.Since.IsZero() {
-		w.add("created >= $%d", micros(f.Since))
+		w.add("e.created >= $%d", micros(f.Since))
 	}
 	if !f.Until.IsZero() {
-		w.add("created < $%d", micros(f.Until))
+		w.add("e.created < $%d", micros(f.Until))
 	}
 	if f.Before > 0 {
-		w.add("id < $%d", f.Before)
+		w.add(w.id+" < $%d", f.Before)
 	}
 	return w
+}
+
+// standing adds what a filter wants of how entries stand, and begins there if an index serves and none is taken.
+func (w *search) standing(f bridge.Filter, index *bool) {
+	served := false
+	for _, c := range []struct {
+		on        bool
+		condition string
+	}{
+		{f.Open, "state <> 'final' AND state = 'open'"},
+		{f.Waiting, "state <> 'final' AND state = 'accepted'"},
+		{f.ToldOtherwise, toldOtherwise},
+	} {
+		if c.on {
+			w.parts, served = append(w.parts, c.condition), true
+		}
+	}
+	if f.Class != bridge.None { // in the text, so that the partial index is seen to fit
+		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
+		if f.Class != bridge.Cancelled && *index && !served {
+			w.parts, served = append(w.parts, "class NOT IN ('none', 'cancelled')"), true
+		}
+	}
+	switch {
+	case !served && f.Class == bridge.None:
+		return
+	case served && *index:
+		w.tables, w.id, *index = fromEnds, "x.entry", false
+	default:
+		w.tables = fromBoth
+	}
+	w.parts = append(w.parts, "x.entry = e.id")
 }
 
 // idAt is the lowest id whose row is not older than when, by bisection: ids grow with time, so that no index of times

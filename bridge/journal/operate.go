@@ -68,7 +68,7 @@ func (j *Journal) Withdraw(ctx context.Context, id int64, by string) (bridge.Ent
 // ErrNotWaiting when nothing is in doubt.
 func (j *Journal) LookUpSoon(ctx context.Context, id int64) error {
 	err := j.write(ctx, "", func(t *tx) error {
-		_, err := change(t, id, nil, updateOutcome, func(r *entryRow) error {
+		_, err := change(t, id, nil, func(r *entryRow) error {
 			if r.State != bridge.Open {
 				return bridge.ErrNotWaiting
 			}
@@ -91,7 +91,7 @@ func (j *Journal) byHand(ctx context.Context, id int64, kind bridge.AttemptKind,
 	var rec *entryRow
 	err := j.write(ctx, "", func(t *tx) (err error) {
 		now := at(t.Now())
-		rec, err = change(t, id, nil, updateOutcome, func(r *entryRow) error {
+		rec, err = change(t, id, nil, func(r *entryRow) error {
 			if err := allow(&r.Entry); err != nil {
 				return err
 			}

@@ -115,7 +115,7 @@ func TestExport(t *testing.T) {
 func TestExportToldOtherwise(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		b.fill(1300)
-		if err := b.Do(b.Context(), "UPDATE entries SET told = 2 WHERE id % 2 = 0"); err != nil {
+		if err := b.Do(b.Context(), "UPDATE ends SET told = 2 WHERE entry % 2 = 0"); err != nil {
 			b.Fatal(err)
 		}
 		n := 0
@@ -133,10 +133,12 @@ func TestExportToldOtherwise(t *testing.T) {
 func (b *bench) fill(n int) {
 	b.Helper()
 	err := b.Do(b.Context(), `WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < $2)
-		INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, state, class, outcome,
-			created, updated, expires, next_lookup, told, version)
-		SELECT 'irp', CAST(i AS TEXT), 'T1', 'nic', 'r', 'sap', 'irn', '1', '', 'final', 'cancelled', '{}', $1, $1, $1, 0, 0, 1 FROM c`,
-		now.UnixMicro(), n)
+		INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, created, expires, started, who)
+		SELECT 'irp', CAST(i AS TEXT), 'T1', 'nic', 'r', 'sap', 'irn', '1', '', $1, $1, $1, 'one' FROM c`, now.UnixMicro(), n)
+	if err == nil {
+		err = b.Do(b.Context(), `INSERT INTO ends (entry, state, class, outcome, updated, next_lookup, told, version, sent_upstream, sent_ended)
+			SELECT id, 'final', 'cancelled', '{}', created, 0, 0, 1, 'nic', created FROM entries`)
+	}
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -213,7 +215,7 @@ func TestRefusedByCheckIsNoContradiction(t *testing.T) {
 func TestShow(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		early := told(wish("a", "T1"), "ref-0", "sap", bridge.Refused)
-		early.How, early.Reason = bridge.FromCheck, "7"
+		early.How, early.Reason, early.ToldAt = bridge.FromCheck, "7", now
 		if err := b.Tell(b.Context(), early); err != nil {
 			b.Fatal(err)
 		}

@@ -14,27 +14,37 @@ type sweep struct {
 	old   string   // selects the next $3 ids above $1, in order
 	first string   // does it to $1, unless the row has changed meanwhile
 	then  []string // done to $1 if first was
+	last  string   // done after a batch
 }
 
-const settled = ` AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = %s.entry AND e.state <> 'final')`
+const settled = `EXISTS (SELECT 1 FROM ends x WHERE x.entry = %s.entry AND x.state = 'final')`
 
 var (
 	bodies = []sweep{{
-		old: `SELECT id FROM attempts WHERE id > $1 AND started < $2 AND exchanges IS NOT NULL` +
+		old: `SELECT id FROM attempts WHERE id > $1 AND started < $2 AND exchanges IS NOT NULL AND ` +
 			fmt.Sprintf(settled, "attempts") + ` ORDER BY id LIMIT $3`,
 		first: `UPDATE attempts SET exchanges = NULL WHERE id = $1 AND started < $2`,
 	}, {
-		old: `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND (soap_in IS NOT NULL OR soap_out IS NOT NULL)` +
-			fmt.Sprintf(settled, "asks") + ` ORDER BY id LIMIT $3`,
+		old: `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND (soap_in IS NOT NULL OR soap_out IS NOT NULL)
+			AND (entry = 0 OR ` + fmt.Sprintf(settled, "asks") + `) ORDER BY id LIMIT $3`,
 		first: `UPDATE asks SET soap_in = NULL, soap_out = NULL WHERE id = $1 AND told_at < $2`,
+	}, {
+		old: `SELECT entry FROM ends WHERE entry > $1 AND sent_ended < $2 AND COALESCE(ask_told_at, 0) < $2 AND state = 'final'
+			AND (sent_exchanges IS NOT NULL OR ask_in IS NOT NULL OR ask_out IS NOT NULL) ORDER BY entry LIMIT $3`,
+		first: `UPDATE ends SET sent_exchanges = NULL, ask_in = NULL, ask_out = NULL, entry = -entry
+			WHERE entry = $1 AND sent_ended < $2 AND COALESCE(ask_told_at, 0) < $2 AND state = 'final'`,
+		// A row that shrinks where it is keeps its page in SQLite's file; one that goes and comes back needs a part of one.
+		then: []string{`UPDATE ends SET entry = -entry WHERE entry = CAST(0 AS BIGINT) - $1`},
 	}, {
 		old:   `SELECT id FROM rehearsed WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3`,
 		first: `DELETE FROM rehearsed WHERE id = $1 AND at < $2`,
 	}}
 	rows = []sweep{{
-		old:   `SELECT id FROM entries WHERE id > $1 AND updated < $2 AND state = 'final' ORDER BY id LIMIT $3`,
-		first: `DELETE FROM entries WHERE id = $1 AND updated < $2 AND state = 'final'`,
-		then:  []string{`DELETE FROM attempts WHERE entry = $1`, `DELETE FROM asks WHERE entry = $1 AND entry <> 0`},
+		old:   `SELECT entry FROM ends WHERE entry > $1 AND updated < $2 AND state = 'final' ORDER BY entry LIMIT $3`,
+		first: `DELETE FROM ends WHERE entry = $1 AND updated < $2 AND state = 'final'`,
+		then: []string{`DELETE FROM entries WHERE id = $1`, `DELETE FROM attempts WHERE entry = $1`,
+			`DELETE FROM asks WHERE entry = $1 AND entry <> 0`},
+		last: lowerEnded,
 	}, {
 		old:   `SELECT id FROM asks WHERE id > $1 AND told_at < $2 AND entry = 0 ORDER BY id LIMIT $3`,
 		first: `DELETE FROM asks WHERE id = $1 AND told_at < $2`,
@@ -88,6 +98,9 @@ func (j *Journal) sweep(ctx context.Context, s sweep, before time.Time) (n int, 
 				for _, q := range s.then {
 					t.Exec(q, id)
 				}
+			}
+			if s.last != "" {
+				t.Exec(s.last)
 			}
 			return nil
 		}, nil)

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	selectEntry    = `SELECT ` + entryColumns + ` FROM entries WHERE id = $1`
-	selectDocument = `SELECT ` + entryColumns + ` FROM entries WHERE document = $1 AND space = $2 AND taxpayer = $3`
-	selectAttempts = `SELECT ` + attemptColumns + ` FROM attempts WHERE entry = $1 ORDER BY id`
+	selectEntry    = `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id = $1`
+	selectDocument = `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.document = $1 AND e.space = $2 AND e.taxpayer = $3`
+	selectAttempts = `SELECT ` + attemptColumns + ` FROM ` + allAttempts + ` WHERE entry = $1 ORDER BY id`
 )
 
 // Find reads the entry of a taxpayer's document, or ErrNoEntry.

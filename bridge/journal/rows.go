@@ -14,7 +14,7 @@ import (
 // entryRow is an entry as it is on disk, with the version that guards its changes.
 type entryRow struct {
 	bridge.Entry
-	version int64
+	version int64 // 0: there is nothing but the entry with its first send, which may be under way
 	told    int64 // bits of toldCancelled and toldNot
 }
 
@@ -25,8 +25,20 @@ func (r *entryRow) clone() bridge.Entry {
 	return e
 }
 
-const entryColumns = `id, space, document, taxpayer, upstream, ref, caller, irn, reason, remarks,
-	state, class, outcome, created, updated, expires, next_lookup, told, version`
+// copy may be changed, and have an attempt appended.
+func (r *entryRow) copy() *entryRow {
+	c := *r
+	c.Attempts = append(make([]bridge.Attempt, 0, len(r.Attempts)+1), r.Attempts...)
+	return &c
+}
+
+// An entry and how it stands: it is being sent while nothing says otherwise.
+const (
+	entryColumns = `e.id, e.space, e.document, e.taxpayer, e.upstream, e.ref, e.caller, e.irn, e.reason, e.remarks,
+		COALESCE(x.state, 'sending'), COALESCE(x.class, 'none'), COALESCE(x.outcome, '{}'), e.created,
+		COALESCE(x.updated, e.created), e.expires, COALESCE(x.next_lookup, 0), COALESCE(x.told, 0), COALESCE(x.version, 0)`
+	allEntries = `entries e LEFT JOIN ends x ON x.entry = e.id`
+)
 
 // scanEntry reads entryColumns.
 func scanEntry(scan func(...any) error) (*entryRow, error) {
@@ -44,6 +56,25 @@ func scanEntry(scan func(...any) error) (*entryRow, error) {
 	r.Outcome, err = decodeOutcome(class, outcome)
 	return &r, err
 }
+
+// allAttempts are what is in attempts, and the sends that began with their entries. Their ids are negative: they come first.
+const allAttempts = `(SELECT id, entry, kind, started, ended, who, upstream, class, outcome, exchanges FROM attempts
+	UNION ALL SELECT -e.id, e.id, 'cancel', e.started, COALESCE(x.sent_ended, 0), e.who, COALESCE(x.sent_upstream, e.upstream),
+		COALESCE(x.sent_class, x.class, 'none'), COALESCE(x.sent_outcome, x.outcome, '{}'), x.sent_exchanges
+	FROM ` + allEntries + ` WHERE e.started > 0) AS a`
+
+// firstAsks are those that were written down with their entries' ends, laterAsks all others.
+const (
+	askColumns = `entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how,
+		soap_in, soap_out`
+	firstAsks = `SELECT -entry AS id, entry, ask_ref AS ref, COALESCE(ask_caller, caller) AS caller, '' AS taxpayer, '' AS space,
+		'' AS document, COALESCE(ask_irn, irn) AS irn, COALESCE(ask_reason, reason) AS reason,
+		COALESCE(ask_remarks, remarks) AS remarks, ask_received AS received, ask_class AS class, ask_told AS told,
+		ask_told_at AS told_at, ask_how AS how, ask_in AS soap_in, ask_out AS soap_out
+		FROM ends JOIN entries ON entries.id = entry WHERE ask_ref IS NOT NULL`
+	laterAsks = `SELECT id, ` + askColumns + ` FROM asks`
+	entryAsks = laterAsks + ` WHERE entry = $1 AND entry <> 0 UNION ALL ` + firstAsks + ` AND entry = $1`
+)
 
 const attemptColumns = `id, kind, started, ended, who, upstream, class, outcome`
 

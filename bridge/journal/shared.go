@@ -20,8 +20,8 @@ const (
 		VALUES ($1, $2, $3, $4, ` + clock + ` + $5, false)
 		ON CONFLICT (document, space) DO UPDATE SET taxpayer = excluded.taxpayer, owner = excluded.owner, until = excluded.until
 		WHERE l.owner = excluded.owner AND l.taxpayer = excluded.taxpayer OR ` + clock + ` > l.until + CASE WHEN EXISTS (
-			SELECT 1 FROM entries e WHERE e.document = l.document AND e.space = l.space AND e.taxpayer = l.taxpayer
-			AND e.state = 'sending') THEN $6::bigint ELSE 0 END`
+			SELECT 1 FROM entries e LEFT JOIN ends x ON x.entry = e.id WHERE e.document = l.document AND e.space = l.space
+			AND e.taxpayer = l.taxpayer AND COALESCE(x.state, 'sending') = 'sending') THEN $6::bigint ELSE 0 END`
 	keepLease = `UPDATE leases SET until = ` + clock + ` + $5
 		WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4`
 	dropLease = `DELETE FROM leases WHERE document = $2 AND space = $1 AND taxpayer = $3 AND owner = $4 RETURNING waited`

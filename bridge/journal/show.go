@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	askColumns = `entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how,
-		soap_in, soap_out`
 	// The calls that the bridge refused before there was an entry belong to the document's story too.
-	selectAsks = `SELECT ` + askColumns + ` FROM asks WHERE id IN (
-		SELECT id FROM asks WHERE entry = $1 AND entry <> 0
-		UNION SELECT id FROM asks WHERE entry = 0 AND document = $2 AND space = $3 AND taxpayer = $4) ORDER BY id`
-	selectExchanges = `SELECT ` + attemptColumns + `, COALESCE(exchanges, '') FROM attempts WHERE entry = $1 ORDER BY id`
+	selectAsks = `SELECT ` + askColumns + ` FROM (` + entryAsks + `
+		UNION ALL ` + laterAsks + ` WHERE entry = 0 AND document = $2 AND space = $3 AND taxpayer = $4) AS story
+		ORDER BY told_at, id`
+	selectExchanges = `SELECT ` + attemptColumns + `, COALESCE(exchanges, '') FROM ` + allAttempts + ` WHERE entry = $1 ORDER BY id`
 
 	entriesOfDocument = `SELECT id FROM entries WHERE document = $1 ORDER BY id`
 	refusedOfDocument = `SELECT DISTINCT entry, space, document, taxpayer FROM asks WHERE entry = 0 AND document = $1
 		ORDER BY space, taxpayer`
-	callsOfRef = `SELECT entry, space, document, taxpayer FROM asks WHERE ref = $1 ORDER BY id`
-	entryOfID  = `SELECT id FROM entries WHERE id = $1`
+	callsOfRef = `SELECT entry, space, document, taxpayer FROM asks WHERE ref = $1
+		UNION ALL SELECT entry, '', '', '' FROM ends WHERE ask_ref = $1`
+	entryOfID = `SELECT id FROM entries WHERE id = $1`
 )
 
 // Show tells everything about an entry's id, a document, or the reference of a call. A document may have several
@@ -144,11 +143,13 @@ func (j *Journal) Stats(ctx context.Context) (s bridge.Stats, err error) {
 	one := func(query string, dest ...any) {
 		r.Query(func(scan func(...any) error) error { return scan(dest...) }, query)
 	}
-	one(`SELECT count(*) FROM entries WHERE state <> 'final' AND state = 'open'`, &s.Open)
-	one(`SELECT COALESCE(min(started), 0) FROM attempts WHERE kind = 'cancel' AND entry IN (
-		SELECT id FROM entries WHERE state <> 'final' AND state = 'open')`, &oldest)
-	one(`SELECT count(*), COALESCE(min(expires), 0) FROM entries WHERE state <> 'final' AND state = 'accepted'`, &s.Waiting, &expiry)
-	one(`SELECT count(*) FROM entries WHERE `+toldOtherwise, &s.ToldOtherwise)
+	one(`SELECT count(*) FROM ends WHERE state <> 'final' AND state = 'open'`, &s.Open)
+	one(`SELECT COALESCE(min(started), 0) FROM (
+		SELECT started FROM attempts WHERE kind = 'cancel' AND entry IN (SELECT entry FROM ends WHERE state <> 'final' AND state = 'open')
+		UNION ALL SELECT started FROM ends JOIN entries ON id = entry WHERE state <> 'final' AND state = 'open' AND started > 0) AS sends`, &oldest)
+	one(`SELECT count(*), COALESCE(min(expires), 0) FROM ends JOIN entries ON id = entry
+		WHERE state <> 'final' AND state = 'accepted'`, &s.Waiting, &expiry)
+	one(`SELECT count(*) FROM ends WHERE `+toldOtherwise, &s.ToldOtherwise)
 	s.OldestOpen, s.NextExpiry = at(oldest), at(expiry)
 	r.Query(func(scan func(...any) error) error {
 		var (
@@ -183,7 +184,9 @@ func (j *Journal) Counts(ctx context.Context, since, until time.Time, step time.
 		}
 		all = append(all, c)
 		return err
-	}, `SELECT (told_at - $1) / $3 AS n, class, count(*) FROM asks WHERE told_at >= $1 AND told_at < $2 GROUP BY n, class
+	}, `SELECT (told_at - $1) / $3 AS n, class, count(*) FROM (
+		SELECT told_at, class FROM asks WHERE told_at >= $1 AND told_at < $2
+		UNION ALL SELECT ask_told_at, ask_class FROM ends WHERE ask_told_at >= $1 AND ask_told_at < $2) AS told GROUP BY n, class
 		ORDER BY n, class`, micros(since), micros(until), step.Microseconds())
 	if r.Err != nil {
 		return nil, fmt.Errorf("counting calls: %w", j.explain(r.Err))

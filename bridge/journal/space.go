@@ -9,7 +9,7 @@ import (
 const spacesSince = 4
 
 const (
-	moveEntries = `UPDATE entries SET space = $2, version = version + 1 WHERE space = $1 AND upstream = $3 AND NOT EXISTS (
+	moveEntries = `UPDATE entries SET space = $2 WHERE space = $1 AND upstream = $3 AND NOT EXISTS (
 		SELECT 1 FROM entries e WHERE e.space = $2 AND e.document = entries.document AND e.taxpayer = entries.taxpayer)`
 	knowsUpstream = `SELECT 1 FROM entries WHERE upstream = $1 AND space = $2 LIMIT 1`
 )

@@ -120,7 +120,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, dir string, o ...
 }
 
 // schemaVersion is that of the last file under migrations.
-const schemaVersion = 8
+const schemaVersion = 9
 
 const selectVersion = `SELECT COALESCE(max(version_id), 0) FROM goose_db_version`
 
