@@ -19,7 +19,8 @@ var movedByStep = [...]string{
 	`UPDATE sends SET at = at + $1`,
 	`UPDATE gates SET until = until + $1`,
 	`UPDATE sessions SET until = until + $1, renew = renew + $1, turn = CASE turn WHEN 0 THEN 0 ELSE turn + $1 END`,
-	`UPDATE entries SET expires = expires + $1, version = version + 1 WHERE state <> 'final' AND state = 'accepted'`,
+	`UPDATE entries SET expires = expires + $1 WHERE id IN (SELECT entry FROM ends WHERE state <> 'final' AND state = 'accepted')`,
+	`UPDATE ends SET version = version + 1 WHERE state <> 'final' AND state = 'accepted' AND $1 <> 0`,
 }
 
 // clocks hold this machine's clocks against each other and, with PostgreSQL, against the server's.
