@@ -24,8 +24,8 @@ func TestEnded(t *testing.T) {
 				return err == nil && upto == to
 			})
 		}
-		b.fill(3000)
-		raised("all have ended", 3000)
+		b.fill(1200)
+		raised("all have ended", 1200)
 		e := b.begin("being sent", true)
 		if err := b.Do(b.Context(), "UPDATE entries SET document = document || ' before'"); err != nil {
 			b.Fatal(err)
@@ -33,7 +33,7 @@ func TestEnded(t *testing.T) {
 		if err := b.Do(b.Context(), "UPDATE entries SET document = 'being sent' WHERE id = $1", e.ID); err != nil {
 			b.Fatal(err)
 		}
-		if err := b.Do(b.Context(), `WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < 3000)
+		if err := b.Do(b.Context(), `WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < 1200)
 			INSERT INTO entries (space, document, taxpayer, upstream, ref, caller, irn, reason, remarks, created, expires, started, who)
 			SELECT 'irp', CAST(i AS TEXT), 'T1', 'nic', 'r', 'sap', 'irn', '1', '', $1, $1, $1, 'one' FROM c`, now.UnixMicro()); err != nil {
 			b.Fatal(err)
@@ -42,9 +42,9 @@ func TestEnded(t *testing.T) {
 			SELECT id, 'final', 'cancelled', '{}', created, 0, 0, 1, 'nic', created FROM entries WHERE id > $1`, e.ID); err != nil {
 			b.Fatal(err)
 		}
-		raised("one is being sent", 3000)
+		raised("one is being sent", 1200)
 		b.finish(e, bridge.Final, cancelled)
-		raised("that has ended, too", e.ID+3000)
+		raised("that has ended, too", e.ID+1200)
 
 		if _, err := b.Prune(b.Context(), time.Hour, time.Hour); err != nil {
 			b.Fatal(err)

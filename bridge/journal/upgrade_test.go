@@ -103,7 +103,7 @@ func (b *bench) retold(document, ref string) bridge.Story {
 
 // A change of the tables that is broken off, however often, begins anew and loses nothing.
 func TestUpgradeBrokenOff(t *testing.T) {
-	const n = 20_000
+	const n = 4_000
 	onBoth(t, func(b *bench) {
 		b.fill(n)
 		if err := b.Close(); err != nil {
