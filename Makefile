@@ -52,7 +52,7 @@ fuzz:
 
 # Times are for people to read; allocations are judged.
 bench:
-	go test -run '^$$' -bench . -skip 'List|Pages|Taxpayers' -benchtime $(BENCHTIME) ./bridge/... ./cmd/einvoice-bridge | \
+	go test -run '^$$' -bench . -skip 'List|Pages|Taxpayers|Ways' -benchtime $(BENCHTIME) ./bridge/... ./cmd/einvoice-bridge | \
 	  awk '{ print } \
 	       /budget-allocs/ { n++; for (i = 4; i <= NF; i += 2) v[$$i] = $$(i - 1); \
 	         if (v["allocs/op"] > v["budget-allocs/op"]) { print "over its budget: " $$1; bad = 1 } } \
