@@ -14,7 +14,8 @@ import (
 const stepLeast = 2 * time.Second
 
 // What an SQLite file holds of times that something lasts until, or is counted from, all by this machine's clock. A lookup
-// that comes early does no harm, and tokens are let in by a clock that can't be set.
+// that comes early does no harm, and tokens are let in by a clock that can't be set. Each takes the step, in microseconds; the
+// last tells those who remember a row that it has changed.
 var movedByStep = [...]string{
 	`UPDATE sends SET at = at + $1`,
 	`UPDATE gates SET until = until + $1`,

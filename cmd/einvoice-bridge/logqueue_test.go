@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 
 	"einvoice-bridge/fixtures/sandbox/demo"
 )
+
+var unreadFlag = flag.Duration("unread", time.Second, "how long TestNobodyReadsTheLog calls on once the log's queue is full; 60s is the full size")
 
 // A full pipe behind standard error: nobody waits for it, nor does SIGTERM; what is lost is counted, and said when the
 // reader is back.
@@ -33,6 +36,14 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	if lost == 0 {
 		t.Fatal("no line is lost: the test has not filled the queue")
 	}
+	calls, slowest := 0, time.Duration(0)
+	for begun := time.Now(); time.Since(begun) < *unreadFlag; calls++ {
+		start := time.Now()
+		answered(t, sims[0], url, 1)
+		slowest = max(slowest, time.Since(start))
+	}
+	t.Logf("%d calls answered while nobody reads, the slowest after %v", calls, slowest)
+	lost = metricValue(t, strings.Replace(ready, "readyz", "metrics", 1), "einvoice_log_lines_lost_total")
 	said := make(chan string)
 	go func() {
 		for s := bufio.NewScanner(out); s.Scan(); {
