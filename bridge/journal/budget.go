@@ -65,7 +65,7 @@ func (j *Journal) Take(ctx context.Context, r bridge.Rate, turn int64) (time.Tim
 		booked time.Time
 		wait   time.Duration
 	)
-	err := j.booker.Write(ctx, func(t *tx) error {
+	err := j.booker.Write(ctx, 0, func(t *tx) error {
 		booked, wait = j.book(t, r, turn)
 		return nil
 	}, func(committed bool) {
@@ -138,7 +138,7 @@ func (j *Journal) Return(ctx context.Context, r bridge.Rate, booked time.Time) e
 	if j.booker == nil {
 		return fmt.Errorf("journal %s: it was opened for reading only", j.name)
 	}
-	err := j.booker.Write(ctx, func(t *tx) error {
+	err := j.booker.Write(ctx, 0, func(t *tx) error {
 		row := "rowid"
 		if t.Shared {
 			row = "ctid"

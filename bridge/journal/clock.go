@@ -74,8 +74,8 @@ func (j *Journal) follow(ctx context.Context) error {
 	if !j.serving || j.shared != nil || j.clocks.step() == 0 {
 		return nil
 	}
-	var by time.Duration                                  // moved in the transaction under way
-	err := j.booker.Write(ctx, func(t *engine.Tx) error { // the file has one writer
+	var by time.Duration                                     // moved in the transaction under way
+	err := j.booker.Write(ctx, 0, func(t *engine.Tx) error { // the file has one writer
 		j.clocks.moved.Add(int64(-by)) // of one that was rolled back
 		by = j.clocks.step()
 		j.clocks.moved.Add(int64(by))

@@ -97,6 +97,13 @@ func (j *Journal) plan(ctx context.Context, query string, args ...any) (string, 
 	return plan.String(), r.Err
 }
 
+// Leaves counts the pages of an SQLite table that hold its rows.
+func (j *Journal) Leaves(ctx context.Context, table string) (n int, err error) {
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error { return scan(&n) }, `SELECT count(*) FROM dbstat WHERE name = $1 AND pagetype = 'leaf'`, table)
+	return n, r.Err
+}
+
 // Hold keeps the (first) writer busy until the returned function is called; what is written meanwhile waits.
 func (j *Journal) Hold() (release func()) {
 	held, free := make(chan struct{}), make(chan struct{})
@@ -142,7 +149,7 @@ func (j *Journal) Fence(ctx context.Context) error {
 	const fence = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
 	var errs []error
 	for _, w := range append([]*engine.Writer{j.booker}, j.writers...) {
-		errs = append(errs, w.Write(ctx, func(t *tx) error { t.Exec(fence); return nil }, nil))
+		errs = append(errs, w.Write(ctx, 0, func(t *tx) error { t.Exec(fence); return nil }, nil))
 	}
 	return errors.Join(append(errs, j.eachReader(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, fence)

@@ -55,7 +55,7 @@ func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, er
 	if known != nil {
 		document = known.Key.Document
 	}
-	err := j.write(ctx, document, func(t *tx) (err error) {
+	err := j.writeInOrder(ctx, document, f.Entry, func(t *tx) (err error) {
 		r := known
 		if r == nil {
 			if r = lockEntry(t, f.Entry); r == nil {

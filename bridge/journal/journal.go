@@ -147,6 +147,11 @@ type tx = engine.Tx
 // write carries out run durably on the writer that key's hash falls on: what concerns one document is never written
 // on two connections of this instance at once, where they could wait for each other.
 func (j *Journal) write(ctx context.Context, document string, run func(*tx) error, undo func(committed bool)) error {
+	return j.writeInOrder(ctx, document, 0, run, undo)
+}
+
+// writeInOrder is write for a row of which many have their turn in one commit: the writer takes them in that order.
+func (j *Journal) writeInOrder(ctx context.Context, document string, order int64, run func(*tx) error, undo func(committed bool)) error {
 	if len(j.writers) == 0 {
 		if undo != nil {
 			undo(false)
@@ -163,7 +168,7 @@ func (j *Journal) write(ctx context.Context, document string, run func(*tx) erro
 	if n := len(j.writers); n > 1 {
 		w = j.writers[maphash.String(seed, document)%uint64(n)]
 	}
-	return w.Write(ctx, run, undo)
+	return w.Write(ctx, order, run, undo)
 }
 
 var seed = maphash.MakeSeed()

@@ -5,6 +5,7 @@ package journal_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,33 @@ func TestGroupCommit(t *testing.T) {
 	for i := range 50 {
 		b.find(fmt.Sprint("doc", i))
 	}
+}
+
+// Ends that share a commit are appended in the order of their entries, whoever was first: two whose bodies are of the usual
+// size fit a page of the file, and none is left half empty as it would be by rows that come between others.
+func TestEndsFillTheirPages(t *testing.T) {
+	const calls = 80
+	b := newBench(t, sqliteDSN(t))
+	var entries []bridge.Entry
+	for i := range calls {
+		entries = append(entries, b.begin(fmt.Sprint("doc", i), true))
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(calls, func(i, k int) { entries[i], entries[k] = entries[k], entries[i] })
+	release := b.Hold()
+	var all sync.WaitGroup
+	for i, e := range entries {
+		all.Go(func() {
+			b.finish(e, bridge.Final, bridge.Outcome{Class: bridge.Cancelled}, func(f *bridge.Finish) {
+				f.Asks = []bridge.Ask{{Ref: fmt.Sprint("ref", i), Entry: e.ID, How: bridge.FromUpstream, SOAPIn: make([]byte, 900), SOAPOut: make([]byte, 900)}}
+			})
+		})
+		b.soon("queued", func() bool { return b.Queued() == i+1 })
+	}
+	release()
+	all.Wait()
+	pages, err := b.Leaves(b.Context(), "ends")
+	b.is(err, nil)
+	b.same("pages", pages, calls/2)
 }
 
 // A write that breaks its transaction takes nobody with it.

@@ -55,7 +55,7 @@ func (d *desk) open(mode string, pragmas ...string) *sql.DB {
 func (d *desk) fillLog(from, to int) {
 	d.Helper()
 	for n := from; n < to; n++ {
-		err := d.Write(context.Background(), func(t *Tx) error {
+		err := d.Write(context.Background(), 0, func(t *Tx) error {
 			t.Exec("INSERT INTO leaves (n, text) VALUES ($1, $2)", n, make([]byte, 400<<10))
 			return nil
 		}, nil)

@@ -9,10 +9,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +65,7 @@ const (
 // op is one write. run may be called several times, each time on a fresh transaction, and must set its results
 // anew; it returns an error of its own only when it has written nothing.
 type op struct {
+	order int64 // among those of one commit
 	run   func(*Tx) error
 	undo  func(committed bool) // called once when the submitter has not heard of success; may be nil
 	state atomic.Int32
@@ -95,9 +98,10 @@ func (w *Writer) start(db transactor) *Writer {
 }
 
 // Write carries out run durably. When it returns an error, nothing was written; if that is not sure, because ctx was
-// over in the middle or the connection broke, undo is called with committed true, possibly later.
-func (w *Writer) Write(ctx context.Context, run func(*Tx) error, undo func(committed bool)) error {
-	o := &op{run: run, undo: undo, done: make(chan struct{})}
+// over in the middle or the connection broke, undo is called with committed true, possibly later. Of the writes that share
+// a commit, those of a lower order come first: rows that are appended in the order of their keys fill their pages.
+func (w *Writer) Write(ctx context.Context, order int64, run func(*Tx) error, undo func(committed bool)) error {
+	o := &op{order: order, run: run, undo: undo, done: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
 		return o.abandon(w.explain(err))
 	}
@@ -196,6 +200,7 @@ func (w *Writer) commit(batch []*op) {
 	if len(live) == 0 {
 		return
 	}
+	slices.SortStableFunc(live, func(a, b *op) int { return cmp.Compare(a.order, b.order) })
 	retry, doubt := w.try(live)
 	for _, o := range live {
 		if retry {
