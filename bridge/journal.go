@@ -178,8 +178,8 @@ type Journal interface {
 	// MaySend re-checks the lease by the wall clock right before the first byte.
 	MaySend(ctx context.Context, e Entry) error
 	// Finish records evidence and gives back the entry as it now stands: evidence never turns Cancelled into
-	// something else.
-	Finish(ctx context.Context, f Finish) (Entry, error)
+	// something else. f may be changed once it has returned.
+	Finish(ctx context.Context, f *Finish) (Entry, error)
 	// Tell records what callers were told apart from a Finish: replays, local refusals, deadlines.
 	Tell(ctx context.Context, asks ...Ask) error
 	// Release gives the document's lease back without evidence.

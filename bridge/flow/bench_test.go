@@ -49,7 +49,7 @@ func (*nothing) Begin(_ context.Context, b bridge.Begin) (bridge.Entry, bool, er
 	return e, true, nil
 }
 
-func (*nothing) Finish(_ context.Context, f bridge.Finish) (bridge.Entry, error) {
+func (*nothing) Finish(_ context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	return bridge.Entry{ID: f.Entry, State: f.State, Outcome: f.Outcome}, nil
 }
 func (*nothing) MaySend(context.Context, bridge.Entry) error { return nil }

@@ -33,6 +33,8 @@ type flight struct {
 	span   trace.Span
 
 	progress
+	step    step          // what next has decided last; its outcome is told in the end
+	telling telling
 	entry   bridge.Entry  // as on record, with what has been learnt since; no ID: none is known
 	unsaved bridge.Finish // evidence that is not on record yet
 	booking time.Time     // of the send that is booked; zero without one, or without a rate
@@ -72,14 +74,14 @@ func (a *ask) heard(how bridge.How) bridge.How {
 }
 
 // render is the answer as it is sent; leaving that the caller takes it along himself.
-func (a *ask) render(ans bridge.Answer, leaving bool) []byte {
+func (a *ask) render(ans *bridge.Answer, leaving bool) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.req.Render == nil || a.gone && !leaving {
 		return nil
 	}
 	a.gone = leaving
-	return a.req.Render(ans)
+	return a.req.Render(*ans)
 }
 
 // join lets a caller wait for the flight; false when it is ending and the record knows more.
@@ -149,10 +151,10 @@ func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 	if !f.remove(a) {
 		return bridge.Answer{}, false
 	}
-	ans = unknown.answer(a.req, "there was no answer yet when the caller's time was over")
+	ans = unknown.answer(&a.req, "there was no answer yet when the caller's time was over")
 	if f.waiting {
 		f.promised = true
-		ans = step{fault: bridge.FaultWaiting}.answer(a.req, "it waits its turn at the authority")
+		ans = (&step{fault: bridge.FaultWaiting}).answer(&a.req, "it waits its turn at the authority")
 	}
 	return ans, true
 }

@@ -20,8 +20,9 @@ func (s *Service) carry(f *flight) {
 	}
 	for {
 		f.begun = f.begun || f.held && f.entry.State != bridge.Final
-		st := next(f.entry, s.facts(f))
-		switch st.move {
+		known := s.facts(f)
+		f.step = next(&f.entry, &known)
+		switch f.step.move {
 		case take:
 			s.take(f)
 		case queue:
@@ -31,9 +32,13 @@ func (s *Service) carry(f *flight) {
 		case look:
 			s.look(f)
 		case pause:
-			s.pause(f, st)
+			s.pause(f)
 		default:
-			s.land(f, st)
+			s.land(f)
+			if f.telling.how != "" {
+				s.letGo(f)
+				s.afterwards(f)
+			}
 			return
 		}
 	}
@@ -43,7 +48,7 @@ func (s *Service) carry(f *flight) {
 func (s *Service) facts(f *flight) facts {
 	now := s.clock()
 	return facts{
-		progress: f.progress, now: now, errand: f.errand, asked: f.c, terms: f.terms, profile: f.up.Profile(),
+		progress: f.progress, now: now, errand: f.errand, asked: &f.c, terms: f.terms, profile: f.up.Profile(),
 		left: f.left(now), ripens: settling - s.quiet.of(f.entry.ID, weigh(f.entry.Attempts).risk),
 	}
 }
@@ -62,10 +67,11 @@ func (s *Service) leavesAtOnce(f *flight) bool {
 
 // find reads what is on record.
 func (s *Service) find(f *flight) {
-	e, err := journaled(s, f, "journal find", func(ctx context.Context) (bridge.Entry, error) {
-		return s.journal.Find(ctx, f.key, f.c.Taxpayer)
+	err := s.journaled(f, "journal find", func(ctx context.Context) (err error) {
+		f.entry, err = s.journal.Find(ctx, f.key, f.c.Taxpayer)
+		return err
 	})
-	if f.entry = e; err != nil && !errors.Is(err, bridge.ErrNoEntry) {
+	if err != nil && !errors.Is(err, bridge.ErrNoEntry) {
 		s.breaks(f, "the record can't be read", err)
 	}
 }
@@ -96,10 +102,13 @@ func (s *Service) take(f *flight) {
 		Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name, Ref: f.c.Ref, Caller: f.caller, IRN: f.irn,
 		Reason: f.c.Reason, Remarks: f.c.Remarks, Created: now, Expires: now.Add(f.terms.CarryOutWithin),
 	}}
-	var created bool
-	e, err := journaled(s, f, "journal begin", func(ctx context.Context) (e bridge.Entry, err error) {
+	var (
+		e       bridge.Entry
+		created bool
+	)
+	err := s.journaled(f, "journal begin", func(ctx context.Context) (err error) {
 		e, created, err = s.journal.Begin(ctx, b)
-		return e, err
+		return err
 	})
 	if !created || err != nil {
 		s.giveBooking(f) // what comes next may be no send, or a late one
@@ -193,12 +202,15 @@ func (s *Service) queue(f *flight) {
 func (s *Service) requeue(f *flight) bool {
 	w := f.requested()
 	w.Expires = s.clock().Add(f.terms.CarryOutWithin)
-	e, err := journaled(s, f, "journal requeue", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Requeue(ctx, w) })
+	err := s.journaled(f, "journal requeue", func(ctx context.Context) (err error) {
+		w, err = s.journal.Requeue(ctx, w)
+		return err
+	})
 	if err != nil {
 		s.outrun(f, "a repeat can't be written down and was not sent", err)
 		return false
 	}
-	f.entry = e
+	f.entry = w
 	return true
 }
 
@@ -247,7 +259,7 @@ func (s *Service) send(f *flight) {
 		if o.Class == bridge.Misconfigured {
 			kind = bridge.AlarmMisconfigured
 		}
-		s.alarm(f.matter, kind, o.Alarm)
+		s.alarm(&f.matter, kind, o.Alarm)
 	}
 }
 
@@ -255,8 +267,10 @@ func (s *Service) send(f *flight) {
 func (s *Service) arm(f *flight) bool {
 	s.save(f)
 	w := f.requested()
-	a, err := journaled(s, f, "journal attempt", func(ctx context.Context) (bridge.Attempt, error) {
-		return s.journal.Attempt(ctx, w, s.clock())
+	var a bridge.Attempt
+	err := s.journaled(f, "journal attempt", func(ctx context.Context) (err error) {
+		a, err = s.journal.Attempt(ctx, w, s.clock())
+		return err
 	})
 	if err != nil {
 		s.giveBooking(f)
@@ -326,8 +340,9 @@ func (s *Service) look(f *flight) {
 }
 
 // pause sleeps between two sends or lookups.
-func (s *Service) pause(f *flight, st step) {
+func (s *Service) pause(f *flight) {
 	s.save(f)
+	st := &f.step
 	if st.jitter {
 		st.wait += s.jitter(st.wait / 2)
 	}
@@ -351,19 +366,24 @@ func (s *Service) save(f *flight) {
 	w := weigh(f.entry.Attempts)
 	fin.State, fin.At = bridge.Accepted, s.clock()
 	if w.doubt || w.sent.Outcome.Class != bridge.NotApplied {
-		fin.State, fin.NextLookup = bridge.Open, leaving(f.entry, w, s.facts(f)).nextLook
-		fin.Outcome = bridge.Outcome{Class: bridge.Unknown, Message: whyDoubtful(w)}
+		known := s.facts(f)
+		fin.State, fin.NextLookup = bridge.Open, leaving(&f.entry, &w, &known).nextLook
+		fin.Outcome = bridge.Outcome{Class: bridge.Unknown, Message: whyDoubtful(&w)}
 	}
-	e, err := journaled(s, f, "journal finish", func(ctx context.Context) (bridge.Entry, error) { return s.journal.Finish(ctx, fin) })
+	var e bridge.Entry
+	err := s.journaled(f, "journal finish", func(ctx context.Context) (err error) {
+		e, err = s.journal.Finish(ctx, &fin)
+		return err
+	})
 	if err != nil {
-		s.alarm(f.matter, bridge.AlarmJournal, "evidence can't be written: "+err.Error())
+		s.alarm(&f.matter, bridge.AlarmJournal, "evidence can't be written: "+err.Error())
 		return
 	}
 	f.entry, f.unsaved = e, bridge.Finish{}
 }
 
 // whyDoubtful says in words what keeps an entry open.
-func whyDoubtful(w weight) string {
+func whyDoubtful(w *weight) string {
 	var parts []string
 	if m := w.sent.Outcome.Message; m != "" {
 		parts = append(parts, m)
@@ -384,18 +404,18 @@ func (f *flight) stopped(o obstacle, why string) { f.obstacle, f.trouble = o, wh
 // breaks is stopped by the journal.
 func (s *Service) breaks(f *flight, what string, err error) {
 	f.stopped(broken, what+": "+err.Error())
-	s.alarm(f.matter, bridge.AlarmJournal, f.trouble)
+	s.alarm(&f.matter, bridge.AlarmJournal, f.trouble)
 }
 
 // journaled does one thing with the journal, as long as there is patience, and takes its time.
-func journaled[T any](s *Service, f *flight, name string, do func(context.Context) (T, error)) (T, error) {
+func (s *Service) journaled(f *flight, name string, do func(context.Context) error) error {
 	ctx, span := beginSpan(f.ctx, name)
 	defer span.End()
 	ctx, cancel := context.WithTimeout(ctx, f.patience())
 	defer cancel()
 	start := time.Now()
-	v, err := do(ctx)
+	err := do(ctx)
 	f.report.Journal += time.Since(start)
 	failed(span, err)
-	return v, err
+	return err
 }

@@ -82,7 +82,7 @@ type facts struct {
 	progress
 	now     time.Time // wall clock
 	errand  errand
-	asked   bridge.Cancellation
+	asked   *bridge.Cancellation
 	terms   *Terms
 	profile *bridge.Profile
 	left    time.Duration // for which somebody can wait, or an accepted entry may be carried out
@@ -103,7 +103,7 @@ type progress struct {
 }
 
 // next decides.
-func next(e bridge.Entry, f facts) step {
+func next(e *bridge.Entry, f *facts) step {
 	switch {
 	case e.State == bridge.Final && f.tells(e):
 		return step{move: recall, outcome: e.Outcome}
@@ -119,16 +119,16 @@ func next(e bridge.Entry, f facts) step {
 	case w.proven():
 		return step{move: end, outcome: w.cancelled(e, f)}
 	case w.doubt:
-		return doubtful(e, w, f)
+		return doubtful(e, &w, f)
 	case f.tries > 0, e.State == bridge.Open, e.State == bridge.Sending:
-		return judged(e, w, f)
+		return judged(e, &w, f)
 	}
 	return sendNow(f)
 }
 
 // tells: what an ended entry says is the answer. A repeat sends again, but for what is cancelled, for a refusal that was
 // just heard (NIC blocks callers who keep producing errors), and for what ended while this flight was on its way.
-func (f facts) tells(e bridge.Entry) bool {
+func (f *facts) tells(e *bridge.Entry) bool {
 	age := f.now.Sub(e.Updated) // negative after the clock was set back: then nothing is known of it
 	same := e.Reason == f.asked.Reason && e.Remarks == f.asked.Remarks
 	return f.begun || f.errand != forCaller || e.Outcome.Class == bridge.Cancelled ||
@@ -137,14 +137,14 @@ func (f facts) tells(e bridge.Entry) bool {
 
 // stopped is the end of a flight that can't go on. What was sent stays open, what was accepted is carried out by whoever
 // takes it up; of anything else nothing has been sent for this call.
-func stopped(e bridge.Entry, f facts) step {
+func stopped(e *bridge.Entry, f *facts) step {
 	w := weigh(e.Attempts)
 	accepted := f.held && e.State == bridge.Accepted
 	switch {
 	case f.tries > 0 && (!f.held || e.ID == 0): // somebody else has taken over; what was sent is on record
 		return unknown
 	case f.held && e.State != bridge.Final && (w.doubt || f.tries > 0 && !(accepted && w.sent.Outcome.Class == bridge.NotApplied)):
-		return leaving(e, w, f) // also when only the record does not know yet that the last send came to nothing
+		return leaving(e, &w, f) // also when only the record does not know yet that the last send came to nothing
 	case f.obstacle == gateShut && accepted:
 		return step{move: end, outcome: bridge.Outcome{Class: bridge.Misconfigured}}
 	case f.obstacle == gateShut:
@@ -160,7 +160,7 @@ func stopped(e bridge.Entry, f facts) step {
 }
 
 // sendNow sends as soon as its turn has come.
-func sendNow(f facts) step {
+func sendNow(f *facts) step {
 	if !f.booked {
 		return step{move: queue}
 	}
@@ -169,7 +169,7 @@ func sendNow(f facts) step {
 
 // sendAgain sends once more in the same flight, after a pause: what the authority asked for, else at least 1 s, then 3 s.
 // ok is false when that can't be.
-func sendAgain(f facts, asked time.Duration) (s step, ok bool) {
+func sendAgain(f *facts, asked time.Duration) (s step, ok bool) {
 	s, longest := step{move: pause, wait: asked}, asked
 	if asked == 0 {
 		s.wait, s.jitter = [...]time.Duration{0, time.Second, 3 * time.Second, 3 * time.Second}[f.tries], true
@@ -185,7 +185,7 @@ func sendAgain(f facts, asked time.Duration) (s step, ok bool) {
 }
 
 // lookAgain asks once more, after a pause, while somebody waits.
-func lookAgain(f facts, wait time.Duration, most int) (step, bool) {
+func lookAgain(f *facts, wait time.Duration, most int) (step, bool) {
 	switch {
 	case f.looks >= most, f.left <= wait && !f.rested:
 		return step{}, false
@@ -196,7 +196,7 @@ func lookAgain(f facts, wait time.Duration, most int) (step, bool) {
 }
 
 // judged is the end of an entry of which no send can have been carried out, by its last send.
-func judged(e bridge.Entry, w weight, f facts) step {
+func judged(e *bridge.Entry, w *weight, f *facts) step {
 	o := w.sent.Outcome
 	asked := w.looked != nil || f.barred
 	switch o.Class {
@@ -240,7 +240,7 @@ func judged(e bridge.Entry, w weight, f facts) step {
 }
 
 // already applies the policy for a document that somebody else has cancelled.
-func already(e bridge.Entry, o bridge.Outcome, f facts) bridge.Outcome {
+func already(e *bridge.Entry, o bridge.Outcome, f *facts) bridge.Outcome {
 	if f.terms.AlreadyCancelled == AlreadySuccess {
 		o.Class, o.Message, o.DateSource = bridge.Cancelled, "", ""
 		return dated(e, o, f)
@@ -254,7 +254,7 @@ func already(e bridge.Entry, o bridge.Outcome, f facts) bridge.Outcome {
 
 // doubtful goes on with an entry of which some send may have been carried out. Only the authority's "cancelled", proof
 // that it is not, or an operator ends it; what a later send was told does not.
-func doubtful(e bridge.Entry, w weight, f facts) step {
+func doubtful(e *bridge.Entry, w *weight, f *facts) step {
 	last := w.sent.Outcome
 	switch {
 	case f.looks == 0 && !f.barred:
@@ -285,7 +285,7 @@ func doubtful(e bridge.Entry, w weight, f facts) step {
 
 // leaving leaves the entry open until the background asks next: 30 s, 2 min, 10 min, 1 h after the last send, then hourly
 // until the authority's lookup window, counted from the first send, is over.
-func leaving(e bridge.Entry, w weight, f facts) step {
+func leaving(e *bridge.Entry, w *weight, f *facts) step {
 	if f.barred {
 		return step{move: leave, nextLook: f.now.Add(barredPause)}
 	}

@@ -68,7 +68,7 @@ type row struct {
 func (r row) check(t *testing.T) {
 	t.Helper()
 	f := facts{
-		progress: progress{held: true}, now: t0.Add(3 * time.Second), asked: bridge.Cancellation{Reason: "1", Remarks: "x"},
+		progress: progress{held: true}, now: t0.Add(3 * time.Second), asked: &bridge.Cancellation{Reason: "1", Remarks: "x"},
 		terms:   &Terms{RepeatRefusalsAfter: time.Minute, AlreadyCancelled: AlreadyByJournal},
 		profile: &bridge.Profile{CallTimeout: 30 * time.Second, LookupWindow: 48 * time.Hour, Zone: time.FixedZone("IST", 19800)},
 		left:    40 * time.Second, ripens: settling,
@@ -76,7 +76,7 @@ func (r row) check(t *testing.T) {
 	if r.change != nil {
 		r.change(&f)
 	}
-	got := next(r.entry, f)
+	got := next(&r.entry, &f)
 	if got.move != r.want || got.outcome.Class != r.class || r.more != nil && !r.more(got) {
 		t.Errorf("%s:\n got move %d, %+v\nwant move %d, class %s", r.name, got.move, got, r.want, r.class)
 	}
@@ -331,12 +331,12 @@ func TestEveryClassIsAnswered(t *testing.T) {
 		{bridge.Outcome{Class: bridge.Misconfigured, Alarm: "1008"}, bridge.Answer{Class: bridge.Misconfigured, Fault: bridge.FaultMisconfigured, Ref: "r1", Why: "1008"}, 503},
 		{bridge.Outcome{Class: bridge.Unclear}, bridge.Answer{Class: bridge.Unknown, Fault: bridge.FaultUnknown, Ref: "r1"}, 503}, // never ends an entry
 	} {
-		if got := (step{outcome: tt.o}).answer(r, ""); got != tt.want || got.Code() != tt.code {
+		if got := (&step{outcome: tt.o}).answer(&r, ""); got != tt.want || got.Code() != tt.code {
 			t.Errorf("%s: got %+v (%d), want %+v (%d)", tt.o.Class, got, got.Code(), tt.want, tt.code)
 		}
 	}
 	want := bridge.Answer{Fault: bridge.FaultBusy, Ref: "r1", RetryAfter: 5 * time.Second, Why: "disk full"}
-	if got := busy.answer(r, "disk full"); got != want || got.Code() != 503 {
+	if got := busy.answer(&r, "disk full"); got != want || got.Code() != 503 {
 		t.Errorf("busy: got %+v, want %+v", got, want)
 	}
 }

@@ -75,8 +75,8 @@ func (s *Service) Cancel(t *Terms, r bridge.Request) bridge.Answer {
 func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
 	ans, known := s.Recall(t, r)
 	if !known {
-		ans = busy.answer(r, errClosing.Error())
-		s.observe.Answered(report(matter{}, bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, ans, bridge.Outcome{}))
+		ans = busy.answer(&r, errClosing.Error())
+		s.observe.Answered(report(&matter{}, bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, &ans, &bridge.Outcome{}))
 	}
 	return ans
 }
@@ -97,11 +97,12 @@ func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool
 	if err != nil {
 		return bridge.Answer{}, false
 	}
-	st := next(e, s.facts(f))
+	known := s.facts(f)
+	st := next(&e, &known)
 	if st.move != recall {
 		return bridge.Answer{}, false
 	}
-	return s.tellOne(m, newAsk(r, bridge.FromJournal), st), true
+	return s.tellOne(&m, newAsk(r, bridge.FromJournal), &st), true
 }
 
 // read finds the request's upstream and holds it against the rules. What ends a call before there is anything to carry
@@ -188,7 +189,7 @@ func (s *Service) await(m matter, a *ask) bridge.Answer {
 			case <-g.done:
 				continue
 			case <-over.C: // another taxpayer's cancel of the document is in flight: nothing is known of it
-				return s.late(m, a, unknown.answer(a.req, "another cancellation of the document is under way"))
+				return s.late(&m, a, unknown.answer(&a.req, "another cancellation of the document is under way"))
 			}
 		case !mine:
 			link(a.req.Context, g)
@@ -198,7 +199,7 @@ func (s *Service) await(m matter, a *ask) bridge.Answer {
 			return ans
 		case <-over.C:
 			if ans, left := g.giveUp(a); left {
-				return s.late(g.matter, a, ans)
+				return s.late(&g.matter, a, ans)
 			}
 			return <-a.told
 		}

@@ -517,7 +517,7 @@ func TestEndedInDoubtGoesOn(t *testing.T) {
 			if err != nil || e.State != bridge.Open {
 				b.Fatalf("%s, %v", e.State, err)
 			}
-			if _, err = b.journal.Finish(b.Context(), bridge.Finish{Entry: e.ID, State: bridge.Final, At: time.Now(), Outcome: refused}); err != nil {
+			if _, err = b.journal.Finish(b.Context(), &bridge.Finish{Entry: e.ID, State: bridge.Final, At: time.Now(), Outcome: refused}); err != nil {
 				b.Fatal(err)
 			}
 			answers.Store(true)
@@ -601,7 +601,7 @@ func (j *broken) Begin(ctx context.Context, b bridge.Begin) (bridge.Entry, bool,
 	return j.Journal.Begin(ctx, b)
 }
 
-func (j *broken) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
+func (j *broken) Finish(ctx context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	if err := j.finish(); err != nil {
 		return bridge.Entry{}, err
 	}

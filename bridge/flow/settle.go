@@ -111,7 +111,7 @@ func (s *Service) stray(e bridge.Entry, why string) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, diskTime)
 	defer cancel()
-	if _, err := s.journal.Finish(ctx, fin); err != nil {
+	if _, err := s.journal.Finish(ctx, &fin); err != nil {
 		what += "; it can't be put off: " + err.Error()
 	}
 	s.alarmStray(e, kind, what)
@@ -130,7 +130,7 @@ func (s *Service) alarmStray(e bridge.Entry, kind bridge.AlarmKind, text string)
 func (s *Service) alarmAge(f *flight) {
 	age := s.clock().Sub(f.entry.FirstSend())
 	if f.errand == forTruth && f.entry.State == bridge.Open && age >= alarmAge {
-		s.alarm(f.matter, bridge.AlarmOpen, fmt.Sprintf("doubtful for %s: look the document up in the authority's portal and record "+
+		s.alarm(&f.matter, bridge.AlarmOpen, fmt.Sprintf("doubtful for %s: look the document up in the authority's portal and record "+
 			"what it shows (journal resolve)", age.Truncate(time.Minute)))
 	}
 }

@@ -106,7 +106,7 @@ func (s *shaky) MaySend(ctx context.Context, e bridge.Entry) error {
 	return s.Journal.MaySend(ctx, e)
 }
 
-func (s *shaky) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
+func (s *shaky) Finish(ctx context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	return shake(ctx, s, "finish", writes, func() (bridge.Entry, error) { return s.Journal.Finish(ctx, f) })
 }
 

@@ -12,7 +12,7 @@ type weight struct {
 	// gated: a send of ours reached the authority and was turned away there, by its word.
 	gated bool
 	said  *bridge.Attempt // the send that the authority confirmed
-	sent  bridge.Attempt  // the last send
+	sent  *bridge.Attempt // the last send; an empty one when there is none
 	risk  int64           // ID of the last send that the authority had and did not refuse
 	// Of the lookups since the last send:
 	looked       *bridge.Attempt // the last
@@ -22,8 +22,12 @@ type weight struct {
 	inconclusive int             // how many got none
 }
 
+// unsent is the last send where there is none.
+var unsent bridge.Attempt
+
 // weigh reads the attempts in the order in which they were made.
-func weigh(attempts []bridge.Attempt) (w weight) {
+func weigh(attempts []bridge.Attempt) weight {
+	w := weight{sent: &unsent}
 	for i := range attempts {
 		a := &attempts[i]
 		switch a.Kind {
@@ -39,7 +43,7 @@ func weigh(attempts []bridge.Attempt) (w weight) {
 }
 
 func (w *weight) send(a *bridge.Attempt) {
-	w.sent, w.looked, w.shown, w.seenActive, w.seenOther, w.inconclusive = *a, nil, nil, false, false, 0
+	w.sent, w.looked, w.shown, w.seenActive, w.seenOther, w.inconclusive = a, nil, nil, false, false, 0
 	switch a.Outcome.Class {
 	case bridge.Cancelled:
 		w.said = a
@@ -74,10 +78,10 @@ func (w *weight) look(a *bridge.Attempt) {
 }
 
 // proven: the document is cancelled, and by us.
-func (w weight) proven() bool { return w.said != nil || w.shown != nil && w.ours }
+func (w *weight) proven() bool { return w.said != nil || w.shown != nil && w.ours }
 
 // cancelled is the outcome that the proof makes.
-func (w weight) cancelled(e bridge.Entry, f facts) bridge.Outcome {
+func (w *weight) cancelled(e *bridge.Entry, f *facts) bridge.Outcome {
 	if w.said != nil {
 		return dated(e, w.said.Outcome, f)
 	}
@@ -103,7 +107,7 @@ func lookOutcome(s bridge.DocumentState) bridge.Outcome {
 
 // dated completes the cancel date of a Cancelled outcome: the authority's own, else the start of the first attempt in
 // the authority's zone, seconds 00.
-func dated(e bridge.Entry, o bridge.Outcome, f facts) bridge.Outcome {
+func dated(e *bridge.Entry, o bridge.Outcome, f *facts) bridge.Outcome {
 	if o.Date != "" {
 		if o.DateSource == "" {
 			o.DateSource = bridge.DateUpstream

@@ -109,7 +109,7 @@ func (j *Journal) takeBack(ctx context.Context, e bridge.Entry) {
 	if len(e.Attempts) > 0 { // written in the same commit, and never sent
 		fin.Attempt, fin.Result = e.Attempts[0].ID, late
 	}
-	if _, err := j.Finish(ctx, fin); err != nil {
+	if _, err := j.Finish(ctx, &fin); err != nil {
 		j.leases.drop(e.Key, e.Taxpayer)
 	}
 }

@@ -92,7 +92,7 @@ func call(b *testing.B, j *journal.Journal, n int64) {
 			ToldAt: now, How: bridge.FromUpstream, SOAPIn: make([]byte, 900), SOAPOut: make([]byte, 700),
 		}},
 	}
-	if _, err := j.Finish(b.Context(), f); err != nil {
+	if _, err := j.Finish(b.Context(), &f); err != nil {
 		b.Error(err)
 	}
 }

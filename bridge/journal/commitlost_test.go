@@ -160,12 +160,12 @@ func TestFinishCommitLost(t *testing.T) {
 				Release: true,
 			}
 			c.when.Store(when)
-			if _, err := b.Finish(t.Context(), f); err == nil || c.when.Load() != 0 {
+			if _, err := b.Finish(t.Context(), &f); err == nil || c.when.Load() != 0 {
 				t.Fatalf("the COMMIT was not lost: %v", err)
 			} else if strings.Contains(err.Error(), "password") {
 				t.Error(err)
 			}
-			got, err := b.Finish(t.Context(), f)
+			got, err := b.Finish(t.Context(), &f)
 			if err != nil {
 				t.Fatal(err)
 			}

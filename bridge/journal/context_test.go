@@ -34,7 +34,7 @@ func calls(t *testing.T, j *journal.Journal, e bridge.Entry) map[string]func(con
 		"Requeue": func(ctx context.Context) error { _, err := j.Requeue(ctx, e); return err },
 		"Attempt": func(ctx context.Context) error { _, err := j.Attempt(ctx, e, now); return err },
 		"Finish": func(ctx context.Context) error {
-			_, err := j.Finish(ctx, bridge.Finish{Entry: e.ID, State: bridge.Open})
+			_, err := j.Finish(ctx, &bridge.Finish{Entry: e.ID, State: bridge.Open})
 			return err
 		},
 		"Tell":         func(ctx context.Context) error { return j.Tell(ctx, told(e, "late", "sap", bridge.Unknown)) },

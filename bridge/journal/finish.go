@@ -44,9 +44,9 @@ const (
 var addTold = fmt.Sprintf(stand, "$3") + `told = ends.told | excluded.told, version = ends.version + 1 WHERE ends.told <> excluded.told`
 
 // Finish records evidence and gives back the entry as it now stands.
-func (j *Journal) Finish(ctx context.Context, f bridge.Finish) (bridge.Entry, error) {
+func (j *Journal) Finish(ctx context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	asks := encodeAsks(f.Asks)
-	end := ending{Finish: f, told: toldMask(f.Asks), result: encodeOutcome(f.Result), exchanges: encodeExchanges(f.Result)}
+	end := &ending{Finish: *f, told: toldMask(f.Asks), result: encodeOutcome(f.Result), exchanges: encodeExchanges(f.Result)}
 	end.Result.Exchanges, end.Outcome.Exchanges, end.At = nil, nil, at(micros(f.At))
 	look := j.lookRow(f.Look)
 
@@ -101,13 +101,13 @@ type ending struct {
 
 // first writes the one row that a call on the straight way ends with, and gives back the asks that are not in it. The result
 // is nil when somebody has written before how the entry stands, or what its first caller was told.
-func (end ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRow, []askRow) {
+func (end *ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRow, []askRow) {
 	rec, result := r.copy(), ended{class: bridge.None.String(), outcome: "{}"}
 	if end.Attempt == firstSend(r.ID) {
-		rec.complete(end.Finish)
+		rec.complete(&end.Finish)
 		result = ended{micros(end.At), end.Result.Class.String(), end.result}
 	}
-	merge(&rec.Entry, end.Finish, held)
+	merge(&rec.Entry, &end.Finish, held)
 	rec.told, rec.version = end.told, 1
 	class, outcome := rec.Outcome.Class.String(), encodeOutcome(rec.Outcome)
 	args := []any{r.ID, string(rec.State), class, outcome, micros(rec.Updated), micros(rec.NextLookup), rec.told, r.Upstream}
@@ -146,7 +146,7 @@ type ended struct {
 }
 
 // later writes down what became of an entry that has stood in some way before.
-func (end ending) later(t *tx, r *entryRow, held bool) (*entryRow, error) {
+func (end *ending) later(t *tx, r *entryRow, held bool) (*entryRow, error) {
 	if r.version == 0 {
 		if r = lockEntry(t, r.ID); r == nil {
 			return nil, bridge.ErrNoEntry
@@ -162,9 +162,9 @@ func (end ending) later(t *tx, r *entryRow, held bool) (*entryRow, error) {
 	}
 	return change(t, r.ID, r, func(r *entryRow) error {
 		if completed {
-			r.complete(end.Finish)
+			r.complete(&end.Finish)
 		}
-		merge(&r.Entry, end.Finish, held)
+		merge(&r.Entry, &end.Finish, held)
 		r.told |= end.told
 		return nil
 	})
@@ -206,7 +206,7 @@ func (r *entryRow) hasLook(look bridge.Attempt) bool {
 }
 
 // complete ends an attempt in our copy of the entry.
-func (r *entryRow) complete(f bridge.Finish) {
+func (r *entryRow) complete(f *bridge.Finish) {
 	for i := range r.Attempts {
 		if r.Attempts[i].ID == f.Attempt {
 			r.Attempts[i].End, r.Attempts[i].Outcome = f.At, f.Result
@@ -221,19 +221,20 @@ func (r *entryRow) complete(f bridge.Finish) {
 //   - an ended entry stays ended: only Attempt and Requeue take it up again;
 //   - what is no end (Unknown, Unclear, …) leaves it in doubt, whatever f calls it;
 //   - otherwise the flight that holds the lease says where the entry stands.
-func merge(e *bridge.Entry, f bridge.Finish, held bool) {
-	if f.State == bridge.Final && !canEnd(f.Outcome.Class) {
-		f.State = bridge.Open
+func merge(e *bridge.Entry, f *bridge.Finish, held bool) {
+	state := f.State
+	if state == bridge.Final && !canEnd(f.Outcome.Class) {
+		state = bridge.Open
 	}
-	cancelled := f.State == bridge.Final && f.Outcome.Class == bridge.Cancelled
+	cancelled := state == bridge.Final && f.Outcome.Class == bridge.Cancelled
 	switch {
 	case e.Outcome.Class == bridge.Cancelled,
 		!held && !cancelled,
-		e.State == bridge.Final && f.State != bridge.Final:
+		e.State == bridge.Final && state != bridge.Final:
 		return
 	}
-	e.State, e.Updated, e.NextLookup = f.State, f.At, time.Time{}
-	switch f.State {
+	e.State, e.Updated, e.NextLookup = state, f.At, time.Time{}
+	switch state {
 	case bridge.Final:
 		e.Outcome = f.Outcome
 	case bridge.Open:

@@ -101,7 +101,7 @@ func (b *bench) finish(e bridge.Entry, state bridge.State, o bridge.Outcome, mor
 	for _, m := range more {
 		m(&f)
 	}
-	got, err := b.Finish(b.Context(), f)
+	got, err := b.Finish(b.Context(), &f)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestLook(t *testing.T) {
 		exchanges := []bridge.Exchange{{Purpose: "lookup", Method: "GET", URL: "https://x", Status: 200, Response: "ACT", Start: now, Took: time.Second}}
 		active := bridge.Outcome{Class: bridge.NotApplied, Message: "ACT", Exchanges: exchanges}
 		f := bridge.Finish{Entry: e.ID, State: bridge.Open, Outcome: unknown, NextLookup: now.Add(2 * time.Hour), At: now.Add(time.Minute), Look: look(active, now)}
-		got, err := b.Finish(b.Context(), f)
+		got, err := b.Finish(b.Context(), &f)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -297,12 +297,12 @@ func TestLook(t *testing.T) {
 		}
 		b.same("exchanges", story[0].Entry.Attempts[1].Outcome.Exchanges, exchanges)
 
-		if got, err = b.Finish(b.Context(), f); err != nil { // its caller didn't hear of it
+		if got, err = b.Finish(b.Context(), &f); err != nil { // its caller didn't hear of it
 			b.Fatal(err)
 		}
 		b.same("written again, it is there once", len(got.Attempts), 2)
 		f.Look = look(active, now.Add(time.Minute))
-		if got, err = b.Finish(b.Context(), f); err != nil {
+		if got, err = b.Finish(b.Context(), &f); err != nil {
 			b.Fatal(err)
 		}
 		b.same("another one", len(got.Attempts), 3)
@@ -315,7 +315,7 @@ func TestLookWithoutLease(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		e := b.finish(b.begin("a", true), bridge.Open, unknown, lookupAt(now.Add(time.Hour)), release)
 		seen := func(o bridge.Outcome, start time.Time) bridge.Entry {
-			got, err := b.Finish(b.Context(), bridge.Finish{Entry: e.ID, State: bridge.Final, Outcome: o, At: now, Look: look(o, start)})
+			got, err := b.Finish(b.Context(), &bridge.Finish{Entry: e.ID, State: bridge.Final, Outcome: o, At: now, Look: look(o, start)})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -454,7 +454,7 @@ func TestEvidenceWithoutLease(t *testing.T) {
 		again := b.finish(e, bridge.Final, notApplied)
 		b.same("evidence is never overwritten", again.Attempts[0].Outcome, refused)
 
-		_, err := b.Journal.Finish(b.Context(), bridge.Finish{Entry: 4711, State: bridge.Final, Outcome: refused})
+		_, err := b.Journal.Finish(b.Context(), &bridge.Finish{Entry: 4711, State: bridge.Final, Outcome: refused})
 		b.is(err, bridge.ErrNoEntry)
 	})
 }

@@ -31,7 +31,7 @@ func TestMergeProperties(t *testing.T) {
 			}
 			held := rapid.Bool().Draw(t, "held")
 			before := e
-			journal.Merge(&e, f, held)
+			journal.Merge(&e, &f, held)
 			cancels := f.State == bridge.Final && f.Outcome.Class == bridge.Cancelled
 			proven = proven || cancels
 			changed := e.State != before.State || e.Outcome.Class != before.Outcome.Class || e.Outcome.Date != before.Outcome.Date

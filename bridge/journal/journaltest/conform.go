@@ -168,7 +168,7 @@ func (b *bench) end(p Process, e bridge.Entry, state bridge.State, o bridge.Outc
 	for _, m := range more {
 		m(&f)
 	}
-	got, err := p.Finish(b.Context(), f)
+	got, err := p.Finish(b.Context(), &f)
 	b.must(err)
 	return got
 }
@@ -394,7 +394,7 @@ func finish(b *bench) {
 	e := b.end(b, b.begin("unclear", true), bridge.Open, bridge.Outcome{Class: bridge.Refused, ByState: true}, lookupAt(received))
 	b.same("what is open is in doubt", e.Outcome, bridge.Outcome{Class: bridge.Unknown})
 	b.same("whatever its send was told", e.Attempts[0].Outcome, bridge.Outcome{Class: bridge.Refused, ByState: true})
-	_, err := b.Finish(b.Context(), bridge.Finish{Entry: 4711, State: bridge.Final, Outcome: refused, At: received})
+	_, err := b.Finish(b.Context(), &bridge.Finish{Entry: 4711, State: bridge.Final, Outcome: refused, At: received})
 	b.is("nobody's", err, bridge.ErrNoEntry)
 }
 

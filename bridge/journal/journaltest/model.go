@@ -375,7 +375,8 @@ func (i *Instance) MaySend(_ context.Context, e bridge.Entry) error {
 }
 
 // Finish implements bridge.Journal.
-func (i *Instance) Finish(ctx context.Context, f bridge.Finish) (e bridge.Entry, err error) {
+func (i *Instance) Finish(ctx context.Context, fin *bridge.Finish) (e bridge.Entry, err error) {
+	f := *fin
 	f.Result.Exchanges, f.Outcome.Exchanges, f.At = nil, nil, stored(f.At)
 	err = i.do(ctx, "Finish", true, func() error {
 		if f.Entry < 1 || f.Entry > int64(len(i.m.rows)) {
