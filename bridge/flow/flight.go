@@ -33,7 +33,7 @@ type flight struct {
 	span   trace.Span
 
 	progress
-	step    step          // what next has decided last; its outcome is told in the end
+	step    step // what next has decided last; its outcome is told in the end
 	telling telling
 	entry   bridge.Entry  // as on record, with what has been learnt since; no ID: none is known
 	unsaved bridge.Finish // evidence that is not on record yet
