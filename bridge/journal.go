@@ -176,7 +176,7 @@ type Journal interface {
 	// the entry has ended since e was read (withdrawn, resolved by hand).
 	Attempt(ctx context.Context, e Entry, start time.Time) (Attempt, error)
 	// MaySend re-checks the lease by the wall clock right before the first byte.
-	MaySend(ctx context.Context, e Entry) error
+	MaySend(ctx context.Context, e *Entry) error
 	// Finish records evidence and gives back the entry as it now stands: evidence never turns Cancelled into
 	// something else. f may be changed once it has returned.
 	Finish(ctx context.Context, f *Finish) (Entry, error)

@@ -8,8 +8,8 @@ import (
 // Observer hears what happens, for logs, metrics and alarms. Methods are called from many goroutines and must not
 // block. None of what they get holds a secret or remarks.
 type Observer interface {
-	// Answered is called once for every caller that was answered.
-	Answered(CallReport)
+	// Answered is called once for every caller that was answered. The report is not changed afterwards, by anybody.
+	Answered(*CallReport)
 	// Attempted is called after each send and each lookup.
 	Attempted(AttemptReport)
 	// Alarm is called when an operator must act.

@@ -37,7 +37,7 @@ func (w wireless) RoundTrip(r *http.Request) (*http.Response, error) {
 // silent is an Observer that hears nothing.
 type silent struct{}
 
-func (silent) Answered(bridge.CallReport)     {}
+func (silent) Answered(*bridge.CallReport)    {}
 func (silent) Attempted(bridge.AttemptReport) {}
 func (silent) Alarm(bridge.Alarm)             {}
 

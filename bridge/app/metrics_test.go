@@ -55,7 +55,7 @@ func scrapeNames(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	a.observer.Alarm(bridge.Alarm{Kind: bridge.AlarmJournal})
-	a.observer.Answered(bridge.CallReport{Unclassified: true, DateSource: bridge.DateEstimated})
+	a.observer.Answered(&bridge.CallReport{Unclassified: true, DateSource: bridge.DateEstimated})
 	resp, err := http.Get(a.ConsoleURL() + "/metrics")
 	if err != nil {
 		t.Fatal(err)

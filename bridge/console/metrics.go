@@ -95,7 +95,7 @@ func (m *Metrics) Expect(upstreams, refusals []string) {
 func (m *Metrics) Register(cs ...prometheus.Collector) { m.registry.MustRegister(cs...) }
 
 // Answered counts one answered call.
-func (m *Metrics) Answered(r bridge.CallReport) {
+func (m *Metrics) Answered(r *bridge.CallReport) {
 	m.calls.WithLabelValues(r.Caller, r.Upstream, r.Answer.Class.String(), string(r.How)).Inc()
 	m.seconds.WithLabelValues(r.Upstream, "total").Observe(r.Took.Seconds())
 	m.seconds.WithLabelValues(r.Upstream, "journal").Observe(r.Journal.Seconds())

@@ -52,8 +52,8 @@ func (*nothing) Begin(_ context.Context, b bridge.Begin) (bridge.Entry, bool, er
 func (*nothing) Finish(_ context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	return bridge.Entry{ID: f.Entry, State: f.State, Outcome: f.Outcome}, nil
 }
-func (*nothing) MaySend(context.Context, bridge.Entry) error { return nil }
-func (*nothing) Release(context.Context, bridge.Entry) error { return nil }
+func (*nothing) MaySend(context.Context, *bridge.Entry) error { return nil }
+func (*nothing) Release(context.Context, bridge.Entry) error  { return nil }
 func (*nothing) Take(context.Context, bridge.Rate, int64) (time.Time, time.Duration, error) {
 	return time.Time{}, 0, nil
 }
@@ -62,7 +62,7 @@ func (*nothing) Shut(context.Context, string, bridge.Gate) error      { return n
 func (*nothing) Gate(context.Context, string) (bridge.Gate, bool, error) {
 	return bridge.Gate{}, false, nil
 }
-func (*nothing) Answered(bridge.CallReport)     {}
+func (*nothing) Answered(*bridge.CallReport)    {}
 func (*nothing) Attempted(bridge.AttemptReport) {}
 func (*nothing) Alarm(bridge.Alarm)             {}
 func (n *nothing) Profile() *bridge.Profile     { return &n.profile }

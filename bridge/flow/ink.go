@@ -83,7 +83,7 @@ func (s *Service) refuse(m matter, r bridge.Request, st step) bridge.Answer {
 	a := newAsk(r, bridge.FromCheck)
 	if !s.ink.refusal(r.Caller) {
 		ans := busy.answer(&r, "more of this caller's calls were refused than are written down")
-		s.observe.Answered(report(&m, bridge.CallReport{}, a, bridge.FromCheck, &ans, &bridge.Outcome{}))
+		s.answered(&m, &bridge.CallReport{}, a, bridge.FromCheck, &ans, &bridge.Outcome{})
 		return ans
 	}
 	return s.tellOne(&m, a, &st)

@@ -230,16 +230,16 @@ func (s *Service) send(f *flight) {
 	if !f.armed && !s.arm(f) {
 		return
 	}
-	i := len(f.entry.Attempts) - 1
-	a := &f.entry.Attempts[i]
+	a := &f.entry.Attempts[len(f.entry.Attempts)-1]
+	o := &a.Outcome
 	ctx, span := beginSpan(f.ctx, "send")
 	start := time.Now()
-	o := f.up.Cancel(ctx, f.c, func(ctx context.Context) error { return s.journal.MaySend(ctx, f.entry) })
+	*o = f.up.Cancel(ctx, f.c, func(ctx context.Context) error { return s.journal.MaySend(ctx, &f.entry) })
 	took := time.Since(start)
 	classify(span, o.Class)
 	span.End()
-	a.Outcome, a.End = o, s.clock()
-	f.unsaved = bridge.Finish{Entry: f.entry.ID, Attempt: a.ID, Result: o}
+	a.End = s.clock()
+	f.unsaved.Entry, f.unsaved.Attempt, f.unsaved.Result = f.entry.ID, a.ID, *o
 	if !o.Sent {
 		s.giveBooking(f)
 	} else {
@@ -251,9 +251,7 @@ func (s *Service) send(f *flight) {
 	if w := weigh(f.entry.Attempts); w.risk == a.ID && !w.strict {
 		s.quiet.seen(f.entry.ID, w.risk) // it was answered, so it is not on its way any more
 	}
-	p := f.up.Profile()
-	s.observe.Attempted(bridge.AttemptReport{Ref: f.c.Ref, Upstream: p.Name, Kind: p.Kind, Attempt: bridge.SendCancel,
-		Class: o.Class, Sent: o.Sent, HTTPStatus: o.HTTPStatus, Took: took})
+	s.attempted(f, bridge.SendCancel, o, o.Sent, took)
 	if o.Alarm != "" {
 		kind := bridge.AlarmUpstream
 		if o.Class == bridge.Misconfigured {
@@ -261,6 +259,13 @@ func (s *Service) send(f *flight) {
 		}
 		s.alarm(&f.matter, kind, o.Alarm)
 	}
+}
+
+// attempted reports a send, or a lookup.
+func (s *Service) attempted(f *flight, kind bridge.AttemptKind, o *bridge.Outcome, sent bool, took time.Duration) {
+	p := f.up.Profile()
+	s.observe.Attempted(bridge.AttemptReport{Ref: f.c.Ref, Upstream: p.Name, Kind: p.Kind, Attempt: kind,
+		Class: o.Class, Sent: sent, HTTPStatus: o.HTTPStatus, Took: took})
 }
 
 // arm makes an attempt durable.
@@ -335,8 +340,7 @@ func (s *Service) look(f *flight) {
 	f.unsaved.Entry, f.unsaved.Look = f.entry.ID, &a
 	f.looks++
 	f.report.Lookups++
-	s.observe.Attempted(bridge.AttemptReport{Ref: f.c.Ref, Upstream: p.Name, Kind: p.Kind, Attempt: bridge.AskState,
-		Class: o.Class, Sent: true, HTTPStatus: o.HTTPStatus, Took: took})
+	s.attempted(f, bridge.AskState, &o, true, took)
 }
 
 // pause sleeps between two sends or lookups.

@@ -64,7 +64,7 @@ var faults = []mutant{
 	{"what was claimed before an error is thrown away", "bridge/flow/settle.go",
 		"	entries, err := s.journal.Orphans(ctx, s.clock())\n", "	entries, err := s.journal.Orphans(ctx, s.clock())\n	if err != nil {\n		entries = nil\n	}\n", "./bridge/flow", "TestClaimedIsCarriedOut"},
 	{"the fence is not asked", "bridge/flow/loop.go",
-		"return s.journal.MaySend(ctx, f.entry) })", "return nil })", "./bridge/flow", "TestFenceIsAsked"},
+		"return s.journal.MaySend(ctx, &f.entry) })", "return nil })", "./bridge/flow", "TestFenceIsAsked"},
 	{"answers cross taxpayers", "bridge/flow/service.go",
 		"case !mine && (g.c.Taxpayer != m.c.Taxpayer || !g.join(a)):", "case !mine && !g.join(a):", "./bridge/flow", stories},
 	{"who is late waits for the disk", "bridge/flow/tell.go",

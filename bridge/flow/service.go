@@ -76,7 +76,7 @@ func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
 	ans, known := s.Recall(t, r)
 	if !known {
 		ans = busy.answer(&r, errClosing.Error())
-		s.observe.Answered(report(&matter{}, bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, &ans, &bridge.Outcome{}))
+		s.answered(&matter{}, &bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, &ans, &bridge.Outcome{})
 	}
 	return ans
 }

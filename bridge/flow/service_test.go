@@ -85,10 +85,10 @@ type observed struct {
 	alarms []bridge.Alarm
 }
 
-func (o *observed) Answered(r bridge.CallReport) {
+func (o *observed) Answered(r *bridge.CallReport) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.calls = append(o.calls, r)
+	o.calls = append(o.calls, *r)
 }
 func (o *observed) Attempted(bridge.AttemptReport) {}
 func (o *observed) Alarm(a bridge.Alarm) {
@@ -918,7 +918,7 @@ func (j forgetful) Orphans(ctx context.Context, now time.Time) ([]bridge.Entry, 
 	return e, err
 }
 
-func (j forgetful) MaySend(ctx context.Context, e bridge.Entry) error {
+func (j forgetful) MaySend(ctx context.Context, e *bridge.Entry) error {
 	if j.lease {
 		return bridge.ErrLostLease
 	}

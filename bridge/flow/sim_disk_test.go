@@ -99,7 +99,7 @@ func (s *shaky) Attempt(ctx context.Context, e bridge.Entry, start time.Time) (b
 	return shake(ctx, s, "attempt", writes, func() (bridge.Attempt, error) { return s.Journal.Attempt(ctx, e, start) })
 }
 
-func (s *shaky) MaySend(ctx context.Context, e bridge.Entry) error {
+func (s *shaky) MaySend(ctx context.Context, e *bridge.Entry) error {
 	if s.i.died() {
 		return errShaky
 	}

@@ -89,7 +89,7 @@ func (w *world) recorded(space string, p *paper, taxpayer string) (bridge.Entry,
 type watcher struct{ i *process }
 
 // Answered implements bridge.Observer.
-func (x watcher) Answered(r bridge.CallReport) {
+func (x watcher) Answered(r *bridge.CallReport) {
 	w := x.i.w
 	w.mu.Lock()
 	defer w.mu.Unlock()

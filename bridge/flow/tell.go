@@ -115,18 +115,28 @@ func (s *Service) letGo(f *flight) {
 			o.Code, o.UpstreamRef = last.Code, last.UpstreamRef
 		}
 	}
-	var gone []bridge.Ask
+	var gone []*ask
 	for i, a := range f.telling.asks {
 		if f.drop(a) {
-			s.observe.Answered(report(&f.matter, f.report, a, a.heard(f.telling.how), &f.telling.answers[i], &o)) // while his call's span is there
+			s.answered(&f.matter, &f.report, a, a.heard(f.telling.how), &f.telling.answers[i], &o) // while his call's span is there
 			a.told <- f.telling.answers[i]
 		} else {
-			gone = append(gone, a.recorded(f.entry.ID))
+			gone = append(gone, a)
 		}
 	}
-	if len(gone) > 0 {
-		s.note(&f.matter, gone, 0)
+	s.noteGone(f, gone)
+}
+
+// noteGone puts what those heard who have left to the entry.
+func (s *Service) noteGone(f *flight, gone []*ask) {
+	asks := make([]bridge.Ask, len(gone))
+	for i, a := range gone {
+		r := <-a.late // he is just recording it
+		a.late <- r
+		r.Entry = f.entry.ID
+		asks[i] = r
 	}
+	s.note(&f.matter, asks, 0)
 }
 
 // afterwards does what nobody need wait for.
@@ -137,14 +147,6 @@ func (s *Service) afterwards(f *flight) {
 	case f.held:
 		s.release(f.ctx, bridge.Entry{Key: f.key, Taxpayer: f.c.Taxpayer, Upstream: f.up.Profile().Name}) // the entry may be lost
 	}
-}
-
-// recorded is what one who is gone was told of the entry; he is just recording it.
-func (a *ask) recorded(entry int64) bridge.Ask {
-	r := <-a.late
-	a.late <- r
-	r.Entry = entry
-	return r
 }
 
 // answer words the flight's last step for everyone who waits.
@@ -223,7 +225,7 @@ func (s *Service) tellOne(m *matter, a *ask, st *step) bridge.Answer {
 	r := m.told(0, a, a.how, &ans, s.clock())
 	r.SOAPOut = a.render(&ans, false)
 	took := s.note(m, []bridge.Ask{r}, left)
-	s.observe.Answered(report(m, bridge.CallReport{Journal: took}, a, a.how, &ans, &st.outcome))
+	s.answered(m, &bridge.CallReport{Journal: took}, a, a.how, &ans, &st.outcome)
 	return ans
 }
 
@@ -233,12 +235,13 @@ func (s *Service) late(m *matter, a *ask, ans bridge.Answer) bridge.Answer {
 	r.SOAPOut = a.render(&ans, true)
 	a.late <- r
 	s.noteLater(m, []bridge.Ask{r})
-	s.observe.Answered(report(m, bridge.CallReport{}, a, a.how, &ans, &bridge.Outcome{}))
+	s.answered(m, &bridge.CallReport{}, a, a.how, &ans, &bridge.Outcome{})
 	return ans
 }
 
-// report completes what observers hear of one answered call.
-func report(m *matter, r bridge.CallReport, a *ask, how bridge.How, ans *bridge.Answer, o *bridge.Outcome) bridge.CallReport {
+// answered tells observers of one answered call: begun is what is known of the work behind it.
+func (s *Service) answered(m *matter, begun *bridge.CallReport, a *ask, how bridge.How, ans *bridge.Answer, o *bridge.Outcome) {
+	r := *begun
 	r.Context, r.Key = a.req.Context, m.key
 	r.Ref, r.Caller, r.Taxpayer = a.req.Ref, a.req.Caller, a.req.Taxpayer
 	r.Answer, r.How, r.Code, r.DateSource = *ans, how, o.Code, o.DateSource
@@ -247,7 +250,7 @@ func report(m *matter, r bridge.CallReport, a *ask, how bridge.How, ans *bridge.
 		r.Upstream = m.up.Profile().Name
 	}
 	r.Took = time.Since(a.req.Received)
-	return r
+	s.observe.Answered(&r)
 }
 
 // answer words a step for one caller, who gets back his own spelling of the IRN. trouble is what was in the way, for

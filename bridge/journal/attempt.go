@@ -131,7 +131,7 @@ func lockEntry(t *tx, id int64) *entryRow {
 
 // update writes how the entry stands if its version still is the one on disk.
 func update(t *tx, r *entryRow) bool {
-	n := t.Exec(updateStanding, r.ID, r.version, string(r.State), r.Outcome.Class.String(), encodeOutcome(r.Outcome),
+	n := t.Exec(updateStanding, r.ID, r.version, string(r.State), r.Outcome.Class.String(), encodeOutcome(&r.Outcome),
 		micros(r.Updated), micros(r.NextLookup), r.told)
 	r.version++
 	return n == 1

@@ -97,7 +97,7 @@ func (j *Journal) startAttempt(t *tx, e bridge.Entry, start time.Time) bridge.At
 // addAttempt writes one that has ended down and gives it back with its ID. exchanges are encoded.
 func addAttempt(t *tx, entry int64, a bridge.Attempt, exchanges any) bridge.Attempt {
 	a.ID, _ = t.Insert(insertAttempt, entry, string(a.Kind), micros(a.Start), micros(a.End), a.By, a.Upstream,
-		a.Outcome.Class.String(), encodeOutcome(a.Outcome), exchanges)
+		a.Outcome.Class.String(), encodeOutcome(&a.Outcome), exchanges)
 	return a
 }
 

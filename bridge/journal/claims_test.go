@@ -71,7 +71,7 @@ func TestClaimsComeBack(t *testing.T) {
 					b.Fatalf("%d were claimed; the scan was not cut in the middle", len(got))
 				}
 				for _, e := range got {
-					b.is(b.MaySend(b.Context(), e), nil)
+					b.is(b.MaySend(b.Context(), &e), nil)
 				}
 				other := b.Journal
 				if b.dsn[0] == 'p' {

@@ -278,7 +278,7 @@ func TestLeaseOfTheFuture(t *testing.T) {
 	if d := ahead("theirs"); d > 5*time.Minute || d < time.Minute {
 		t.Errorf("a dead one's lease reaches %s ahead", d)
 	}
-	b.is(b.MaySend(t.Context(), ours), nil)
+	b.is(b.MaySend(t.Context(), &ours), nil)
 	_, _, err = second.Begin(t.Context(), bridge.Begin{Entry: wish(theirs.Key.Document, "T1")})
 	b.is(err, bridge.ErrBusy)
 

@@ -42,7 +42,7 @@ func calls(t *testing.T, j *journal.Journal, e bridge.Entry) map[string]func(con
 		"AwaitRelease": func(ctx context.Context) error { j.AwaitRelease(ctx, e.Key); return nil },
 		"Due":          func(ctx context.Context) error { _, err := j.Due(ctx, now, 10); return err },
 		"Orphans":      func(ctx context.Context) error { _, err := j.Orphans(ctx, now); return err },
-		"MaySend":      func(ctx context.Context) error { return j.MaySend(ctx, e) },
+		"MaySend":      func(ctx context.Context) error { return j.MaySend(ctx, &e) },
 		"Take":         func(ctx context.Context) error { _, _, err := j.Take(ctx, rate, 1); return err },
 		"Return":       func(ctx context.Context) error { return j.Return(ctx, rate, now) },
 		"Shut": func(ctx context.Context) error {

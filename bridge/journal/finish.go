@@ -46,7 +46,7 @@ var addTold = fmt.Sprintf(stand, "$3") + `told = ends.told | excluded.told, vers
 // Finish records evidence and gives back the entry as it now stands.
 func (j *Journal) Finish(ctx context.Context, f *bridge.Finish) (bridge.Entry, error) {
 	asks := encodeAsks(f.Asks)
-	end := &ending{Finish: *f, told: toldMask(f.Asks), result: encodeOutcome(f.Result), exchanges: encodeExchanges(f.Result)}
+	end := &ending{Finish: *f, told: toldMask(f.Asks), result: encodeOutcome(&f.Result), exchanges: encodeExchanges(&f.Result)}
 	end.Result.Exchanges, end.Outcome.Exchanges, end.At = nil, nil, at(micros(f.At))
 	look := j.lookRow(f.Look)
 
@@ -109,7 +109,7 @@ func (end *ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRo
 	}
 	merge(&rec.Entry, &end.Finish, held)
 	rec.told, rec.version = end.told, 1
-	class, outcome := rec.Outcome.Class.String(), encodeOutcome(rec.Outcome)
+	class, outcome := rec.Outcome.Class.String(), encodeOutcome(&rec.Outcome)
 	args := []any{r.ID, string(rec.State), class, outcome, micros(rec.Updated), micros(rec.NextLookup), rec.told, r.Upstream}
 	if result.at > 0 && result.class == class && result.outcome == outcome {
 		args = append(args, result.at, nil, nil)
@@ -193,7 +193,7 @@ func (j *Journal) lookRow(look *bridge.Attempt) *lookRow {
 	if look == nil {
 		return nil
 	}
-	a := &lookRow{*look, encodeExchanges(look.Outcome)}
+	a := &lookRow{*look, encodeExchanges(&look.Outcome)}
 	a.By, a.Start, a.End, a.Outcome.Exchanges = j.instance, at(micros(a.Start)), at(micros(a.End)), nil
 	return a
 }
@@ -307,10 +307,12 @@ type askRow struct {
 // encodeAsks also cuts what a caller may have made very long; the envelope itself is kept whole.
 func encodeAsks(asks []bridge.Ask) []askRow {
 	rows := make([]askRow, len(asks))
-	for i, a := range asks {
+	for i := range rows {
+		a := &rows[i]
+		a.Ask = asks[i]
 		a.Key.Document, a.IRN = clip(a.Key.Document, 300), clip(a.IRN, 1000)
 		a.Reason, a.Remarks, a.Taxpayer = clip(a.Reason, 100), clip(a.Remarks, 1000), clip(a.Taxpayer, 100)
-		rows[i] = askRow{a, encodeAnswer(a)}
+		a.told = encodeAnswer(&a.Ask)
 	}
 	return rows
 }

@@ -32,7 +32,7 @@ func TestBusyElsewhere(t *testing.T) {
 	}
 	_, err := second.Attempt(t.Context(), e, now)
 	b.is(err, bridge.ErrLostLease)
-	b.is(second.MaySend(t.Context(), e), bridge.ErrLostLease)
+	b.is(second.MaySend(t.Context(), &e), bridge.ErrLostLease)
 
 	start := time.Now()
 	heard := make(chan time.Duration)
@@ -101,7 +101,7 @@ func TestTakeOver(t *testing.T) {
 
 	waits, sent := b.begin("waits", false), b.begin("sent", true)
 	time.Sleep(2500 * time.Millisecond) // longer than a lease: it is renewed while its holder lives
-	b.is(b.MaySend(t.Context(), sent), nil)
+	b.is(b.MaySend(t.Context(), &sent), nil)
 	if got, err := second.Orphans(t.Context(), now); err != nil || got != nil {
 		t.Fatal(documents(got), err)
 	}
@@ -151,7 +151,7 @@ func TestStaleInstance(t *testing.T) {
 	b.same("cancelled is the truth whoever brings it", b.finish(cancelledLate, bridge.Final, cancelled, release).Outcome, cancelled)
 
 	for _, e := range []bridge.Entry{refusedLate, cancelledLate} { // a stale release takes nothing from the new holder
-		b.is(second.MaySend(t.Context(), e), nil)
+		b.is(second.MaySend(t.Context(), &e), nil)
 		_, _, err := b.Begin(t.Context(), bridge.Begin{Entry: wish(e.Key.Document, "T1")})
 		b.is(err, bridge.ErrBusy)
 	}

@@ -249,8 +249,8 @@ func TestAnotherTaxpayerWaits(t *testing.T) {
 		if theirs.Outcome.Class != bridge.None || theirs.ID == mine.ID {
 			b.Errorf("answers cross taxpayers: %+v", theirs)
 		}
-		b.is(b.MaySend(b.Context(), theirs), nil)
-		b.is(b.MaySend(b.Context(), mine), bridge.ErrLostLease)
+		b.is(b.MaySend(b.Context(), &theirs), nil)
+		b.is(b.MaySend(b.Context(), &mine), bridge.ErrLostLease)
 	})
 }
 
@@ -347,7 +347,7 @@ func TestAttemptIsRefused(t *testing.T) {
 		if err := b.Release(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
-		b.is(b.MaySend(b.Context(), e), bridge.ErrLostLease)
+		b.is(b.MaySend(b.Context(), &e), bridge.ErrLostLease)
 		_, err = b.Attempt(b.Context(), e, now)
 		b.is(err, bridge.ErrLostLease)
 		b.same("nothing is written", b.find("released"), e)
@@ -471,7 +471,7 @@ func TestDue(t *testing.T) {
 			b.Fatal(err)
 		}
 		b.same("the longest due first", documents(one), []string{"first"})
-		b.is(b.MaySend(b.Context(), one[0]), nil)
+		b.is(b.MaySend(b.Context(), &one[0]), nil)
 		b.finish(one[0], bridge.Final, cancelled, release)
 
 		all, err := b.Due(b.Context(), now, 10)
@@ -501,7 +501,7 @@ func TestOrphans(t *testing.T) {
 		got := b.orphans(b.Journal)
 		b.same("waiting", documents(got), []string{"waits", "waits too"})
 		b.same("only once", b.orphans(b.Journal), []bridge.Entry(nil))
-		b.is(b.MaySend(b.Context(), got[0]), nil)
+		b.is(b.MaySend(b.Context(), &got[0]), nil)
 
 		due, err := b.Due(b.Context(), now, 10)
 		if err != nil {

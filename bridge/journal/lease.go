@@ -123,7 +123,7 @@ func (ls *leases) freed(k bridge.Key) <-chan struct{} {
 }
 
 // MaySend re-checks the lease by the wall clock; it touches no disk.
-func (j *Journal) MaySend(_ context.Context, e bridge.Entry) error {
+func (j *Journal) MaySend(_ context.Context, e *bridge.Entry) error {
 	if !j.leases.valid(e.Key, e.Taxpayer) {
 		return bridge.ErrLostLease
 	}

@@ -114,7 +114,7 @@ type outcomeJSON struct {
 }
 
 // encodeOutcome leaves out what is zero: most outcomes are short.
-func encodeOutcome(o bridge.Outcome) string { return encode(outcomeJSON(o)) }
+func encodeOutcome(o *bridge.Outcome) string { return encode((*outcomeJSON)(o)) }
 
 func decodeOutcome(class, s string) (bridge.Outcome, error) {
 	c, err := bridge.ParseClass(class)
@@ -132,7 +132,7 @@ func decodeOutcome(class, s string) (bridge.Outcome, error) {
 }
 
 // encodeExchanges gives NULL for none.
-func encodeExchanges(o bridge.Outcome) any {
+func encodeExchanges(o *bridge.Outcome) any {
 	if len(o.Exchanges) == 0 {
 		return nil
 	}
@@ -150,8 +150,8 @@ type toldJSON struct {
 	Why        string        `json:"why,omitempty"`
 }
 
-func encodeAnswer(a bridge.Ask) string {
-	t := a.Told
+func encodeAnswer(a *bridge.Ask) string {
+	t := &a.Told
 	j := toldJSON{IRN: t.IRN, CancelDate: t.CancelDate, Message: t.Message, Fault: t.Fault, RetryAfter: t.RetryAfter, Why: t.Why}
 	if j.IRN != "" && j.IRN == a.IRN {
 		j.IRN, j.WithIRN = "", true

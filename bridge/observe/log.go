@@ -79,7 +79,7 @@ func NewCallLog(log *slog.Logger) *CallLog { return &CallLog{log: log} }
 func (l *CallLog) HashIDs(yes bool) { l.hashed.Store(yes) }
 
 // Answered writes the call's line.
-func (l *CallLog) Answered(r bridge.CallReport) {
+func (l *CallLog) Answered(r *bridge.CallReport) {
 	level := slog.LevelInfo
 	if r.Answer.Fault != "" {
 		level = slog.LevelWarn
@@ -133,7 +133,7 @@ func (l *CallLog) hiding(text, id string) string {
 type Observers []bridge.Observer
 
 // Answered implements bridge.Observer.
-func (all Observers) Answered(r bridge.CallReport) {
+func (all Observers) Answered(r *bridge.CallReport) {
 	for _, o := range all {
 		o.Answered(r)
 	}

@@ -18,7 +18,7 @@ func TestHashedIDsHideDocuments(t *testing.T) {
 	l := NewCallLog(slog.New(slog.NewTextHandler(&out, nil)))
 	l.HashIDs(true)
 	key := bridge.Key{Space: "myinvois", Document: "F9D425P6DS7D8IU"}
-	l.Answered(bridge.CallReport{Key: key, Answer: bridge.Answer{Class: bridge.Unknown, Fault: bridge.FaultUnknown, Why: "a success for another document than " + key.Document}})
+	l.Answered(&bridge.CallReport{Key: key, Answer: bridge.Answer{Class: bridge.Unknown, Fault: bridge.FaultUnknown, Why: "a success for another document than " + key.Document}})
 	l.Alarm(bridge.Alarm{Kind: bridge.AlarmUpstream, Key: key, Text: "look at " + key.Document})
 	if s := out.String(); strings.Contains(s, key.Document) || strings.Count(s, "than sha256:") != 1 || strings.Count(s, "look at sha256:") != 1 {
 		t.Error(s)
@@ -41,7 +41,7 @@ func TestCallLineSaysWhy(t *testing.T) {
 		"no reason": {bridge.CallReport{Answer: bridge.Answer{Fault: bridge.FaultBusy}}, "why=\"\"", "trace_id"},
 	} {
 		var out bytes.Buffer
-		NewCallLog(slog.New(slog.NewTextHandler(&out, nil))).Answered(c.report)
+		NewCallLog(slog.New(slog.NewTextHandler(&out, nil))).Answered(&c.report)
 		line := out.String()
 		for word := range strings.SplitSeq(c.wanted, " ") {
 			if !strings.Contains(line, word) {

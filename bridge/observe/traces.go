@@ -148,7 +148,7 @@ func (t *Traces) Close(within time.Duration) {
 type SpanNotes struct{ *CallLog }
 
 // Answered implements bridge.Observer.
-func (n SpanNotes) Answered(r bridge.CallReport) {
+func (n SpanNotes) Answered(r *bridge.CallReport) {
 	span := trace.SpanFromContext(r.Context)
 	if !span.IsRecording() {
 		return

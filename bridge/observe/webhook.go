@@ -82,7 +82,7 @@ func NewWebhook(url string, log *slog.Logger) *Webhook {
 func (w *Webhook) Aim(url string) { w.url.Store(&url) }
 
 // Answered implements bridge.Observer.
-func (w *Webhook) Answered(bridge.CallReport) {}
+func (w *Webhook) Answered(*bridge.CallReport) {}
 
 // Attempted implements bridge.Observer.
 func (w *Webhook) Attempted(bridge.AttemptReport) {}

@@ -230,7 +230,7 @@ func beginAgain(b *bench) {
 		b.Fatal(created, err)
 	}
 	b.same("as it ended", got, done)
-	b.is("with its lease", b.MaySend(b.Context(), got), nil)
+	b.is("with its lease", b.MaySend(b.Context(), &got), nil)
 }
 
 func beginBusy(b *bench) {
@@ -244,7 +244,7 @@ func beginBusy(b *bench) {
 			_, _, err := other.Begin(b.Context(), bridge.Begin{Entry: wish("a", taxpayer)})
 			b.is("elsewhere", err, bridge.ErrBusy)
 		}
-		b.is("sending elsewhere", other.MaySend(b.Context(), e), bridge.ErrLostLease)
+		b.is("sending elsewhere", other.MaySend(b.Context(), &e), bridge.ErrLostLease)
 	}
 	_, err = b.Find(b.Context(), e.Key, "T2")
 	b.is("nothing is written", err, bridge.ErrNoEntry)
@@ -342,23 +342,23 @@ func requeue(b *bench) {
 
 func maySend(b *bench) {
 	e := b.begin("a", true)
-	b.is("ours", b.MaySend(b.Context(), e), nil)
+	b.is("ours", b.MaySend(b.Context(), &e), nil)
 	other := e
 	other.Taxpayer = "T2"
-	b.is("another taxpayer", b.MaySend(b.Context(), other), bridge.ErrLostLease)
+	b.is("another taxpayer", b.MaySend(b.Context(), &other), bridge.ErrLostLease)
 	if b.Step != nil {
 		b.Step(b.Process, -24*time.Hour)
-		b.is("the clock was set back", b.MaySend(b.Context(), e), nil)
+		b.is("the clock was set back", b.MaySend(b.Context(), &e), nil)
 		b.Step(b.Process, 24*time.Hour)
-		b.soon("forth again", b.Lease+time.Second, func() bool { return b.MaySend(b.Context(), e) == nil })
+		b.soon("forth again", b.Lease+time.Second, func() bool { return b.MaySend(b.Context(), &e) == nil })
 	}
 	if b.Step != nil && b.Several {
 		b.Step(b.Process, 2*b.Lease)
-		b.is("by the wall clock it has run out", b.MaySend(b.Context(), e), bridge.ErrLostLease)
-		b.soon("it is renewed", b.Lease+time.Second, func() bool { return b.MaySend(b.Context(), e) == nil })
+		b.is("by the wall clock it has run out", b.MaySend(b.Context(), &e), bridge.ErrLostLease)
+		b.soon("it is renewed", b.Lease+time.Second, func() bool { return b.MaySend(b.Context(), &e) == nil })
 	}
 	b.must(b.Release(b.Context(), e))
-	b.is("released", b.MaySend(b.Context(), e), bridge.ErrLostLease)
+	b.is("released", b.MaySend(b.Context(), &e), bridge.ErrLostLease)
 }
 
 func finish(b *bench) {
@@ -572,7 +572,7 @@ func due(b *bench) {
 	one, err := b.Due(b.Context(), now, 1)
 	b.must(err)
 	b.same("the longest due", documents(one), []string{"first"})
-	b.is("is ours", b.MaySend(b.Context(), one[0]), nil)
+	b.is("is ours", b.MaySend(b.Context(), &one[0]), nil)
 	if b.Several {
 		two := b.Join("two")
 		more, err := two.Due(b.Context(), now, 1)
@@ -613,7 +613,7 @@ func orphans(b *bench) {
 		return len(got) >= 2 && e.State == bridge.Open
 	})
 	b.same("what waits, in order", documents(got), []string{"waits", "waits too"})
-	b.is("is ours", p.MaySend(b.Context(), got[0]), nil)
+	b.is("is ours", p.MaySend(b.Context(), &got[0]), nil)
 	e, err := p.Find(b.Context(), wish("sent", "").Key, "T1")
 	b.must(err)
 	b.same("what may have left is in doubt", e.Outcome.Class, bridge.Unknown)
@@ -695,7 +695,7 @@ func stale(b *bench) {
 	}
 	b.Mend(b.Process)
 	for _, e := range []bridge.Entry{refusedLate, cancelledLate, waits} {
-		b.is("may send", b.MaySend(b.Context(), e), bridge.ErrLostLease)
+		b.is("may send", b.MaySend(b.Context(), &e), bridge.ErrLostLease)
 		_, err := b.Attempt(b.Context(), e, received)
 		b.is("attempt", err, bridge.ErrLostLease)
 	}
@@ -707,7 +707,7 @@ func stale(b *bench) {
 	b.same("cancelled is the truth whoever brings it", got.Outcome, cancelled)
 	b.must(b.Release(b.Context(), waits))
 	for _, e := range []bridge.Entry{refusedLate, cancelledLate, waits} {
-		b.is("the new holder keeps it", two.MaySend(b.Context(), e), nil)
+		b.is("the new holder keeps it", two.MaySend(b.Context(), &e), nil)
 		_, _, err := b.Begin(b.Context(), bridge.Begin{Entry: wish(e.Key.Document, "T1")})
 		b.is("and the old one has to wait", err, bridge.ErrBusy)
 	}

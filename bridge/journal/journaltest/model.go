@@ -365,7 +365,7 @@ func request(r *bridge.Entry, e bridge.Entry) {
 }
 
 // MaySend implements bridge.Journal.
-func (i *Instance) MaySend(_ context.Context, e bridge.Entry) error {
+func (i *Instance) MaySend(_ context.Context, e *bridge.Entry) error {
 	i.m.mu.Lock()
 	defer i.m.mu.Unlock()
 	if i.dead || !i.valid(e.Key, e.Taxpayer) {
