@@ -16,7 +16,7 @@ const (
 		sent_upstream, sent_ended, sent_class, sent_outcome, ask_ref, ask_caller, ask_irn, ask_reason, ask_remarks, ask_received,
 		ask_class, ask_told, ask_told_at, ask_how, sent_exchanges, ask_in, ask_out)
 		SELECT $1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
-		WHERE NOT EXISTS (SELECT 1 FROM asks WHERE ref = $12) ON CONFLICT DO NOTHING`
+		WHERE NOT EXISTS (SELECT 1 FROM asks WHERE ref = $25) ON CONFLICT DO NOTHING`
 	completeFirst = `UPDATE ends SET sent_ended = $2, sent_class = $3, sent_outcome = $4, sent_exchanges = $5
 		WHERE entry = $1 AND sent_ended = 0`
 	completeAttempt = `UPDATE attempts SET ended = $3, class = $4, outcome = $5, exchanges = $6
@@ -121,9 +121,9 @@ func (end *ending) first(t *tx, r *entryRow, held bool, asks []askRow) (*entryRo
 		a := asks[0]
 		rest = asks[1:]
 		args = append(args, a.Ref, other(a.Caller, r.Caller), other(a.IRN, r.IRN), other(a.Reason, string(r.Reason)), other(a.Remarks, r.Remarks), micros(a.Received), a.Told.Class.String(), a.told,
-			micros(a.ToldAt), string(a.How), end.exchanges, a.SOAPIn, a.SOAPOut)
+			micros(a.ToldAt), string(a.How), end.exchanges, a.SOAPIn, a.SOAPOut, a.Ref)
 	} else {
-		args = append(args, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, end.exchanges, nil, nil)
+		args = append(args, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, end.exchanges, nil, nil, nil)
 	}
 	if t.Exec(insertEnd, args...) == 1 {
 		return rec, rest

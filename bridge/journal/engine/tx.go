@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"modernc.org/sqlite"
@@ -155,7 +156,7 @@ func (f *file) rollback() {
 func (f *file) do(query string, args []any, each Each) (n, id int64, err error) {
 	s, ok := f.stmts[query]
 	if !ok {
-		if s, err = f.conn.PrepareContext(context.Background(), query); err != nil {
+		if s, err = f.conn.PrepareContext(context.Background(), nameless(query)); err != nil {
 			return 0, 0, err
 		}
 		f.stmts[query] = s
@@ -179,6 +180,23 @@ func (f *file) do(query string, args []any, each Each) (n, id int64, err error) 
 	n, _ = r.RowsAffected()
 	id, _ = r.LastInsertId()
 	return n, id, nil
+}
+
+var parameter = regexp.MustCompile(`\$\d+`)
+
+// nameless has ? for parameters that stand in the order of their numbers, each once: the driver looks up the name of every
+// parameter that has one each time it is bound.
+func nameless(query string) string {
+	n, ordered := 0, true
+	s := parameter.ReplaceAllStringFunc(query, func(p string) string {
+		n++
+		ordered = ordered && p == fmt.Sprintf("$%d", n)
+		return "?"
+	})
+	if !ordered {
+		return query
+	}
+	return s
 }
 
 func (f *file) lost() bool { return f.conn == nil }
