@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -84,11 +85,21 @@ func (l *CallLog) Answered(r *bridge.CallReport) {
 	if r.Answer.Fault != "" {
 		level = slog.LevelWarn
 	}
-	log := l.log
-	if id := trace.SpanContextFromContext(r.Context).TraceID(); id.IsValid() {
-		log = log.With("trace_id", id.String())
+	log := l.log.Handler()
+	if !log.Enabled(context.Background(), level) {
+		return
 	}
-	attrs := []slog.Attr{
+	line := slog.NewRecord(time.Now(), level, "call", 0) // as Logger does, but for the program counter, which no line shows
+	l.describe(&line, r)
+	_ = log.Handle(context.Background(), line)
+}
+
+// describe gives a line its fields; they are off the stack again when it is written.
+func (l *CallLog) describe(line *slog.Record, r *bridge.CallReport) {
+	if id := trace.SpanContextFromContext(r.Context).TraceID(); id.IsValid() {
+		line.AddAttrs(slog.String("trace_id", id.String()))
+	}
+	line.AddAttrs(
 		slog.String("ref", r.Ref), slog.String("caller", r.Caller), slog.String("taxpayer", r.Taxpayer),
 		slog.String("upstream", r.Upstream), slog.String("document", l.document(r.Key.Document)),
 		slog.String("outcome", r.Answer.Class.String()), slog.Int("code", r.Answer.Code()), slog.String("upstream_code", r.Code),
@@ -96,11 +107,10 @@ func (l *CallLog) Answered(r *bridge.CallReport) {
 		slog.String("date_source", string(r.DateSource)), slog.String("upstream_ref", r.UpstreamRef),
 		slog.Bool("unclassified_code", r.Unclassified),
 		slog.Duration("took", r.Took), slog.Duration("journal", r.Journal), slog.Duration("wire", r.Wire), slog.Duration("queue", r.Queue),
-	}
+	)
 	if r.Answer.Fault != "" {
-		attrs = append(attrs, slog.String("why", l.hiding(r.Answer.Why, r.Key.Document)))
+		line.AddAttrs(slog.String("why", l.hiding(r.Answer.Why, r.Key.Document)))
 	}
-	log.LogAttrs(context.Background(), level, "call", attrs...)
 }
 
 // Attempted is silent: attempts stand in the journal, and the call's line counts them.

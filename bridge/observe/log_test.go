@@ -3,9 +3,11 @@ package observe
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -64,5 +66,37 @@ func TestLogFollows(t *testing.T) {
 	derived.Info("this", slog.Int("b", 2))
 	if got := b.String(); !strings.Contains(got, `"msg":"this","a":1,"g":{"b":2}}`) || strings.Contains(got, "not this") {
 		t.Errorf("got %s", got)
+	}
+}
+
+var cancelled = bridge.CallReport{
+	Ref: "01KB9ZV3Q1M7", Caller: "sap-pi", Taxpayer: "29AAFCD5862R000", Upstream: "nic",
+	Key:     bridge.Key{Space: "irp", Document: "1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae"},
+	Answer:  bridge.Answer{Class: bridge.Cancelled},
+	Context: context.Background(), How: bridge.FromUpstream, Sends: 1, DateSource: bridge.DateUpstream,
+	Took: 12 * time.Millisecond, Journal: 2 * time.Millisecond, Wire: 9500 * time.Microsecond,
+}
+
+func BenchmarkCallLine(b *testing.B) {
+	l := NewCallLog(NewLogger(io.Discard, "text", "info"))
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Answered(&cancelled)
+	}
+}
+
+// Operators parse the line: every field, in this order, after what the logger itself was given.
+func TestCallLineWhole(t *testing.T) {
+	var out strings.Builder
+	r := cancelled
+	r.Context = trace.ContextWithSpanContext(r.Context, trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0x0a}, SpanID: trace.SpanID{1}}))
+	NewCallLog(NewLogger(&out, "text", "info").With("instance", "a")).Answered(&r)
+	NewCallLog(NewLogger(&out, "text", "error")).Answered(&r)
+	_, got, _ := strings.Cut(out.String(), " ") // the time
+	want := "level=INFO msg=call instance=a trace_id=0a000000000000000000000000000000 ref=01KB9ZV3Q1M7 caller=sap-pi " +
+		"taxpayer=29AAFCD5862R000 upstream=nic document=" + r.Key.Document + " outcome=cancelled code=200 upstream_code=\"\" how=upstream " +
+		"sends=1 lookups=0 date_source=upstream upstream_ref=\"\" unclassified_code=false took=12ms journal=2ms wire=9.5ms queue=0s\n"
+	if got != want {
+		t.Errorf("got  %swant %s", got, want)
 	}
 }

@@ -1,32 +1,10 @@
 package soap
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // readBody reads the operation's element and, after it or before it, the elements that rpc/encoded callers refer to.
 func (r *reading) readBody() *Fault {
-	var refs []reference
-	fault := r.children("Body", func() (fault *Fault) {
-		ref, ok := r.referable()
-		switch {
-		case ok && slices.ContainsFunc(refs, func(other reference) bool { return other.id == ref.id }):
-			return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
-		case ok:
-			if ref.value, fault = r.readValue(); ref.fault != nil {
-				fault = ref.fault
-			}
-			refs = append(refs, ref)
-			return fault
-		case r.unwrapped:
-			return r.readParam()
-		case r.op != nil:
-			return clientf("The Body holds a second element at byte %d", r.scan.start)
-		}
-		return r.readOperation()
-	})
-	if fault != nil {
+	if fault := r.children("Body", r.readBodyChild); fault != nil {
 		return fault
 	}
 	if r.op == nil {
@@ -37,7 +15,20 @@ func (r *reading) readBody() *Fault {
 	if fault := r.place(); fault != nil {
 		return fault
 	}
-	return r.resolve(refs)
+	return r.resolve()
+}
+
+func (r *reading) readBodyChild() *Fault {
+	id, ok := r.referable()
+	switch {
+	case ok:
+		return r.readReference(id)
+	case r.unwrapped:
+		return r.readParam()
+	case r.op != nil:
+		return clientf("The Body holds a second element at byte %d", r.scan.start)
+	}
+	return r.readOperation()
 }
 
 // readOperation reads the operation's element, which has just been opened, to its end.

@@ -21,6 +21,7 @@ type reading struct {
 	name    qname // of the operation's element
 	params  []Param
 	pending []pendingRef
+	refs    []*reference
 	buf     []byte
 
 	places   int     // children of the operation, so far

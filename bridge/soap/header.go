@@ -86,11 +86,6 @@ func (r *reading) judgeHeader(closed []span) *Fault {
 // headerTree parses the document up to the end of Header, closed there, without the pieces in out. The scanner has
 // already held these very bytes to XML and to the limits.
 func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
-	root := r.scan.open[0]
-	name := root.local
-	if root.prefix != "" {
-		name = root.prefix + ":" + name
-	}
 	var part []byte
 	at := r.scan.base
 	for _, s := range out {
@@ -98,7 +93,7 @@ func (r *reading) headerTree(out []span) (*etree.Element, *Fault) {
 		at = s.end
 	}
 	part = append(part, r.scan.doc[at:r.scan.end]...)
-	part = append(part, "</"+name+">"...)
+	part = append(part, "</"+r.scan.open[0].name+">"...)
 	doc := etree.NewDocument()
 	doc.ReadSettings.MaxDepth = maxDepth + 1
 	doc.ReadSettings.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }

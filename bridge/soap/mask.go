@@ -2,7 +2,6 @@ package soap
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -22,9 +21,13 @@ type span struct {
 }
 
 func (h *hidden) add(start, end int, value bool) {
-	if start < end {
-		h.spans = append(h.spans, span{start, end, value})
+	if start >= end {
+		return
 	}
+	if h.spans == nil {
+		h.spans = make([]span, 0, 4)
+	}
+	h.spans = append(h.spans, span{start, end, value})
 }
 
 // enter notes a start tag and reports whether it is, or is inside, a secret.
@@ -44,20 +47,16 @@ func (h *hidden) leave(level, content int) {
 
 // attribute hides a value that belongs to a secret's tag or is itself named like one. Declarations and attributes with
 // a prefix say how a value is written, not what it is.
-func (h *hidden) attribute(secret bool, name string, start, end int) {
-	prefix, local, ok := strings.Cut(name, ":")
-	if !ok {
-		prefix, local = "", name
-	}
-	if prefix == "xmlns" || local == "xmlns" {
-		return
-	}
-	if secretName(local) || (secret && prefix == "") {
-		h.add(start, end, false)
+func (h *hidden) attribute(secret bool, a *attr) {
+	if a.local != "xmlns" && (secretName(a.local) || secret && a.prefix == "") {
+		h.add(a.start, a.end, false)
 	}
 }
 
-var secretWords = []string{"token", "password", "passwd", "passphrase", "pwd", "secret", "credential", "apikey"}
+// secretWords are what such names hold, by their first letter.
+var secretWords = ['z' + 1][]string{
+	'a': {"apikey"}, 'c': {"credential"}, 'p': {"password", "passwd", "passphrase", "pwd"}, 's': {"secret"}, 't': {"token"},
+}
 
 // secretName errs on the side of hiding: access_token, AccessToken, wsse:Password, clientSecret, BinarySecurityToken.
 func secretName(local string) bool {
@@ -71,12 +70,15 @@ func secretName(local string) bool {
 			folded = append(folded, c)
 		}
 	}
-	if string(folded) == "usernametoken" || string(folded) == "accessnewtoken" {
-		return false // these only contain secrets
-	}
-	for _, w := range secretWords {
-		if bytes.Contains(folded, []byte(w)) {
-			return true
+	for i, c := range folded {
+		if c > 'z' {
+			continue
+		}
+		for _, w := range secretWords[c] {
+			if bytes.HasPrefix(folded[i:], []byte(w)) {
+				// these only contain secrets
+				return string(folded) != "usernametoken" && string(folded) != "accessnewtoken"
+			}
 		}
 	}
 	return false

@@ -103,7 +103,7 @@ func (r *reading) action() string {
 	if a := strings.Trim(r.header.SOAPAction, " \t\""); a != "" {
 		return a
 	}
-	return r.media.Params["action"]
+	return r.media.Param("action")
 }
 
 // lastPiece returns what of a SOAPAction names an operation. The provider's own may end in "Server".

@@ -46,11 +46,11 @@ func (r *reading) readParam() *Fault {
 	if r.d.Strict && (!ok || !r.d.ours(name.space) && name.space != r.name.space) {
 		return badArguments("Unknown parameter at byte %d", start).came(r.scan.shown())
 	}
-	v, fault := r.readValue()
-	if fault != nil {
+	v := value{place: place}
+	if fault := r.readValue(&v); fault != nil {
 		return fault
 	}
-	if v.place = place; !ok {
+	if !ok {
 		r.strays = append(r.strays, v)
 		return nil
 	}
@@ -61,10 +61,10 @@ func (r *reading) readParam() *Fault {
 		r.note("parameter '" + r.op.Request[i].Name + "' was spelled in another letter case")
 	}
 	r.moved = r.moved || place != i
-	return r.take(i, v)
+	return r.take(i, &v)
 }
 
-func (r *reading) readValue() (v value, fault *Fault) {
+func (r *reading) readValue(v *value) (fault *Fault) {
 	v.name = r.scan.name.local
 	v.nil, v.fault = r.isNil()
 	v.href, v.refers = r.href()
@@ -72,14 +72,14 @@ func (r *reading) readValue() (v value, fault *Fault) {
 	if v.text, v.content, v.simple, fault = r.leaf(); fault == nil && binary {
 		v.text, fault = r.fromBinary(v.text, v.content)
 	}
-	return v, fault
+	return fault
 }
 
 // isBinary tells whether a value says that it is base64, by the type's name in any namespace, as the original reads it.
 // SOAP::Lite writes every text so that has a letter beyond ASCII.
 func (r *reading) isBinary() bool {
-	for _, a := range r.scan.attrs {
-		if a.local == "type" && schemaInstance(a.space) {
+	for i := range r.scan.attrs {
+		if a := &r.scan.attrs[i]; a.local == "type" && schemaInstance(a.space) {
 			return local(a.value) == "base64Binary" || local(a.value) == "base64"
 		}
 	}
@@ -109,7 +109,7 @@ func (r *reading) fromBinary(text string, content span) (string, *Fault) {
 }
 
 // take gives a parameter what a child holds.
-func (r *reading) take(i int, v value) *Fault {
+func (r *reading) take(i int, v *value) *Fault {
 	p, name := &r.params[i], r.op.Request[i].Name
 	switch {
 	case p.State != Absent:
@@ -141,7 +141,8 @@ func (r *reading) place() *Fault {
 	}
 	if r.places == len(r.params) && !r.moved && len(names) == len(r.strays) {
 		r.note("parameters with names of the caller's own were read by their place")
-		for _, s := range r.strays {
+		for i := range r.strays {
+			s := &r.strays[i]
 			if fault := r.take(s.place, s); fault != nil {
 				return fault
 			}
@@ -248,7 +249,8 @@ func (r *reading) leaf() (text string, content span, simple bool, fault *Fault) 
 
 // isNil reads xsi:nil, which the schema drafts called null.
 func (r *reading) isNil() (bool, *Fault) {
-	for _, a := range r.scan.attrs {
+	for i := range r.scan.attrs {
+		a := &r.scan.attrs[i]
 		if (a.local != "nil" && a.local != "null") || !schemaInstance(a.space) {
 			continue
 		}
@@ -289,30 +291,43 @@ func (r *reading) href() (string, bool) {
 
 // referable reports whether the child of Body just opened is there to be referred to: it has an id, and either comes
 // after the operation or says that it is no root.
-func (r *reading) referable() (reference, bool) {
-	id, ok := r.scan.attr("", "id")
+func (r *reading) referable() (id string, ok bool) {
+	id, ok = r.scan.attr("", "id")
 	if !ok {
 		id, ok = r.scan.attr(ns12Encoding, "id")
 	}
 	root, _ := r.scan.attr(ns11Encoding, "root")
-	return reference{id: id}, ok && (r.op != nil || root == "0")
+	return id, ok && (r.op != nil || root == "0")
+}
+
+func (r *reading) readReference(id string) *Fault {
+	if slices.ContainsFunc(r.refs, func(other *reference) bool { return other.id == id }) {
+		return clientf("Two elements have the same id, the second at byte %d", r.scan.start)
+	}
+	ref := &reference{id: id}
+	fault := r.readValue(&ref.value)
+	if ref.fault != nil {
+		fault = ref.fault
+	}
+	r.refs = append(r.refs, ref)
+	return fault
 }
 
 // resolve gives every referring parameter its value, once: a reference to a reference is refused, and so is anything
 // that isn't in this message.
-func (r *reading) resolve(refs []reference) *Fault {
+func (r *reading) resolve() *Fault {
 	for _, p := range r.pending {
-		i := slices.IndexFunc(refs, func(ref reference) bool { return "#"+ref.id == p.id })
-		if i < 0 || !refs[i].simple || refs[i].refers || refs[i].nil && refs[i].text != "" {
+		i := slices.IndexFunc(r.refs, func(ref *reference) bool { return "#"+ref.id == p.id })
+		if i < 0 || !r.refs[i].simple || r.refs[i].refers || r.refs[i].nil && r.refs[i].text != "" {
 			return badArguments("Parameter '%s' refers to no simple value in this message", r.op.Request[p.param].Name)
 		}
-		ref := &refs[i]
+		ref := r.refs[i]
 		ref.used = true
 		if fault := r.set(p.param, ref.text, ref.nil, ref.content); fault != nil {
 			return fault
 		}
 	}
-	for _, ref := range refs {
+	for _, ref := range r.refs {
 		if !ref.used {
 			r.scan.hidden.add(ref.content.start, ref.content.end, false)
 		}

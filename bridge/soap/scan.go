@@ -1,7 +1,6 @@
 package soap
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +33,7 @@ type scanner struct {
 	name       qname
 	attrs      []attr // of a start tag, without namespace declarations
 	text       string
-	tag        []attr // the same before their namespaces are known, with them
-	closing    bool   // the tag was an empty element's, whose end comes next
+	closing    bool // the tag was an empty element's, whose end comes next
 
 	open     []openElement
 	bound    []binding
@@ -44,46 +42,44 @@ type scanner struct {
 	notes    []string // leniencies that were needed, each once
 
 	elements, attributes, namespaces, comments, cdata int
+
+	room struct { // where the slices begin; most calls need no more
+		open  [6]openElement
+		bound [6]binding
+		attrs [6]attr
+	}
 }
 
 type qname struct{ space, local string }
 
 type attr struct {
 	qname
-	written, prefix string // its name as it stands there
-	value           string // resolved
-	start, end      int    // of the value in the document
+	prefix     string
+	value      string // resolved
+	start, end int    // of the value in the document
 }
 
 type openElement struct {
-	prefix, local string
-	bound         int // bindings outside this element
+	name  string // as it stands there, with its prefix
+	bound int    // bindings outside this element
 }
 
 type binding struct{ prefix, uri string }
 
 func (s *scanner) init(doc []byte, xml11 bool) *Fault {
-	base, fault := checkDeclaration(doc, xml11)
-	if bytes.HasPrefix(doc[:base], []byte("<?xml")) && payload.ParseDeclaration(doc).Version == "1.1" {
-		s.note("XML 1.1 was read as 1.0, as configured")
-	}
-	s.doc, s.src, s.base, s.end = doc, string(doc), base, base
-	return fault
-}
-
-// checkDeclaration returns the length of the document's XML declaration, which must be a correct one for XML 1.0, or 1.1
-// where that is let pass.
-func checkDeclaration(doc []byte, xml11 bool) (int, *Fault) {
 	d := payload.ParseDeclaration(doc)
+	s.doc, s.src, s.base, s.end = doc, string(doc), d.Length, d.Length
+	s.open, s.bound, s.attrs = s.room.open[:0], s.room.bound[:0], s.room.attrs[:0]
 	switch {
 	case d.Length == 0:
-		return 0, nil
 	case !d.WellFormed:
-		return 0, clientf("The request is not well-formed XML: bad XML declaration at byte 0")
-	case d.Version != "1.0" && (d.Version != "1.1" || !xml11):
-		return 0, clientf("Only XML 1.0 is accepted, the XML declaration at byte 0 says otherwise")
+		return clientf("The request is not well-formed XML: bad XML declaration at byte 0")
+	case d.Version == "1.1" && xml11:
+		s.note("XML 1.1 was read as 1.0, as configured")
+	case d.Version != "1.0":
+		return clientf("Only XML 1.0 is accepted, the XML declaration at byte 0 says otherwise")
 	}
-	return d.Length, nil
+	return nil
 }
 
 const (
@@ -114,28 +110,27 @@ func (s *scanner) next() (token, *Fault) {
 			return tokEOF, s.endOfDocument()
 		case rest[0] != '<':
 			return tokText, s.charData(rest)
-		case strings.HasPrefix(rest, openComment):
-			if fault := s.comment(rest); fault != nil {
-				return 0, fault
-			}
-		case strings.HasPrefix(rest, openCDATA):
-			return tokText, s.section(rest)
-		case strings.HasPrefix(rest, "<?"):
-			return tokInstruction, s.instruction(rest)
-		case strings.HasPrefix(rest, "<!"):
-			return 0, clientf("A document type declaration is not allowed, found one at byte %d", s.start)
 		case strings.HasPrefix(rest, "</"):
 			return tokEnd, s.endElement()
-		default:
+		case strings.HasPrefix(rest, "<?"):
+			return tokInstruction, s.instruction(rest)
+		case !strings.HasPrefix(rest, "<!"):
 			return tokStart, s.startElement()
+		case strings.HasPrefix(rest, openCDATA):
+			return tokText, s.section(rest)
+		case !strings.HasPrefix(rest, openComment):
+			return 0, clientf("A document type declaration is not allowed, found one at byte %d", s.start)
+		}
+		if fault := s.comment(rest); fault != nil {
+			return 0, fault
 		}
 	}
 }
 
 // shown names the element of the last start tag. A prefix that nobody declared explains a missing namespace.
 func (s *scanner) shown() string {
-	if prefix := s.open[len(s.open)-1].prefix; s.name.space == "" && prefix != "" {
-		return "'" + prefix + ":" + s.name.local + "', whose prefix is not declared"
+	if name := s.open[len(s.open)-1].name; s.name.space == "" && name != s.name.local {
+		return "'" + name + "', whose prefix is not declared"
 	}
 	return shown(s.name)
 }
@@ -200,7 +195,7 @@ func (s *scanner) section(rest string) *Fault {
 	if s.cdata++; s.cdata > maxCDATASections {
 		return exceeded("cdata_sections", maxCDATASections, s.start)
 	}
-	return s.setText(lineEnds(rest[len(openCDATA):n]), false)
+	return s.setText(lineEnds(rest[len(openCDATA):n]), len(s.open) > 0)
 }
 
 // charData reads a run of text up to the next markup.
@@ -209,21 +204,21 @@ func (s *scanner) charData(rest string) *Fault {
 		rest = rest[:n]
 	}
 	s.end = s.start + len(rest)
-	if i := strings.Index(rest, closeCDATA); i >= 0 {
+	if i := strings.Index(rest, closeCDATA); i >= 0 { // allowed nowhere but there (XML 1.0 §2.4)
 		return notWellFormed(s.start + i)
 	}
 	text, bad := resolve(rest)
 	if bad >= 0 {
 		return notWellFormed(s.start + bad)
 	}
-	return s.setText(text, blank(rest))
+	return s.setText(text, len(s.open) > 0 || blank(rest))
 }
 
-func (s *scanner) setText(text string, mayStandOutside bool) *Fault {
+func (s *scanner) setText(text string, inPlace bool) *Fault {
 	if len(text) > maxTextBytes {
 		return exceeded("text_bytes", maxTextBytes, s.start)
 	}
-	if len(s.open) == 0 && !mayStandOutside {
+	if !inPlace {
 		return clientf("The request is not well-formed XML: text outside the root element, at byte %d", s.start)
 	}
 	s.text = text
@@ -299,17 +294,25 @@ func lineEnds(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-func blank(s string) bool { return trimXML(s) == "" }
+func blank(s string) bool { return skipSpace(s, 0) == len(s) }
 
 // xmlSpace is XML's white space; there is more that Unicode calls a space.
 const xmlSpace = " \t\r\n"
 
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+
+// skipSpace is where white space that starts at i ends.
+func skipSpace(s string, i int) int {
+	for i < len(s) && isSpace(s[i]) {
+		i++
+	}
+	return i
+}
+
 // trimXML is strings.Trim with xmlSpace, which makes a set of it first: for each piece of character data, and each value.
 func trimXML(s string) string {
-	for s != "" && strings.IndexByte(xmlSpace, s[0]) >= 0 {
-		s = s[1:]
-	}
-	for s != "" && strings.IndexByte(xmlSpace, s[len(s)-1]) >= 0 {
+	s = s[skipSpace(s, 0):]
+	for s != "" && isSpace(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
 	return s

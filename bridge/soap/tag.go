@@ -8,7 +8,8 @@ import (
 // startElement reads a start tag or an empty element's.
 func (s *scanner) startElement() *Fault {
 	end := nameEnd(s.src, s.start+1)
-	prefix, local, ok := cutName(s.src[s.start+1 : end])
+	written := s.src[s.start+1 : end]
+	prefix, local, ok := cutName(written)
 	if !ok {
 		return notWellFormed(s.start)
 	}
@@ -18,7 +19,7 @@ func (s *scanner) startElement() *Fault {
 	if fault := s.countElement(prefix, local); fault != nil {
 		return fault
 	}
-	s.open = append(s.open, openElement{prefix, local, len(s.bound)})
+	s.open = append(s.open, openElement{written, len(s.bound)})
 	if fault := s.bind(); fault != nil {
 		return fault
 	}
@@ -31,8 +32,8 @@ func (s *scanner) startElement() *Fault {
 	}
 	s.name = qname{space, local}
 	secret := s.hidden.enter(len(s.open)-1, local, s.end)
-	for _, a := range s.tag {
-		s.hidden.attribute(secret, a.written, a.start, a.end)
+	for i := range s.attrs {
+		s.hidden.attribute(secret, &s.attrs[i])
 	}
 	return nil
 }
@@ -40,7 +41,7 @@ func (s *scanner) startElement() *Fault {
 // readTag reads the attributes from i on, and the end of the tag. They are counted as they come, so that nobody gets
 // more of them built than the limits allow.
 func (s *scanner) readTag(i int) *Fault {
-	s.tag = s.tag[:0]
+	s.attrs = s.attrs[:0]
 	attributes, namespaces := 0, 0
 	for {
 		at := skipSpace(s.src, i)
@@ -54,11 +55,10 @@ func (s *scanner) readTag(i int) *Fault {
 		case at == i: // the end of the document, or no white space before an attribute
 			return notWellFormed(at)
 		}
-		a, end := s.readAttr(at)
-		if end < 0 {
+		if i = s.readAttr(at); i < 0 {
 			return notWellFormed(at)
 		}
-		if _, ok := a.declares(); ok {
+		if _, ok := s.attrs[len(s.attrs)-1].declares(); ok {
 			namespaces++
 		} else {
 			attributes++
@@ -69,69 +69,63 @@ func (s *scanner) readTag(i int) *Fault {
 		case namespaces > maxNamespaces:
 			return exceeded("namespaces", maxNamespaces, s.start)
 		}
-		s.tag = append(s.tag, a)
-		i = end
 	}
 }
 
-// readAttr reads the attribute at i; end is -1 when it is none.
-func (s *scanner) readAttr(i int) (a attr, end int) {
-	end = nameEnd(s.src, i)
-	a.written = s.src[i:end]
-	var ok bool
-	if a.prefix, a.local, ok = cutName(a.written); !ok {
-		return a, -1
+// readAttr reads the attribute at i and returns where it ends, -1 when it is none.
+func (s *scanner) readAttr(i int) int {
+	end := nameEnd(s.src, i)
+	prefix, local, ok := cutName(s.src[i:end])
+	equals := skipSpace(s.src, end)
+	if !ok || !strings.HasPrefix(s.src[equals:], "=") {
+		return -1
 	}
-	end = skipSpace(s.src, end)
-	if !strings.HasPrefix(s.src[end:], "=") {
-		return a, -1
-	}
-	end = skipSpace(s.src, end+1)
-	rest := s.src[end:]
+	quote := skipSpace(s.src, equals+1)
+	rest := s.src[quote:]
 	if rest == "" || rest[0] != '"' && rest[0] != '\'' {
-		return a, -1
+		return -1
 	}
+	start := quote + 1
 	n := strings.IndexByte(rest[1:], rest[0])
 	if n < 0 {
-		return a, -1
+		return -1
 	}
-	raw := rest[1 : 1+n]
-	a.start, a.end = end+1, end+1+n
+	raw := s.src[start : start+n]
 	value, bad := resolve(raw)
 	if bad >= 0 || strings.IndexByte(raw, '<') >= 0 {
-		return a, -1
+		return -1
 	}
-	a.value = value
-	return a, a.end + 1
+	s.attrs = append(s.attrs, attr{qname{"", local}, prefix, value, start, start + n})
+	return start + n + 1
 }
 
 // declares returns the prefix that the attribute declares, "" for the default namespace, if it is a declaration.
-func (a attr) declares() (prefix string, ok bool) {
+func (a *attr) declares() (prefix string, ok bool) {
 	switch {
 	case a.prefix == "xmlns":
 		return a.local, true
-	case a.written == "xmlns":
+	case a.prefix == "" && a.local == "xmlns":
 		return "", true
 	}
 	return "", false
 }
 
-// endElement reads an end tag.
+// endElement reads an end tag, which is its start tag's or wrong.
 func (s *scanner) endElement() *Fault {
 	from := s.start + len("</")
+	if n := len(s.open) - 1; n >= 0 && strings.HasPrefix(s.src[from:], s.open[n].name) {
+		end := skipSpace(s.src, from+len(s.open[n].name))
+		if strings.HasPrefix(s.src[end:], ">") {
+			s.end = end + len(">")
+			s.closeElement()
+			return nil
+		}
+	}
 	end := nameEnd(s.src, from)
-	prefix, local, ok := cutName(s.src[from:end])
-	after := skipSpace(s.src, end)
-	if !ok || !strings.HasPrefix(s.src[after:], ">") {
+	if _, _, ok := cutName(s.src[from:end]); !ok || !strings.HasPrefix(s.src[skipSpace(s.src, end):], ">") {
 		return notWellFormed(s.start)
 	}
-	s.end = after + len(">")
-	n := len(s.open) - 1
-	if n < 0 || s.open[n].prefix != prefix || s.open[n].local != local {
-		return clientf("The request is not well-formed XML: end tag without its start tag, at byte %d", s.start)
-	}
-	s.closeElement()
-	return nil
+	return clientf("The request is not well-formed XML: end tag without its start tag, at byte %d", s.start)
 }
 
 func (s *scanner) closeElement() {
@@ -165,7 +159,8 @@ func (s *scanner) checkLength(prefix, local string) *Fault {
 // bind takes the namespace declarations of a start tag.
 func (s *scanner) bind() *Fault {
 	outer := len(s.bound)
-	for _, a := range s.tag {
+	for i := range s.attrs {
+		a := &s.attrs[i]
 		prefix, ok := a.declares()
 		if !ok {
 			continue
@@ -212,9 +207,11 @@ func legalBinding(prefix, uri string) bool {
 	return uri != ""
 }
 
+// resolveAttrs finds the attributes' namespaces, and drops the declarations from among them.
 func (s *scanner) resolveAttrs() *Fault {
-	s.attrs = s.attrs[:0]
-	for _, a := range s.tag {
+	kept := s.attrs[:0]
+	for i := range s.attrs {
+		a := &s.attrs[i]
 		if _, ok := a.declares(); ok {
 			continue
 		}
@@ -234,13 +231,14 @@ func (s *scanner) resolveAttrs() *Fault {
 				a.space = undeclared + a.prefix
 			}
 		}
-		for _, other := range s.attrs {
-			if other.qname == a.qname {
+		for j := range kept {
+			if kept[j].qname == a.qname {
 				return duplicateAttribute(s.start)
 			}
 		}
-		s.attrs = append(s.attrs, a)
+		kept = append(kept, *a)
 	}
+	s.attrs = kept
 	return nil
 }
 
@@ -259,8 +257,8 @@ func (s *scanner) lookup(prefix string) (string, bool) {
 
 // attr returns an attribute of the last start tag.
 func (s *scanner) attr(space, local string) (string, bool) {
-	for _, a := range s.attrs {
-		if a.local == local && a.space == space {
+	for i := range s.attrs {
+		if a := &s.attrs[i]; a.local == local && a.space == space {
 			return a.value, true
 		}
 	}
@@ -270,17 +268,13 @@ func (s *scanner) attr(space, local string) (string, bool) {
 // nameEnd is where the name that starts at i ends, whatever it is made of.
 func nameEnd(s string, i int) int {
 	for ; i < len(s); i++ {
+		if s[i] > '>' { // as letters are
+			continue
+		}
 		switch s[i] {
 		case ' ', '\t', '\r', '\n', '=', '>', '/':
 			return i
 		}
-	}
-	return i
-}
-
-func skipSpace(s string, i int) int {
-	for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r' || s[i] == '\n') {
-		i++
 	}
 	return i
 }
@@ -308,18 +302,21 @@ func duplicateAttribute(offset int) *Fault {
 
 // isNCName reports whether s is a name without colon (XML 1.0, fifth edition, and Namespaces in XML).
 func isNCName(s string) bool {
+	wide := false
 	for i, r := range s {
-		if !nameStart(r) && (i == 0 || !nameRest(r)) {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '_':
+		case r >= utf8.RuneSelf && wideStart(r):
+			wide = true
+		case i == 0 || !nameRest(r):
 			return false
 		}
 	}
-	return s != "" && utf8.ValidString(s)
+	return s != "" && (!wide || utf8.ValidString(s))
 }
 
-func nameStart(r rune) bool {
-	if r < utf8.RuneSelf {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_'
-	}
+// wideStart reports whether a character beyond ASCII may begin a name.
+func wideStart(r rune) bool {
 	return 0xC0 <= r && r <= 0x2FF && r != 0xD7 && r != 0xF7 || 0x370 <= r && r <= 0x1FFF && r != 0x37E ||
 		0x200C <= r && r <= 0x200D || 0x2070 <= r && r <= 0x218F || 0x2C00 <= r && r <= 0x2FEF ||
 		0x3001 <= r && r <= 0xD7FF || 0xF900 <= r && r <= 0xFDCF || 0xFDF0 <= r && r <= 0xFFFD ||

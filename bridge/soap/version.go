@@ -50,10 +50,10 @@ func versionOf(namespace string) Version {
 	if rest, ok := strings.CutPrefix(namespace, "https://"); ok {
 		namespace = "http://" + rest
 	}
-	switch strings.TrimSuffix(namespace, "/") + "/" {
-	case ns11Envelope, "http://www.w3.org/2001/12/soap-envelope/":
+	switch strings.TrimSuffix(namespace, "/") {
+	case "http://schemas.xmlsoap.org/soap/envelope", "http://www.w3.org/2001/12/soap-envelope":
 		return SOAP11
-	case ns12Envelope + "/":
+	case ns12Envelope:
 		return SOAP12
 	}
 	return 0
@@ -81,7 +81,7 @@ func GuessVersion(contentType string) Version { return versionIn(payload.ParseMe
 
 func versionIn(m payload.Media) Version {
 	told := SOAP12.mediaType()
-	if m.Name == told || m.Params["start-info"] == told || m.Params["type"] == told {
+	if m.Name == told || m.Param("start-info") == told || m.Param("type") == told {
 		return SOAP12
 	}
 	return SOAP11

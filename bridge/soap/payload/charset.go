@@ -225,9 +225,24 @@ func Windows1252(b []byte) []byte {
 	return doc
 }
 
+// plain8 reports whether b begins with eight bytes of ASCII without control characters: no byte has its top bit set, with
+// a blank's value taken from it or not.
+func plain8(b []byte) bool {
+	const ones = 0x0101010101010101
+	if len(b) < 8 {
+		return false
+	}
+	w := binary.LittleEndian.Uint64(b)
+	return (w|(w-' '*ones))&(0x80*ones) == 0
+}
+
 // CheckChars holds the whole document, comments and names included, to the characters of XML 1.0 §2.2.
 func CheckChars(doc []byte, ascii bool) *Refusal {
 	for i := 0; i < len(doc); {
+		if plain8(doc[i:]) {
+			i += 8
+			continue
+		}
 		c := doc[i]
 		if c < utf8.RuneSelf {
 			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {

@@ -9,8 +9,20 @@ import (
 // Media is a Content-Type with the parameters that matter, keys in lower case.
 type Media struct {
 	Name   string // "text/xml", lower case
-	Params map[string]string
+	params []param
 	sloppy bool // it took some goodwill to read
+}
+
+type param struct{ key, value string }
+
+// Param is the value of a parameter, "" when there is none.
+func (m *Media) Param(key string) string {
+	for _, p := range m.params {
+		if p.key == key {
+			return p.value
+		}
+	}
+	return ""
 }
 
 // ParseMedia is more lenient than package mime, which drops all parameters over one bare
@@ -37,14 +49,8 @@ func ParseMedia(s string) Media {
 	for rest != "" {
 		var key, value string
 		key, value, rest = nextParam(rest)
-		if key == "" {
-			continue
-		}
-		if m.Params == nil {
-			m.Params = make(map[string]string, 2)
-		}
-		if _, ok := m.Params[key]; !ok {
-			m.Params[key] = value
+		if key != "" {
+			m.params = append(m.params, param{key, value})
 		}
 	}
 	return m
@@ -54,8 +60,8 @@ var charsetMark = regexp.MustCompile("(?i)charset=")
 
 // nextParam cuts one key=value or key="value" off the front.
 func nextParam(s string) (key, value, rest string) {
-	i := strings.IndexAny(s, "=;")
-	if i < 0 || s[i] == ';' {
+	i, end := strings.IndexByte(s, '='), strings.IndexByte(s, ';')
+	if i < 0 || end >= 0 && end < i {
 		_, rest, _ = strings.Cut(s, ";")
 		return "", "", rest
 	}
@@ -98,7 +104,7 @@ func (m Media) check() *Refusal {
 
 // Charset is the label, cut off where a proxy has joined two headers.
 func (m Media) Charset() string {
-	label, _, _ := strings.Cut(m.Params["charset"], ",")
+	label, _, _ := strings.Cut(m.Param("charset"), ",")
 	label, _, _ = strings.Cut(strings.TrimSpace(label), " ")
 	return strings.Trim(label, `"`)
 }

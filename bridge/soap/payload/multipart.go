@@ -12,7 +12,7 @@ import (
 // first (RFC 2387 §3.2). The other parts are counted and otherwise left alone; a value that refers to one is refused
 // where it stands.
 func (r *reading) rootPart(m Media, body []byte) (Media, []byte, *Refusal) {
-	boundary := m.Params["boundary"]
+	boundary := m.Param("boundary")
 	if boundary == "" || len(boundary) > 70 { // RFC 2046 §5.1.1
 		return m, nil, refuse("The multipart/related Content-Type has no usable boundary")
 	}
@@ -26,7 +26,7 @@ func (r *reading) rootPart(m Media, body []byte) (Media, []byte, *Refusal) {
 		if p == nil {
 			break
 		}
-		start := m.Params["start"] // "" names the first one
+		start := m.Param("start") // "" names the first one
 		if root == nil && (start == "" || strings.Trim(p.header.Get("Content-Id"), " <>") == strings.Trim(start, " <>")) {
 			root = p
 		}
