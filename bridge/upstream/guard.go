@@ -33,7 +33,7 @@ type Guard struct {
 // Cancel runs one cancel unless the breaker is open: then it is NotApplied at once. An outcome that a reply decided
 // (HTTPStatus is set) shuts the gate when it says so: Misconfigured for hold, NotApplied for its RetryAfter. An
 // adapter whose Misconfigured concerns one document only leaves HTTPStatus 0.
-func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
+func (g *Guard) Cancel(ctx context.Context, call func(context.Context) *bridge.Outcome) *bridge.Outcome {
 	o := g.host.let(ctx, call)
 	g.shutFor(ctx, o)
 	return o
@@ -42,12 +42,15 @@ func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Ou
 // Lookup runs one lookup unless the breaker is open: then the error wraps bridge.ErrUnavailable.
 func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.DocumentState, error)) (state bridge.DocumentState, err error) {
 	asked := false
-	o := g.host.let(ctx, func(ctx context.Context) bridge.Outcome {
+	o := g.host.let(ctx, func(ctx context.Context) *bridge.Outcome {
 		asked = true
+		o := bridge.Outcome{}
 		if state, err = call(ctx); err != nil {
-			return NotSent(err)
+			o = NotSent(err)
+		} else {
+			o.Exchanges = state.Exchanges
 		}
-		return bridge.Outcome{Exchanges: state.Exchanges}
+		return &o
 	})
 	if !asked {
 		return state, fmt.Errorf("%s: %w", o.Message, bridge.ErrUnavailable)
@@ -89,12 +92,12 @@ func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 // Fail turns the outcome of a login or lookup into the error that it ends with, and shuts the gate when the outcome
 // says so.
 func (g *Guard) Fail(ctx context.Context, o bridge.Outcome) error {
-	o = BeforeCancel(o)
-	g.shutFor(ctx, o)
-	return &Failure{o}
+	f := &Failure{BeforeCancel(o)}
+	g.shutFor(ctx, &f.Outcome)
+	return f
 }
 
-func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
+func (g *Guard) shutFor(ctx context.Context, o *bridge.Outcome) {
 	wait := o.RetryAfter
 	switch {
 	case o.HTTPStatus == 0:
@@ -104,7 +107,7 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	case o.Class != bridge.Misconfigured && o.Class != bridge.NotApplied, wait == 0:
 		return
 	}
-	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: (&Failure{o}).Error()})
+	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: cmp.Or(o.Alarm, o.Message)})
 }
 
 // Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,

@@ -50,7 +50,7 @@ func BenchmarkWays(b *testing.B) {
 				for way, c := range clients {
 					before := processorTime()
 					for range 200 {
-						if r := c.Do(b.Context(), q); r.Err != nil {
+						if r := c.Do(b.Context(), &q); r.Err != nil {
 							b.Fatal(r.Err)
 						}
 					}

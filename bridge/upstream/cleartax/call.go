@@ -19,7 +19,7 @@ func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge
 	return in.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
 		remarks := []rune(irp.Remarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
-		r, o := in.cancel(ctx, v, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
+		r, o := in.cancel(ctx, v, &upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
 		ref := o.UpstreamRef
 		o = classifyIN(r, o, in.route, c.Document)
 		o.UpstreamRef = ref
@@ -45,7 +45,7 @@ func (in *India) about(irn string) func(context.Context, *visit) (bridge.Documen
 		if err := in.visits.Guard.Admit(ctx); err != nil {
 			return bridge.DocumentState{}, err
 		}
-		r, id := in.do(ctx, v, upstream.Request{
+		r, id := in.do(ctx, v, &upstream.Request{
 			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
 			Route: in.route.getPath + "{irn}",
 		})
@@ -71,7 +71,7 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 			return o
 		}
 		body := upstream.JSON(cancelRequestMY{Reason: upstream.LHDNReason(c), Action: "CANCEL"})
-		r, o := m.cancel(ctx, v, upstream.Request{
+		r, o := m.cancel(ctx, v, &upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",
 		})
@@ -117,7 +117,7 @@ func (m *Malaysia) Probe(ctx context.Context) error {
 }
 
 // cancel makes the one call that cancels, if q's fence lets it. The outcome is what its status alone decides.
-func (g *gateway) cancel(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, bridge.Outcome) {
+func (g *gateway) cancel(ctx context.Context, v *visit, q *upstream.Request) (*upstream.Reply, bridge.Outcome) {
 	q.Purpose, q.Timeout = upstream.ForCancel, g.profile.CallTimeout
 	r, id := g.do(ctx, v, q)
 	o := verdict(r)
@@ -126,7 +126,7 @@ func (g *gateway) cancel(ctx context.Context, v *visit, q upstream.Request) (ups
 }
 
 // do makes a call and returns its request id, which the vendor's support asks for. It is no idempotency key.
-func (g *gateway) do(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, string) {
+func (g *gateway) do(ctx context.Context, v *visit, q *upstream.Request) (*upstream.Reply, string) {
 	id := uuid.NewString()
 	q.Header = g.header.Clone()
 	q.Header["x-request-id"] = []string{id}
@@ -254,7 +254,7 @@ func (m *Malaysia) ask(ctx context.Context, v *visit, q question) (foundMY, erro
 	if q.status {
 		path, route = documentsMY+"/"+url.PathEscape(q.value)+"/status?"+m.query("", ""), documentsMY+"/{id}/status"
 	}
-	r, id := m.do(ctx, v, upstream.Request{
+	r, id := m.do(ctx, v, &upstream.Request{
 		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path, Route: route, Timeout: m.profile.LookupTimeout,
 	})
 	found, o := readLookupMY(r, verdict(r), q)

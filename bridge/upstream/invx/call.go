@@ -18,7 +18,7 @@ type visit = upstream.Visit[*token, answer]
 
 // answer is a reply as it was read.
 type answer struct {
-	reply upstream.Reply
+	reply *upstream.Reply
 	body
 }
 
@@ -154,8 +154,8 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 }
 
 // call makes one call for the organisation.
-func (a *Adapter) call(ctx context.Context, v *visit, q upstream.Request) (answer, error) {
-	return v.Call(ctx, func(t *token) (upstream.Request, error) {
+func (a *Adapter) call(ctx context.Context, v *visit, q *upstream.Request) (answer, error) {
+	return v.Call(ctx, func(t *token) (*upstream.Request, error) {
 		if !t.serves(a.cfg.OrgID) {
 			const why = "the user does not belong to the organisation"
 			return q, &upstream.Failure{Outcome: bridge.Outcome{
@@ -168,17 +168,17 @@ func (a *Adapter) call(ctx context.Context, v *visit, q upstream.Request) (answe
 }
 
 // send waits for one of the organisation's places and makes the call.
-func (a *Adapter) send(ctx context.Context, q upstream.Request) (upstream.Reply, error) {
+func (a *Adapter) send(ctx context.Context, q *upstream.Request) (*upstream.Reply, error) {
 	free, err := a.slots.Take(ctx, a.profile.CallTimeout)
 	if err != nil {
-		return upstream.Reply{}, err
+		return &upstream.Reply{}, err
 	}
 	defer free()
 	return a.visits.Client.Do(ctx, q), nil
 }
 
 // admission reads a reply and remembers of a token that was found invalid that refreshing it is no use.
-func admission(t *token, reply upstream.Reply) (answer, upstream.Admission) {
+func admission(t *token, reply *upstream.Reply) (answer, upstream.Admission) {
 	ans := answer{reply, read(reply)}
 	why := ans.refusesToken(reply.Status)
 	t.dead.CompareAndSwap(false, why == invalid)
@@ -209,15 +209,15 @@ func jsonHeader() http.Header {
 
 func (a *Adapter) org() string { return "/invx/apis/v1/orgs/" + url.PathEscape(a.cfg.OrgID) }
 
-func (a *Adapter) get(path string) upstream.Request {
-	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.org() + path, Timeout: a.profile.LookupTimeout}
+func (a *Adapter) get(path string) *upstream.Request {
+	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.org() + path, Timeout: a.profile.LookupTimeout}
 }
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
-func (a *Adapter) patch(id string, c bridge.Cancellation) upstream.Request {
+func (a *Adapter) patch(id string, c bridge.Cancellation) *upstream.Request {
 	item := cancelItem{id, upstream.Cut(irp.Remarks(c), irp.MaxRemarks), string(c.Reason), "can"}
 	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
-	return upstream.Request{
+	return &upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: a.org() + "/edocuments/bulk", Body: body, Timeout: a.profile.CallTimeout,
 	}
 }

@@ -61,7 +61,7 @@ type body struct {
 	envelope irp.Errors // what that says
 }
 
-func read(reply upstream.Reply) body {
+func read(reply *upstream.Reply) body {
 	var b body
 	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || !upstream.IsObject(reply.Body) {
 		return body{}

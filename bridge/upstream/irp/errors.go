@@ -55,7 +55,7 @@ const NoReason = "The cancellation was refused, reason not given"
 
 // Outcome is what the list, found in the reply to a cancel, means for it. A refused token is NotApplied: an adapter that
 // holds the session looks for Token itself. who says no, in the words of an alarm.
-func (l Errors) Outcome(r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) Outcome(r *upstream.Reply, who string) bridge.Outcome {
 	class, unclassified := l.Class()
 	o := l.As(class, r, who)
 	o.Unclassified = o.Unclassified || unclassified
@@ -63,7 +63,7 @@ func (l Errors) Outcome(r upstream.Reply, who string) bridge.Outcome {
 }
 
 // As is Outcome with a class that the adapter has found.
-func (l Errors) As(class Class, r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) As(class Class, r *upstream.Reply, who string) bridge.Outcome {
 	o := r.Outcome(class.cancel(), l.Message())
 	o.Code = l.Codes()
 	if o.Message == "" {
@@ -107,7 +107,7 @@ func GSPErrors(body []byte) (l Errors, ok bool) {
 }
 
 // GSPOutcome is what such an envelope means for a cancel. Its unlisted codes are a gateway's, never a verdict.
-func (l Errors) GSPOutcome(r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) GSPOutcome(r *upstream.Reply, who string) bridge.Outcome {
 	o := l.Outcome(r, who)
 	if o.Class == bridge.Unclear {
 		o.Class = bridge.Unknown

@@ -14,14 +14,14 @@ type visit = upstream.Visit[token, answer]
 
 // answer is a reply as it was read.
 type answer struct {
-	reply upstream.Reply
+	reply *upstream.Reply
 	body
 }
 
 // Cancel implements bridge.Upstream.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
 	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-		ans, err := a.call(ctx, v, func(t token) upstream.Request {
+		ans, err := a.call(ctx, v, func(t token) *upstream.Request {
 			q := a.dialect.cancel(string(t), c)
 			q.Fence, q.Timeout = fence, a.profile.CallTimeout
 			return q
@@ -36,7 +36,7 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 // Lookup implements bridge.Upstream. The provider names no cancel date.
 func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.DocumentState, error) {
 	return a.visits.Lookup(ctx, func(ctx context.Context, v *visit) (bridge.DocumentState, error) {
-		ans, err := a.call(ctx, v, func(t token) upstream.Request {
+		ans, err := a.call(ctx, v, func(t token) *upstream.Request {
 			q := a.dialect.lookup(string(t), c)
 			q.Timeout = a.profile.LookupTimeout
 			return q
@@ -60,15 +60,15 @@ func (a *Adapter) Probe(ctx context.Context) error {
 
 // call makes a call under the session's token, or with the account's key (the vendor's v1 pages, "Authentication": header
 // Authorization or api_key).
-func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) upstream.Request) (answer, error) {
+func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) *upstream.Request) (answer, error) {
 	if a.cfg.APIKey == "" {
-		return v.Call(ctx, func(t token) (upstream.Request, error) { return build(t), nil })
+		return v.Call(ctx, func(t token) (*upstream.Request, error) { return build(t), nil })
 	}
 	return a.callWithKey(ctx, v, build(""))
 }
 
 // callWithKey makes a call once, even if it is turned away: no login would make it another key.
-func (a *Adapter) callWithKey(ctx context.Context, v *visit, q upstream.Request) (answer, error) {
+func (a *Adapter) callWithKey(ctx context.Context, v *visit, q *upstream.Request) (answer, error) {
 	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
 	ans, _, err := v.Send(ctx, "", q)
 	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden

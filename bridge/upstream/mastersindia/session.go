@@ -37,12 +37,12 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 }
 
 // tokenIn tells whether the reply to a login gives a token that can be used.
-func tokenIn(reply upstream.Reply, b body, value string) bool {
+func tokenIn(reply *upstream.Reply, b body, value string) bool {
 	return reply.Err == nil && reply.Status == http.StatusOK && b.Error == "" && value != "" && upstream.IsVisible(value) // it writes prose where a token belongs
 }
 
 // noToken says why a login brought no token. HTTP 206 is how v1 refuses credentials.
-func noToken(reply upstream.Reply, b body) bridge.Outcome {
+func noToken(reply *upstream.Reply, b body) bridge.Outcome {
 	complaint := b.reason()
 	class, _ := b.errors().Class()
 	o := reply.Verdict()

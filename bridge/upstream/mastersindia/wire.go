@@ -19,8 +19,8 @@ type dialect struct {
 	login     func(Config) any // its body
 	// token reads a login's reply: the token, and how long it lives by the provider's clock.
 	token  func(b body, now time.Time) (value string, life time.Duration)
-	cancel func(token string, c bridge.Cancellation) upstream.Request
-	lookup func(token string, c bridge.Cancellation) upstream.Request
+	cancel func(token string, c bridge.Cancellation) *upstream.Request
+	lookup func(token string, c bridge.Cancellation) *upstream.Request
 }
 
 var dialects = map[string]dialect{
@@ -30,10 +30,10 @@ var dialects = map[string]dialect{
 			return legacyLogin{c.Username, c.Password.Reveal(), c.ClientID, c.ClientSecret.Reveal(), "password"}
 		},
 		token: legacyToken,
-		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+		cancel: func(token string, c bridge.Cancellation) *upstream.Request {
 			return post(upstream.ForCancel, "/cancelEinvoice", legacyCancel{token, orderOf(c)})
 		},
-		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+		lookup: func(token string, c bridge.Cancellation) *upstream.Request {
 			return get("/getEinvoiceData", url.Values{"access_token": {token}, "gstin": {c.Taxpayer}, "irn": {c.Document}})
 		},
 	},
@@ -41,29 +41,29 @@ var dialects = map[string]dialect{
 		loginPath: "/api/v1/token-auth/",
 		login:     func(c Config) any { return v1Login{c.Username, c.Password.Reveal()} },
 		token:     v1Token,
-		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+		cancel: func(token string, c bridge.Cancellation) *upstream.Request {
 			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.
 			return jwt(token, post(upstream.ForCancel, "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
 		},
-		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+		lookup: func(token string, c bridge.Cancellation) *upstream.Request {
 			return jwt(token, get("/api/v1/get-einvoice/", url.Values{"gstin": {c.Taxpayer}, "irn": {c.Document}}))
 		},
 	},
 }
 
-func post(purpose upstream.Purpose, path string, v any) upstream.Request {
+func post(purpose upstream.Purpose, path string, v any) *upstream.Request {
 	body, _ := json.Marshal(v) // plain texts can't fail
 	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
-	return upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
+	return &upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
 }
 
-func get(path string, query url.Values) upstream.Request {
+func get(path string, query url.Values) *upstream.Request {
 	header := http.Header{"Accept": {"application/json"}}
-	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
 }
 
 // jwt puts the session's token on a call. A call without one carries the account's key.
-func jwt(token string, q upstream.Request) upstream.Request {
+func jwt(token string, q *upstream.Request) *upstream.Request {
 	if token == "" {
 		return q
 	}
@@ -153,7 +153,7 @@ func (l *lenient) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func read(reply upstream.Reply) body {
+func read(reply *upstream.Reply) body {
 	var b body
 	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil {
 		return body{}

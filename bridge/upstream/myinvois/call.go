@@ -12,7 +12,7 @@ import (
 	"einvoice-bridge/bridge/upstream"
 )
 
-type visit = upstream.Visit[token, upstream.Reply]
+type visit = upstream.Visit[token, *upstream.Reply]
 
 // Cancel implements bridge.Upstream. What it reports is what MyInvois said about this one request; what that means for
 // the document is not decided here.
@@ -40,7 +40,7 @@ func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fen
 	if err != nil {
 		return upstream.NotSent(err) // can't be: two strings
 	}
-	reply, err := v.Call(ctx, bearer(upstream.Request{
+	reply, err := v.Call(ctx, bearer(&upstream.Request{
 		Purpose: upstream.ForCancel, Fence: fence,
 		Method: http.MethodPut, Path: "/api/v1.0/documents/state/" + url.PathEscape(c.Document) + "/state",
 		Route:  "/api/v1.0/documents/state/{uuid}/state",
@@ -89,7 +89,7 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 		return bridge.DocumentState{}, err
 	}
 	v := a.visits.Start()
-	reply, err := v.Call(ctx, bearer(upstream.Request{
+	reply, err := v.Call(ctx, bearer(&upstream.Request{
 		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: "/api/v1.0/documents/" + url.PathEscape(uuid) + "/details",
 		Route:  "/api/v1.0/documents/{uuid}/details",
 		Header: http.Header{}, Timeout: a.profile.LookupTimeout,
@@ -112,16 +112,16 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 }
 
 // bearer puts the session's token on a call.
-func bearer(q upstream.Request) func(token) (upstream.Request, error) {
+func bearer(q *upstream.Request) func(token) (*upstream.Request, error) {
 	q.Header["Accept"], q.Header["Accept-Language"] = []string{"application/json"}, []string{"en"}
-	return func(t token) (upstream.Request, error) {
+	return func(t token) (*upstream.Request, error) {
 		q.Header["Authorization"] = []string{"Bearer " + string(t)}
 		return q, nil
 	}
 }
 
 // bookReplay books a call that is made again.
-func (a *Adapter) bookReplay(ctx context.Context, q upstream.Request) error {
+func (a *Adapter) bookReplay(ctx context.Context, q *upstream.Request) error {
 	if q.Purpose == upstream.ForCancel {
 		return a.visits.Guard.Admit(ctx, a.profile.Cancels)
 	}

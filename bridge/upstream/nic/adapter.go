@@ -74,7 +74,7 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 	a.visits = upstream.Visits[*session, answer]{
 		Client: client, Guard: shared.Guard(client, credential, gateHold), Session: upstream.SessionFor(shared, credential, a.login, a.form()),
 		Mask: a.mask, MaskOf: func(s *session) upstream.Mask { return s.mask },
-		Read: func(s *session, r upstream.Reply) (answer, upstream.Admission) {
+		Read: func(s *session, r *upstream.Reply) (answer, upstream.Admission) {
 			ans := read(r, s)
 			return ans, ans.admission()
 		},

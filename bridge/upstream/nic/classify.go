@@ -27,7 +27,7 @@ const (
 
 // answer is a reply as it was read.
 type answer struct {
-	upstream.Reply
+	*upstream.Reply
 	verdict verdict
 	data    []byte // as it came, when answered: a JSON string
 	plain   []byte // the same decrypted
@@ -38,7 +38,7 @@ type answer struct {
 }
 
 // read decodes a reply to a call under a session. Bodies come before statuses.
-func read(r upstream.Reply, s *session) answer {
+func read(r *upstream.Reply, s *session) answer {
 	a := answer{Reply: r}
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
@@ -184,7 +184,7 @@ func (a answer) byStatus() bridge.Outcome {
 }
 
 // notLetIn is Misconfigured for statuses that say we are in the wrong place or not let in; None for all others.
-func notLetIn(r upstream.Reply) bridge.Outcome {
+func notLetIn(r *upstream.Reply) bridge.Outcome {
 	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d", r.Status))
 	switch r.Status {
 	case http.StatusUnauthorized:
