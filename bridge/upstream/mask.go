@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -96,22 +97,21 @@ func (m Mask) Body(body []byte) string {
 // json copies valid JSON and replaces the values of named keys, without building a tree.
 func (m Mask) json(b []byte) string {
 	var out strings.Builder
-	out.Grow(len(b))
 	kept := 0 // b[:kept] is in out
-	for i := 0; i < len(b); {
-		if b[i] != '"' {
-			i++
-			continue
-		}
+	for i := nextQuote(b, 0); i < len(b); i = nextQuote(b, i) {
 		end := stringEnd(b, i)
 		value, isKey := afterColon(b, end)
 		if isKey && m.named(b[i:end]) {
+			out.Grow(len(b) - kept)
 			out.Write(b[kept:value])
 			out.WriteString(`"` + masked + `"`)
 			end = valueEnd(b, value)
 			kept = end
 		}
 		i = end
+	}
+	if kept == 0 {
+		return string(b)
 	}
 	out.Write(b[kept:])
 	return out.String()
@@ -127,12 +127,22 @@ func (m Mask) named(quoted []byte) bool {
 		}
 		key = []byte(s)
 	}
+	// The names are ASCII; a letter that is equal to one of theirs and longer is not.
+	ascii := !slices.ContainsFunc(key, func(c byte) bool { return c >= utf8.RuneSelf })
 	for _, name := range m.names {
-		if strings.EqualFold(name, string(key)) {
+		if (len(name) == len(key) || !ascii) && strings.EqualFold(name, string(key)) {
 			return true
 		}
 	}
 	return false
+}
+
+// nextQuote is the index of the next quote from i on, or len(b).
+func nextQuote(b []byte, i int) int {
+	if at := bytes.IndexByte(b[i:], '"'); at >= 0 {
+		return i + at
+	}
+	return len(b)
 }
 
 // stringEnd is the index after the string that starts at i.

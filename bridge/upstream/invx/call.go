@@ -19,7 +19,7 @@ type visit = upstream.Visit[*token, answer]
 // answer is a reply as it was read.
 type answer struct {
 	reply *upstream.Reply
-	body
+	*body
 }
 
 // Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
@@ -102,7 +102,7 @@ func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) (do
 	return docs, others, nil
 }
 
-func notFound(b body) bool {
+func notFound(b *body) bool {
 	return len(b.Error) == 1 && b.Error[0].name == "err-resource-not-found"
 }
 

@@ -92,6 +92,21 @@ func (l Errors) As(class Class, r *upstream.Reply, who string) bridge.Outcome {
 	return o
 }
 
+// Mark is what such an envelope is known by, as a field of whatever a reply is read into: who reads it anyway need not ask
+// GSPErrors of every reply.
+type Mark string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: what stands there is anybody's.
+func (m *Mark) UnmarshalJSON(raw []byte) error {
+	var s upstream.Scalar
+	_ = s.UnmarshalJSON(raw)
+	*m = Mark(s)
+	return nil
+}
+
+// Gateway tells whether GSPErrors can have something to say.
+func (m Mark) Gateway() bool { return m == "0" }
+
 // GSPErrors reads the envelope in which the gateways of GSPs and of GSTN refuse a call, whatever protocol is behind them:
 // {"status_cd":"0","error":{"error_cd":"GEN5008","message":"GSTN Server Error"}}. ok is false for any other body.
 func GSPErrors(body []byte) (l Errors, ok bool) {

@@ -15,7 +15,7 @@ type visit = upstream.Visit[token, answer]
 // answer is a reply as it was read.
 type answer struct {
 	reply *upstream.Reply
-	body
+	*body
 }
 
 // Cancel implements bridge.Upstream.
@@ -71,9 +71,12 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) *upstr
 func (a *Adapter) callWithKey(ctx context.Context, v *visit, q *upstream.Request) (answer, error) {
 	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
 	ans, _, err := v.Send(ctx, "", q)
-	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
-	if err != nil || ans.reply.Err != nil || ans.Results != nil || ans.gateway || !turnedAway {
+	if err != nil {
 		return ans, err
+	}
+	turnedAway := ans.reply.Status == http.StatusUnauthorized || ans.reply.Status == http.StatusForbidden
+	if ans.reply.Err != nil || ans.Results != nil || ans.gateway || !turnedAway {
+		return ans, nil
 	}
 	o := ans.turnedAway()
 	o.Alarm = "Masters India refuses the api_key (" + o.Message + "): check it, base_url, and whether the account may cancel"

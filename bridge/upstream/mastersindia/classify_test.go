@@ -58,19 +58,19 @@ func TestTokenTexts(t *testing.T) {
 		"105: Invalid date":                      false,
 		"2143: Invoice does not belongs to user": false,
 	} {
-		b := body{Results: &results{Error: lenient(text), Status: "Failed", Code: "204"}}
+		b := &body{Results: &results{Error: lenient(text), Status: "Failed", Code: "204"}}
 		if got := b.refusesToken(200); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
-	if !(body{Error: "invalid_token"}).refusesToken(400) || !(body{}).refusesToken(401) {
+	if !(&body{Error: "invalid_token"}).refusesToken(400) || !(&body{}).refusesToken(401) {
 		t.Error("a sign-on's refusal is not seen")
 	}
 	// Masters India v1, seen in production, 2026-11.
-	if !(body{Detail: "Signature has expired."}).refusesToken(403) || (body{Detail: "You do not have permission to perform this action."}).refusesToken(403) {
+	if !(&body{Detail: "Signature has expired."}).refusesToken(403) || (&body{Detail: "You do not have permission to perform this action."}).refusesToken(403) {
 		t.Error("a 403 about the token is not told from one about rights")
 	}
-	if (body{Results: &results{Error: "105: Invalid Token", Status: "Success", Code: "200"}}).refusesToken(200) {
+	if (&body{Results: &results{Error: "105: Invalid Token", Status: "Success", Code: "200"}}).refusesToken(200) {
 		t.Error("a success is sent again because of the words beside it")
 	}
 }

@@ -1,6 +1,7 @@
 package mastersindia
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -18,7 +19,7 @@ type dialect struct {
 	loginPath string
 	login     func(Config) any // its body
 	// token reads a login's reply: the token, and how long it lives by the provider's clock.
-	token  func(b body, now time.Time) (value string, life time.Duration)
+	token  func(b *body, now time.Time) (value string, life time.Duration)
 	cancel func(token string, c bridge.Cancellation) *upstream.Request
 	lookup func(token string, c bridge.Cancellation) *upstream.Request
 }
@@ -153,16 +154,16 @@ func (l *lenient) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func read(reply *upstream.Reply) body {
-	var b body
-	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil {
-		return body{}
+func read(reply *upstream.Reply) *body {
+	b := new(body)
+	if reply.Err != nil || json.Unmarshal(reply.Body, b) != nil {
+		return new(body)
 	}
 	if b.Results != nil {
 		return b
 	}
 	if json.Unmarshal(reply.Body, &b.fields) != nil {
-		return body{}
+		return new(body)
 	}
 	b.envelope, b.gateway = irp.GSPErrors(reply.Body)
 	return b
@@ -173,7 +174,7 @@ func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.H
 
 // errors are the codes in whatever a failure says; an errorMessage may be a JSON list in a text (v1, seen in production,
 // 2026-11).
-func (b body) errors() irp.Errors {
+func (b *body) errors() irp.Errors {
 	if b.gateway {
 		return b.envelope
 	}
@@ -181,7 +182,7 @@ func (b body) errors() irp.Errors {
 }
 
 // reason is whatever a failure says.
-func (b body) reason() string {
+func (b *body) reason() string {
 	switch {
 	case b.Results != nil:
 		return b.Results.text()
@@ -192,37 +193,37 @@ func (b body) reason() string {
 }
 
 // fieldErrors tells whether the framework behind v1 names what is wrong with which field.
-func (b body) fieldErrors() bool { return b.Error == "" && b.Detail == "" }
+func (b *body) fieldErrors() bool { return b.Error == "" && b.Detail == "" }
 
 // success tells whether the positive marker is there: both halves of it.
-func (r results) success() bool {
+func (r *results) success() bool {
 	return strings.EqualFold(string(r.Status), "success") && r.Code == "200"
 }
 
 // contradicts tells whether only one half of the marker is there.
-func (r results) contradicts() bool {
+func (r *results) contradicts() bool {
 	return !r.success() && (strings.EqualFold(string(r.Status), "success") || r.Code == "200")
 }
 
 // invoice is the object in message; ok is false when there is none.
-func (r results) invoice() (i invoice, ok bool) {
+func (r *results) invoice() (i invoice, ok bool) {
 	return i, upstream.IsObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
 }
 
 // text is the reason of a failure: errorMessage, else message when that is a text.
-func (r results) text() string {
+func (r *results) text() string {
 	if r.Error != "" && r.Error != "[]" && r.Error != "{}" {
 		return string(r.Error)
 	}
 	var s string
-	if json.Unmarshal(r.Message, &s) != nil {
+	if !bytes.HasPrefix(r.Message, []byte{'"'}) || json.Unmarshal(r.Message, &s) != nil {
 		return ""
 	}
 	return strings.TrimSpace(s)
 }
 
 // complaint is what a reply says that is not the service's own: "invalid_client: …", or field errors "irn: …; …".
-func (b body) complaint() string {
+func (b *body) complaint() string {
 	switch {
 	case b.Error != "" && b.Description != "":
 		return string(b.Error + ": " + b.Description)

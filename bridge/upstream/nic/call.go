@@ -11,7 +11,7 @@ import (
 	"einvoice-bridge/bridge/upstream/irp"
 )
 
-type visit = upstream.Visit[*session, answer]
+type visit = upstream.Visit[*session, *answer]
 
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
@@ -56,7 +56,7 @@ func (a *Adapter) Probe(ctx context.Context) error {
 // call makes one call, and the same once more at NIC's other system when the answer is 2148: the IRN is registered there,
 // and nothing was carried out here (NIC e-invoice API, "Cancel IRN", header irp; checked 2026-11). What that system makes
 // of a token or of settings with which this one has just answered says nothing about them: then 2148 stands.
-func (a *Adapter) call(ctx context.Context, v *visit, build func(*session) (*upstream.Request, error)) (answer, error) {
+func (a *Adapter) call(ctx context.Context, v *visit, build func(*session) (*upstream.Request, error)) (*answer, error) {
 	ans, err := v.Call(ctx, build)
 	if err != nil || !ans.atOtherSystem() {
 		return ans, err

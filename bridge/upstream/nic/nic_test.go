@@ -468,7 +468,7 @@ func TestLookup(t *testing.T) {
 		}
 	})
 	t.Run("another document", func(t *testing.T) {
-		got, text := answer{doc: document{Irn: "other", Status: "CNL"}}.state(vectorCancel)
+		got, text := (&answer{doc: document{Irn: "other", Status: "CNL"}}).state(vectorCancel)
 		if got != bridge.StatusUnknown || text != "NIC's reply is about another document" {
 			t.Errorf("%v, %q", got, text)
 		}

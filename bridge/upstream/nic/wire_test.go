@@ -24,7 +24,7 @@ func vectorSession(t testing.TB) *session { return &session{block: vectorBlock(t
 var vectorCancel = bridge.Cancellation{Document: vectorIRN, Reason: bridge.Duplicate, Remarks: "Wrong entry"}
 
 // meaning is what a reply to a cancel of vectorIRN means, in words.
-func meaning(a answer) string {
+func meaning(a *answer) string {
 	if a.verdict == tokenRefused {
 		return "stopped at the gate: log in and send again\n"
 	}
