@@ -157,13 +157,10 @@ func Through[T any](c *Client, login Login[T]) Login[T] {
 		asked := false
 		o := c.host.let(ctx, func(ctx context.Context) *bridge.Outcome {
 			asked = true
-			o := bridge.Outcome{}
 			if lease, trail, err = login(ctx, why, prev); err != nil {
-				o = NotSent(err)
-			} else {
-				o.Exchanges = trail
+				return NotSent(err)
 			}
-			return &o
+			return &bridge.Outcome{Exchanges: trail}
 		})
 		if !asked {
 			return lease, nil, &Failure{*o}

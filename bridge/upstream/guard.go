@@ -44,13 +44,10 @@ func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.D
 	asked := false
 	o := g.host.let(ctx, func(ctx context.Context) *bridge.Outcome {
 		asked = true
-		o := bridge.Outcome{}
 		if state, err = call(ctx); err != nil {
-			o = NotSent(err)
-		} else {
-			o.Exchanges = state.Exchanges
+			return NotSent(err)
 		}
-		return &o
+		return &bridge.Outcome{Exchanges: state.Exchanges}
 	})
 	if !asked {
 		return state, fmt.Errorf("%s: %w", o.Message, bridge.ErrUnavailable)
@@ -171,18 +168,19 @@ func (f *Failure) Is(target error) bool {
 }
 
 // NotSent is the outcome of a cancel that a failed login or lookup stopped: a Failure's own, otherwise NotApplied.
-func NotSent(err error) bridge.Outcome {
+func NotSent(err error) *bridge.Outcome {
 	if f, ok := errors.AsType[*Failure](err); ok {
-		return f.Outcome
+		o := f.Outcome
+		return &o
 	}
-	return bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
+	return &bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
 }
 
 // WithTrail is the error with the exchanges that led to it.
 func WithTrail(err error, trail []bridge.Exchange) error {
 	o := NotSent(err)
 	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
-	return &Failure{o}
+	return &Failure{*o}
 }
 
 func withoutExchanges(err error) error {

@@ -202,7 +202,7 @@ func TestASignOnServiceDownStopsNoCallWithASession(t *testing.T) {
 	for range 2 * tripAfter {
 		o = through(t.Context(), guard, func(ctx context.Context) bridge.Outcome {
 			_, _, err := session.Get(ctx)
-			return upstream.NotSent(err)
+			return *upstream.NotSent(err)
 		})
 	}
 	if logins != tripAfter || o.Class != bridge.NotApplied || !strings.HasPrefix(o.Message, "breaker open until ") {
@@ -228,7 +228,7 @@ func TestTheProbeMayLogIn(t *testing.T) {
 		session := upstream.SessionFor(shared, "c", upstream.Through(clientAt(shared, "https://api.example/token"), login), upstream.Plain[string]())
 		o := through(t.Context(), guard, func(ctx context.Context) bridge.Outcome {
 			if _, _, err := session.Get(ctx); err != nil {
-				return upstream.NotSent(err)
+				return *upstream.NotSent(err)
 			}
 			return sent(bridge.Cancelled, 200)
 		})

@@ -51,7 +51,6 @@ type Visit[T, A any] struct {
 	*Visits[T, A]
 	mask     Mask
 	trail    []bridge.Exchange
-	outcome  bridge.Outcome
 	sent     bool // a byte of a cancel may have left this machine
 	replayed bool
 
@@ -65,13 +64,11 @@ type Visit[T, A any] struct {
 // Start begins a visit.
 func (w *Visits[T, A]) Start() *Visit[T, A] { return &Visit[T, A]{Visits: w, mask: w.Mask} }
 
-// Cancel is a visit that cancels, through the Guard.
-func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *Visit[T, A]) bridge.Outcome) bridge.Outcome {
+// Cancel is a visit that cancels, through the Guard. Outcomes go by pointer there: one on the stack of each function that
+// waits for the reply would make that twice as deep.
+func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *Visit[T, A]) *bridge.Outcome) *bridge.Outcome {
 	v := w.Start()
-	return *w.Guard.Cancel(ctx, func(ctx context.Context) *bridge.Outcome {
-		v.outcome = visit(ctx, v)
-		return v.end(&v.outcome)
-	})
+	return w.Guard.Cancel(ctx, func(ctx context.Context) *bridge.Outcome { return v.End(visit(ctx, v)) })
 }
 
 // Lookup is a visit that looks a document up, through the Guard.
@@ -86,16 +83,14 @@ func (w *Visits[T, A]) Ask(ctx context.Context, visit func(context.Context, *Vis
 	state, err := visit(ctx, v)
 	if err != nil {
 		o := v.End(NotSent(err))
-		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, o)
+		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, *o)
 	}
 	state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
 	return state, nil
 }
 
 // End completes an outcome with all that was said, and takes secrets out of its texts.
-func (v *Visit[T, A]) End(o bridge.Outcome) bridge.Outcome { return *v.end(&o) }
-
-func (v *Visit[T, A]) end(o *bridge.Outcome) *bridge.Outcome {
+func (v *Visit[T, A]) End(o *bridge.Outcome) *bridge.Outcome {
 	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
 	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
 	return o

@@ -98,12 +98,13 @@ func TestVisitCallsAgainOnlyWhatWasStopped(t *testing.T) {
 		"no room for another":    {cancel, &desk{answers: []string{`"away"`}, again: errors.New("no room")}, "1 x", "stopped before the cancel was sent: no room", "login cancel", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := tt.desk.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) bridge.Outcome {
+			o := tt.desk.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
 				r, err := v.Call(ctx, order(tt.purpose, "x"))
 				if err != nil {
 					return upstream.NotSent(err)
 				}
-				return r.Outcome(bridge.Refused, string(r.Body))
+				o := r.Outcome(bridge.Refused, string(r.Body))
+				return &o
 			})
 			var trail []string
 			for _, e := range o.Exchanges {
@@ -119,7 +120,7 @@ func TestVisitCallsAgainOnlyWhatWasStopped(t *testing.T) {
 // One new login is all that a visit may cost, however many calls it makes.
 func TestVisitSpendsOneNewLogin(t *testing.T) {
 	d := desk{answers: []string{`"away"`, `"yes"`, `"away"`}, twice: true}
-	o := d.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) bridge.Outcome {
+	o := d.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
 		if _, err := v.Call(ctx, order(upstream.ForLookup, "where")); err != nil {
 			t.Error(err)
 		}
@@ -157,14 +158,15 @@ func TestALostLeaseOpensNoBreaker(t *testing.T) {
 	d := desk{}
 	w := d.visits()
 	for range 2 * tripAfter {
-		o := w.Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) bridge.Outcome {
+		o := w.Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
 			r, err := v.Call(ctx, func(string) (*upstream.Request, error) {
 				return &upstream.Request{Purpose: upstream.ForCancel, Fence: upstreamtest.Lost, Method: http.MethodPost, Path: "/"}, nil
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return r.Verdict()
+			o := r.Verdict()
+			return &o
 		})
 		if len(o.Exchanges) == 0 || o.Sent {
 			t.Fatalf("not tried: %+v", o)

@@ -450,8 +450,8 @@ func readLookupMY(r *upstream.Reply, o bridge.Outcome, q question) (foundMY, bri
 }
 
 // nothing is the outcome of a cancel for which the lookup brought no name to use. Nothing was sent for it.
-func (f foundMY) nothing() bridge.Outcome {
-	o := bridge.Outcome{Class: bridge.NotApplied}
+func (f foundMY) nothing() *bridge.Outcome {
+	o := &bridge.Outcome{Class: bridge.NotApplied}
 	switch state := strings.ToUpper(f.status); {
 	case f.named == named{} && f.missing:
 		o.Class, o.Code, o.Message = bridge.Refused, "NotFound", "NotFound: unknown document"

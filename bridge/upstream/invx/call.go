@@ -24,7 +24,7 @@ type answer struct {
 
 // Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome { return a.cancel(ctx, v, c, fence) })
+	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome { return a.cancel(ctx, v, &c, fence) })
 }
 
 // Lookup implements bridge.Upstream.
@@ -37,39 +37,46 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 func (a *Adapter) Probe(ctx context.Context) error {
 	v := a.visits.Start()
 	if _, _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
-		return &upstream.Failure{Outcome: v.End(upstream.NotSent(err))}
+		return &upstream.Failure{Outcome: *v.End(upstream.NotSent(err))}
 	}
 	return nil
 }
 
 // cancel finds the document and sends one cancel for it.
-func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+func (a *Adapter) cancel(ctx context.Context, v *visit, c *bridge.Cancellation, fence bridge.Fence) *bridge.Outcome {
 	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, others, err := a.find(ctx, v, c)
+		docs, others, err := a.find(ctx, v, *c)
 		if err != nil {
 			return upstream.NotSent(err)
 		}
 		if o := notCancellable(docs, others); o != nil {
-			return *o
+			return o
 		}
 		id = docs[0].ID
 		a.ids.Put(c.Document, id)
 	}
-	q := a.patch(id, c)
+	q := a.patch(id, *c)
 	q.Fence = fence
 	ans, err := a.call(ctx, v, q)
 	if err != nil {
 		return upstream.NotSent(err)
 	}
-	o := classify(ans.reply, ans.body, c.Document)
+	return a.end(ans, id, c.Document)
+}
+
+// end is what became of a cancel that was sent under a docId.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (a *Adapter) end(ans answer, id, irn string) *bridge.Outcome {
+	o := classify(ans.reply, ans.body, irn)
 	if o.Class == bridge.Refused {
-		a.ids.Drop(c.Document)
+		a.ids.Drop(irn)
 	}
 	if items, ok := ans.items(); ok && len(items) == 1 && items[0].Data.ID != "" && items[0].Data.ID != id {
-		a.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
+		a.shared.Log().Info("InvX answered under another docId", "irn", irn, "sent", id, "got", items[0].Data.ID)
 	}
-	return o
+	return &o
 }
 
 // find searches for the IRN. The documented sample of this filtered search lists other IRNs too: only entries with the

@@ -20,17 +20,25 @@ type answer struct {
 
 // Cancel implements bridge.Upstream.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
 		ans, err := a.call(ctx, v, func(t token) *upstream.Request {
 			q := a.dialect.cancel(string(t), c)
 			q.Fence, q.Timeout = fence, a.profile.CallTimeout
 			return q
 		})
-		if err != nil {
-			return upstream.NotSent(err)
-		}
-		return classify(ans.reply, ans.body, c.Document)
+		return ans.end(err, c.Document)
 	})
+}
+
+// end is what became of a cancel.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (ans answer) end(err error, irn string) *bridge.Outcome {
+	if err != nil {
+		return upstream.NotSent(err)
+	}
+	o := classify(ans.reply, ans.body, irn)
+	return &o
 }
 
 // Lookup implements bridge.Upstream. The provider names no cancel date.

@@ -21,22 +21,22 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 		code, message := upstream.LHDNRefusal("irn", "must be 26 letters and digits, or stand in irn_map")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
-	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
 		if err := a.clientGuard.Admit(ctx); err != nil {
 			return upstream.NotSent(err)
 		}
-		o := a.send(ctx, v, c, fence)
+		o := a.send(ctx, v, &c, fence)
 		a.holdClient(ctx, o)
 		if o.Class == bridge.Cancelled && a.cfg.FetchCancelDate {
-			return a.date(ctx, c, o)
+			a.date(ctx, &c, o)
 		}
 		return o
 	})
 }
 
 // send makes the one call that cancels.
-func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: upstream.LHDNReason(c)})
+func (a *Adapter) send(ctx context.Context, v *visit, c *bridge.Cancellation, fence bridge.Fence) *bridge.Outcome {
+	body, err := json.Marshal(cancelRequest{Status: "cancelled", Reason: upstream.LHDNReason(*c)})
 	if err != nil {
 		return upstream.NotSent(err) // can't be: two strings
 	}
@@ -49,7 +49,14 @@ func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fen
 	if err != nil {
 		return upstream.NotSent(err)
 	}
-	o := classify(reply, c.Document)
+	return a.end(reply, c.Document)
+}
+
+// end is what became of a cancel that was sent.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (a *Adapter) end(reply *upstream.Reply, uuid string) *bridge.Outcome {
+	o := classify(reply, uuid)
 	switch o.Class {
 	case bridge.Cancelled:
 		// The reply has no date: the authority's clock as the reply shows it.
@@ -63,7 +70,7 @@ func (a *Adapter) send(ctx context.Context, v *visit, c bridge.Cancellation, fen
 	}
 	a.log.Debug("myinvois rate", "upstream", a.profile.Name,
 		"limit", reply.Header.Get("X-Rate-Limit-Limit"), "remaining", reply.Header.Get("X-Rate-Limit-Remaining"))
-	return o
+	return &o
 }
 
 // Lookup implements bridge.Upstream. LHDN discourages it for polling: the Service asks only when in doubt.
@@ -96,10 +103,10 @@ func (a *Adapter) details(ctx context.Context, uuid string) (bridge.DocumentStat
 	}))
 	if err != nil {
 		o := v.End(upstream.NotSent(err))
-		return bridge.DocumentState{Exchanges: o.Exchanges}, &upstream.Failure{Outcome: o}
+		return bridge.DocumentState{Exchanges: o.Exchanges}, &upstream.Failure{Outcome: *o}
 	}
 	state, failure := readDetails(reply, uuid, a.onBehalfOf != "")
-	failure = v.End(failure)
+	v.End(&failure)
 	state.Exchanges = failure.Exchanges
 	switch {
 	case failure.Class == bridge.None:
@@ -129,24 +136,23 @@ func (a *Adapter) bookReplay(ctx context.Context, q *upstream.Request) error {
 }
 
 // date asks for the authority's own cancel date; without an answer the time of the reply stays.
-func (a *Adapter) date(ctx context.Context, c bridge.Cancellation, o bridge.Outcome) bridge.Outcome {
+func (a *Adapter) date(ctx context.Context, c *bridge.Cancellation, o *bridge.Outcome) {
 	state, err := a.details(ctx, c.Document)
 	o.Exchanges = append(o.Exchanges, state.Exchanges...)
 	if err == nil && state.Date != "" {
 		o.Date, o.DateSource = state.Date, bridge.DateUpstream
 	}
-	return o
 }
 
 // holdClient makes a 429 count for every taxpayer of the client id.
-func (a *Adapter) holdClient(ctx context.Context, o bridge.Outcome) {
+func (a *Adapter) holdClient(ctx context.Context, o *bridge.Outcome) {
 	if o.HTTPStatus == http.StatusTooManyRequests {
-		_ = a.clientGuard.Fail(ctx, o) // shuts the account's gate; the error is o itself
+		_ = a.clientGuard.Fail(ctx, *o) // shuts the account's gate; the error is o itself
 	}
 }
 
 // fail is the error of a login that failed with this outcome. The gate is shut when the outcome says so.
 func (a *Adapter) fail(ctx context.Context, o bridge.Outcome) error {
-	a.holdClient(ctx, o)
+	a.holdClient(ctx, &o)
 	return a.visits.Guard.Fail(ctx, o)
 }

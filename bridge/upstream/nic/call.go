@@ -15,7 +15,7 @@ type visit = upstream.Visit[*session, *answer]
 
 // Cancel implements bridge.Upstream (NIC e-invoice API, "Cancel IRN").
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
 		plain := upstream.JSON(cancelRequest{c.Document, string(c.Reason), upstream.Cut(irp.Remarks(c), irp.MaxRemarks)})
 		ans, err := a.call(ctx, v, func(s *session) (*upstream.Request, error) {
 			return &upstream.Request{
@@ -23,11 +23,19 @@ func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridg
 				Body: sealedBody(s, plain), Plain: plain, Timeout: a.profile.CallTimeout,
 			}, nil
 		})
-		if err != nil {
-			return upstream.NotSent(err)
-		}
-		return ans.outcome(c)
+		return ans.end(err, c)
 	})
+}
+
+// end is what became of a cancel.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (a *answer) end(err error, c bridge.Cancellation) *bridge.Outcome {
+	if err != nil {
+		return upstream.NotSent(err)
+	}
+	o := a.outcome(c)
+	return &o
 }
 
 // Lookup implements bridge.Upstream (NIC e-invoice API, "Get e-Invoice by IRN"). NIC names no cancel date.
