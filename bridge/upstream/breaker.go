@@ -73,13 +73,22 @@ func originOf(raw string) string {
 	return u.Scheme + "://" + host
 }
 
-// pass is what the context of a call knows of the breaker that let it through.
+// pass is the context of a call that a breaker let through.
 type pass struct {
+	context.Context
 	by     *breaker
 	fenced atomic.Bool // its own fence stopped it, so that it tells nothing of the host
 }
 
 type passKey struct{}
+
+// Value implements context.Context.
+func (p *pass) Value(key any) any {
+	if key == (passKey{}) {
+		return p
+	}
+	return p.Context.Value(key)
+}
 
 // fenced notes that this process may not send any more.
 func fenced(ctx context.Context) {
@@ -98,9 +107,9 @@ func (b *breaker) let(ctx context.Context, call func(context.Context) *bridge.Ou
 	if err != nil {
 		return b.refusal()
 	}
-	p, health := &pass{by: b}, errNotAsked
+	p, health := &pass{Context: ctx, by: b}, errNotAsked
 	defer func() { done(health) }()
-	o := call(context.WithValue(ctx, passKey{}, p))
+	o := call(p)
 	if !p.fenced.Load() {
 		health = b.healthOf(o)
 	}

@@ -122,6 +122,7 @@ type call struct {
 type target struct {
 	method, path string
 	url          *url.URL
+	address      string // the same
 	head         []byte // what their requests begin with: the first line, Host and User-Agent
 }
 
@@ -138,10 +139,11 @@ func until(ctx context.Context, start time.Time, timeout time.Duration) time.Tim
 
 // prepare does what can be done before there is a connection, and asks whether the call may leave.
 func (k *call) prepare(c *Client, r *Reply) (err error) {
-	r.url = c.base + k.Path
 	if k.to, err = c.target(k.Method, k.Path); err != nil {
+		r.url = c.base + k.Path
 		return err
 	}
+	r.url = k.to.address
 	k.header = c.headerOf(k.Request, traceParent(k.ctx))
 	if err = k.ctx.Err(); err != nil {
 		return err
@@ -181,7 +183,8 @@ func (c *Client) target(method, path string) (*target, error) {
 	if t := c.last.Load(); t != nil && t.method == method && t.path == path {
 		return t, nil
 	}
-	u, err := url.Parse(c.base + path)
+	address := c.base + path
+	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("the request's path is not a URL")
 	}
@@ -194,7 +197,7 @@ func (c *Client) target(method, path string) (*target, error) {
 		return nil, err
 	}
 	const last = "\r\nUser-Agent: " + userAgent + "\r\n"
-	t := &target{method, path, u, b.Bytes()[:bytes.Index(b.Bytes(), []byte(last))+len(last)]}
+	t := &target{method, path, u, address, b.Bytes()[:bytes.Index(b.Bytes(), []byte(last))+len(last)]}
 	c.last.Store(t)
 	return t, nil
 }

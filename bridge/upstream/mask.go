@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -45,6 +46,23 @@ func (m Mask) With(secrets ...string) Mask {
 		}
 	}
 	return m
+}
+
+// MaskOf is the mask with a token that is a text, for Visits. The last one's is remembered: call after call comes with it.
+func MaskOf[T ~string](m Mask) func(T) Mask {
+	type known struct {
+		token T
+		mask  Mask
+	}
+	var last atomic.Pointer[known]
+	return func(token T) Mask {
+		k := last.Load()
+		if k == nil || k.token != token {
+			k = &known{token, m.With(string(token))}
+			last.Store(k)
+		}
+		return k.mask
+	}
 }
 
 // Text hides the known values in a sentence.

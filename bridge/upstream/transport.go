@@ -101,6 +101,7 @@ func (s Settings) tls() (*tls.Config, error) {
 type countingConn struct {
 	net.Conn
 	glancing bool // reading doesn't wait
+	glancer  glancer
 	sent     atomic.Int64
 	next     atomic.Pointer[call] // that nothing has been written of
 }

@@ -77,8 +77,7 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(t token) *upstr
 
 // callWithKey makes a call once, even if it is turned away: no login would make it another key.
 func (a *Adapter) callWithKey(ctx context.Context, v *visit, q *upstream.Request) (answer, error) {
-	q.Header["api_key"] = []string{a.cfg.APIKey.Reveal()}
-	ans, _, err := v.Send(ctx, "", q)
+	ans, _, err := v.Send(ctx, "", with(q, "api_key", a.cfg.APIKey.Reveal()))
 	if err != nil {
 		return ans, err
 	}

@@ -3,6 +3,7 @@ package mastersindia
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,15 +53,26 @@ var dialects = map[string]dialect{
 	},
 }
 
+// The headers of all calls, which with puts more into.
+var (
+	posted = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	asked  = http.Header{"Accept": {"application/json"}}
+)
+
+// with puts one more header on a call.
+func with(q *upstream.Request, name, value string) *upstream.Request {
+	q.Header = maps.Clone(q.Header)
+	q.Header[name] = []string{value}
+	return q
+}
+
 func post(purpose upstream.Purpose, path string, v any) *upstream.Request {
 	body, _ := json.Marshal(v) // plain texts can't fail
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
-	return &upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
+	return &upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: posted, Body: body}
 }
 
 func get(path string, query url.Values) *upstream.Request {
-	header := http.Header{"Accept": {"application/json"}}
-	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: asked}
 }
 
 // jwt puts the session's token on a call. A call without one carries the account's key.
@@ -68,8 +80,7 @@ func jwt(token string, q *upstream.Request) *upstream.Request {
 	if token == "" {
 		return q
 	}
-	q.Header["Authorization"] = []string{"JWT " + token}
-	return q
+	return with(q, "Authorization", "JWT "+token)
 }
 
 func orderOf(c bridge.Cancellation) order {

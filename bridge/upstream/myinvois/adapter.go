@@ -89,7 +89,7 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.visits = upstream.Visits[token, *upstream.Reply]{
 		Client: api, Guard: shared.Guard(api, credential, hold),
 		Session: upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]()),
-		Mask:    a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
+		Mask:    a.mask, MaskOf: upstream.MaskOf[token](a.mask),
 		Read: func(_ token, reply *upstream.Reply) (*upstream.Reply, upstream.Admission) {
 			return reply, upstream.Turned(reply.Status == http.StatusUnauthorized)
 		},

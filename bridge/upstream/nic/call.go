@@ -69,6 +69,11 @@ func (a *Adapter) call(ctx context.Context, v *visit, build func(*session) (*ups
 	if err != nil || !ans.atOtherSystem() {
 		return ans, err
 	}
+	return a.callOther(ctx, v, build, ans)
+}
+
+// callOther makes the call at the other system, for an answer that said 2148.
+func (a *Adapter) callOther(ctx context.Context, v *visit, build func(*session) (*upstream.Request, error), ans *answer) (*answer, error) {
 	other, err := v.Once(ctx, func(s *session) (*upstream.Request, error) {
 		there := *s
 		there.header = a.cfg.crossHeader(s.header)
