@@ -1,7 +1,6 @@
 package upstream_test
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -30,32 +29,32 @@ type carrier struct {
 }
 
 var carriers = []carrier{
-	{"mastersindia", mastersindiasim.DemoGSTIN, mastersindiasim.DemoIRN, 100, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"mastersindia", mastersindiasim.DemoGSTIN, mastersindiasim.DemoIRN, 65, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(mastersindiasim.Demo(mastersindiasim.Options{}))
 		return mastersindia.New(mastersindia.Config{Settings: set, API: mastersindia.Legacy,
 			Username: mastersindiasim.DemoUsername, Password: mastersindiasim.DemoPassword,
 			ClientID: mastersindiasim.DemoClientID, ClientSecret: mastersindiasim.DemoClientSecret}, s)
 	}},
-	{"nic", nicsim.DemoGSTIN, nicsim.DemoIRN, 120, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"nic", nicsim.DemoGSTIN, nicsim.DemoIRN, 70, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		sim := nicsim.Demo(nicsim.Options{})
 		set.BaseURL = at(sim)
 		return nic.New(nic.Config{Settings: set, ClientID: nicsim.DemoClientID, ClientSecret: nicsim.DemoClientSecret,
 			Username: nicsim.DemoUser, Password: nicsim.DemoPassword, PublicKey: sim.PublicKeyPEM()}, s)
 	}},
-	{"invx", invxsim.DemoGSTIN, invxsim.DemoIRN, 150, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"invx", invxsim.DemoGSTIN, invxsim.DemoIRN, 120, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(invxsim.Demo(invxsim.Options{}))
 		return invx.New(invx.Config{Settings: set, AuthURL: set.BaseURL + "/theodore/apis/v1", OrgID: invxsim.DemoOrgID,
 			Username: invxsim.DemoHandle, Password: invxsim.DemoPassword}, s)
 	}},
-	{"myinvois", myinvoissim.DemoTIN, myinvoissim.DemoUUID, 150, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"myinvois", myinvoissim.DemoTIN, myinvoissim.DemoUUID, 85, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(myinvoissim.Demo(myinvoissim.Options{}))
 		return myinvois.New(myinvois.Config{Settings: set, ClientID: myinvoissim.DemoClientID, ClientSecret: myinvoissim.DemoClientSecret}, s)
 	}},
-	{"cleartax-in", cleartaxsim.DemoGSTIN, cleartaxsim.DemoIRN, 120, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"cleartax-in", cleartaxsim.DemoGSTIN, cleartaxsim.DemoIRN, 62, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(cleartaxsim.DemoIndia(cleartaxsim.Options{}))
 		return cleartax.NewIndia(cleartax.IndiaConfig{Access: cleartax.Access{Settings: set, Token: cleartaxsim.DemoToken}}, s)
 	}},
-	{"cleartax-my", cleartaxsim.DemoTIN, cleartaxsim.DemoUUID, 120, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
+	{"cleartax-my", cleartaxsim.DemoTIN, cleartaxsim.DemoUUID, 70, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(cleartaxsim.DemoMalaysia(cleartaxsim.Options{}))
 		return cleartax.NewMalaysia(cleartax.MalaysiaConfig{Access: cleartax.Access{Settings: set, Token: cleartaxsim.DemoToken}, TIN: cleartaxsim.DemoTIN}, s)
 	}},
@@ -72,10 +71,9 @@ func BenchmarkCancel(b *testing.B) {
 				b.Fatal(err)
 			}
 			c := bridge.Cancellation{Taxpayer: k.taxpayer, Document: k.document, Reason: bridge.DataEntry, Remarks: "Wrong entry", Ref: "ref"}
-			ctx := context.Background() // as the Service's, it has no end
 			b.ReportAllocs()
 			for b.Loop() {
-				if o := a.Cancel(ctx, c, upstreamtest.Free); o.Class != bridge.Cancelled {
+				if o := a.Cancel(b.Context(), c, upstreamtest.Free); o.Class != bridge.Cancelled {
 					b.Fatalf("%+v", o)
 				}
 			}

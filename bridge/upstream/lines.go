@@ -39,6 +39,7 @@ type line struct {
 	conn  net.Conn  // TLS above wire, or wire itself
 	kept  bool      // it has carried a call before
 	since time.Time // idle since
+	cut   func()    // ends what is being read or written
 
 	// Of the call that it carries.
 	first  [512]byte     // of its reply: one that waits for it holds no more
@@ -139,6 +140,7 @@ func (p *lines) connect(ctx context.Context) (*line, error) {
 		return nil, err
 	}
 	l := &line{pool: p, wire: conn.(*countingConn), conn: conn}
+	l.cut = func() { _ = conn.SetDeadline(time.Unix(1, 0)) }
 	if p.config != nil {
 		within, cancel := context.WithTimeoutCause(ctx, p.set.TLSHandshakeTimeout, errors.New("TLS handshake timeout"))
 		defer cancel()
@@ -192,7 +194,7 @@ func (l *line) endWith(ctx context.Context) (stop func() bool) {
 	if ctx.Done() == nil {
 		return func() bool { return true }
 	}
-	return context.AfterFunc(ctx, func() { _ = l.wire.SetDeadline(time.Unix(1, 0)) })
+	return context.AfterFunc(ctx, l.cut)
 }
 
 // why is an error's cause where that is the end of the call.
