@@ -29,7 +29,7 @@ var ErrTooLong = errors.New("reply is longer than 1 MiB")
 type Client struct {
 	base   string
 	static http.Header
-	pool   http.RoundTripper
+	pool   way
 	host   *breaker
 	last   atomic.Pointer[target] // of the last call: most go to the same path
 }
@@ -91,13 +91,7 @@ func (c *Client) Do(ctx context.Context, q *Request) *Reply {
 	if r.Err = k.prepare(c, r); r.Err != nil {
 		return r
 	}
-	var err error
-	if p, own := c.pool.(*lines); own {
-		err = p.carry(k, r)
-	} else {
-		err = c.throughNetHTTP(k, r)
-	}
-	if err != nil {
+	if err := c.pool.carry(k, r); err != nil {
 		r.Err = k.noReply(err, time.Since(r.Start), r.Written)
 	}
 	r.Body = bytes.TrimPrefix(r.Body, byteOrderMark)
@@ -107,6 +101,11 @@ func (c *Client) Do(ctx context.Context, q *Request) *Reply {
 func (c *Client) done(span trace.Span, q *Request, r *Reply) {
 	r.Took = time.Since(r.Start)
 	c.endSpan(span, q, r)
+}
+
+// way is what carries calls to a host. An error says that no reply came; half a one is r's.
+type way interface {
+	carry(k *call, r *Reply) error
 }
 
 // call is a request on its way.
@@ -222,14 +221,14 @@ func (c *Client) headerOf(q *Request, traceParent string) http.Header {
 	return all
 }
 
-// throughNetHTTP carries a call over the client's http.RoundTripper.
-//
-//go:noinline // what it needs would stand on the stack of calls that don't go that way
-func (c *Client) throughNetHTTP(k *call, r *Reply) error {
+// netHTTP is net/http's way: of proxies and of tests.
+type netHTTP struct{ http.RoundTripper }
+
+func (t netHTTP) carry(k *call, r *Reply) error {
 	ctx, cancel := k.within()
 	defer cancel()
 	sent := written{call: k}
-	res, err := c.pool.RoundTrip(k.request(sent.trace(ctx)))
+	res, err := t.RoundTrip(k.request(sent.trace(ctx)))
 	r.Written = sent.any()
 	if err != nil {
 		return err
@@ -247,11 +246,14 @@ var byteOrderMark = []byte("\ufeff")
 
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
-	t, ok := c.pool.(*http.Transport)
-	if p, own := c.pool.(*lines); own {
-		t, ok = p.set, true
+	var t *http.Transport
+	switch p := c.pool.(type) {
+	case *lines:
+		t = p.set
+	case netHTTP:
+		t, _ = p.RoundTripper.(*http.Transport)
 	}
-	if !ok {
+	if t == nil {
 		return nil
 	}
 	u, err := url.Parse(c.base)

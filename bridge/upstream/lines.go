@@ -20,8 +20,7 @@ import (
 )
 
 // lines are the HTTP/1.1 connections to one host. Each carries one call at a time, in the caller's own goroutine; net/http's
-// Transport has two more for each and hands a call from one to the next. How a request is written and how a reply is read is
-// net/http's here, too.
+// Transport has two more for each and hands a call from one to the next. How a reply is read is net/http's here, too.
 type lines struct {
 	set    *http.Transport // the settings; it carries no call
 	addr   string
@@ -54,14 +53,14 @@ var errHead = errors.New("head of the reply is longer than 1 MiB")
 
 // newWay makes the way to the base URL. Behind a proxy, and where there is no glance, it is net/http's Transport: rare, and
 // not worth a second one.
-func newWay(s Settings) (http.RoundTripper, error) {
+func newWay(s Settings) (way, error) {
 	t, err := newTransport(s)
 	if err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(s.BaseURL)
 	if err != nil || t.Proxy != nil || !glances || strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }) {
-		return t, nil
+		return netHTTP{t}, nil
 	}
 	switch p := (&lines{set: t, addr: addressOf(u)}); u.Scheme {
 	case "http":
@@ -71,13 +70,10 @@ func newWay(s Settings) (http.RoundTripper, error) {
 		p.config.ServerName = u.Hostname()
 		return p, nil
 	}
-	return t, nil
+	return netHTTP{t}, nil
 }
 
-// RoundTrip implements http.RoundTripper for its type's sake: a Client calls carry.
-func (p *lines) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.ErrUnsupported }
-
-// carry makes a call. A question without a body is asked again, on a new connection, when a kept one turns out to be closed
+// carry implements way. A question without a body is asked again, on a new connection, when a kept one turns out to be closed
 // before a byte of its reply has come. Nothing else is sent twice.
 func (p *lines) carry(k *call, r *Reply) error {
 	l, err := p.take(k)
@@ -259,7 +255,7 @@ func (k *call) write(b *bytes.Buffer) error {
 	return nil
 }
 
-func notToken(r rune) bool { return strings.IndexRune(tokenChars, r) < 0 }
+func notToken(r rune) bool { return !strings.ContainsRune(tokenChars, r) }
 
 func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 

@@ -226,7 +226,7 @@ func FuzzReplies(f *testing.F) {
 		}()
 		return &countingConn{Conn: near}, nil
 	}
-	own, theirs := clients["own"].pool.(*lines).set, clients["net/http"].pool.(*http.Transport)
+	own, theirs := clients["own"].pool.(*lines).set, clients["net/http"].pool.(netHTTP).RoundTripper.(*http.Transport)
 	own.DialContext, theirs.DialContext = dial, dial
 	theirs.DisableKeepAlives = true // ours keeps no pipe
 	f.Fuzz(func(t *testing.T, reply []byte) {
@@ -406,11 +406,11 @@ func TestKeptConnectionsAreBounded(t *testing.T) {
 // Where there is more between than a socket and TLS, net/http carries the call.
 func TestProxiesAreLeftToNetHTTP(t *testing.T) {
 	for want, set := range map[string]Settings{
-		"*upstream.lines 127.0.0.1:80":       {BaseURL: "http://127.0.0.1/path"},
-		"*upstream.lines irp.example:8443":   {BaseURL: "https://irp.example:8443"},
-		"*upstream.lines [2001:db8::1]:443":  {BaseURL: "https://[2001:db8::1]"},
-		"*http.Transport behind a proxy":     {BaseURL: "https://irp.example", Proxy: "http://proxy.example:3128"},
-		"*http.Transport and another script": {BaseURL: "https://भारत.example"},
+		"*upstream.lines 127.0.0.1:80":        {BaseURL: "http://127.0.0.1/path"},
+		"*upstream.lines irp.example:8443":    {BaseURL: "https://irp.example:8443"},
+		"*upstream.lines [2001:db8::1]:443":   {BaseURL: "https://[2001:db8::1]"},
+		"upstream.netHTTP behind a proxy":     {BaseURL: "https://irp.example", Proxy: "http://proxy.example:3128"},
+		"upstream.netHTTP and another script": {BaseURL: "https://भारत.example"},
 	} {
 		got := newClient(t, set).pool
 		kind := fmt.Sprintf("%T", got)

@@ -20,7 +20,7 @@ func ways(t testing.TB, set Settings) map[string]*Client {
 		t.Fatal(err)
 	}
 	theirs := newClient(t, set)
-	theirs.pool = transport
+	theirs.pool = netHTTP{transport}
 	return map[string]*Client{"own": newClient(t, set), "net/http": theirs}
 }
 
