@@ -73,13 +73,22 @@ func originOf(raw string) string {
 	return u.Scheme + "://" + host
 }
 
-// pass is what the context of a call knows of the breaker that let it through.
+// pass is the context of a call that a breaker let through.
 type pass struct {
+	context.Context
 	by     *breaker
 	fenced atomic.Bool // its own fence stopped it, so that it tells nothing of the host
 }
 
 type passKey struct{}
+
+// Value implements context.Context.
+func (p *pass) Value(key any) any {
+	if key == (passKey{}) {
+		return p
+	}
+	return p.Context.Value(key)
+}
 
 // fenced notes that this process may not send any more.
 func fenced(ctx context.Context) {
@@ -90,7 +99,7 @@ func fenced(ctx context.Context) {
 
 // let runs a call unless the breaker is open. What the outcome tells of the host is counted. A step of a call that has
 // been let through already, as a login is of a cancel at the same host, is not asked for again: the call is counted as one.
-func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
+func (b *breaker) let(ctx context.Context, call func(context.Context) *bridge.Outcome) *bridge.Outcome {
 	if p, ok := ctx.Value(passKey{}).(*pass); ok && p.by == b {
 		return call(ctx)
 	}
@@ -98,9 +107,9 @@ func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Out
 	if err != nil {
 		return b.refusal()
 	}
-	p, health := &pass{by: b}, errNotAsked
+	p, health := &pass{Context: ctx, by: b}, errNotAsked
 	defer func() { done(health) }()
-	o := call(context.WithValue(ctx, passKey{}, p))
+	o := call(p)
 	if !p.fenced.Load() {
 		health = b.healthOf(o)
 	}
@@ -108,13 +117,13 @@ func (b *breaker) let(ctx context.Context, call func(context.Context) bridge.Out
 }
 
 // refusal says until when the breaker stays open and why.
-func (b *breaker) refusal() bridge.Outcome {
+func (b *breaker) refusal() *bridge.Outcome {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	// One call is let through to see how things are; while it is under way, the others hear of the next second.
 	wait := max(time.Until(b.reopens), time.Second)
 	text := "breaker open until " + clock(time.Now().Add(wait)) + " after failures in a row, the last: " + b.why
-	return bridge.Outcome{Class: bridge.NotApplied, Message: text, RetryAfter: wait}
+	return &bridge.Outcome{Class: bridge.NotApplied, Message: text, RetryAfter: wait}
 }
 
 var (
@@ -124,11 +133,11 @@ var (
 
 // healthOf says what an outcome tells of the host's availability. One without exchanges was decided on this side and
 // tells nothing, as does one that a login at another host has ended.
-func (b *breaker) healthOf(o bridge.Outcome) error {
+func (b *breaker) healthOf(o *bridge.Outcome) error {
 	if len(o.Exchanges) == 0 {
 		return errNotAsked
 	}
-	last := o.Exchanges[len(o.Exchanges)-1]
+	last := &o.Exchanges[len(o.Exchanges)-1]
 	switch {
 	case last.Purpose == string(ForLogin) && originOf(last.URL) != b.origin:
 		return errNotAsked
@@ -155,16 +164,15 @@ func (b *breaker) info() HostInfo {
 func Through[T any](c *Client, login Login[T]) Login[T] {
 	return func(ctx context.Context, why Why, prev T) (lease Lease[T], trail []bridge.Exchange, err error) {
 		asked := false
-		o := c.host.let(ctx, func(ctx context.Context) bridge.Outcome {
+		o := c.host.let(ctx, func(ctx context.Context) *bridge.Outcome {
 			asked = true
-			lease, trail, err = login(ctx, why, prev)
-			if err != nil {
+			if lease, trail, err = login(ctx, why, prev); err != nil {
 				return NotSent(err)
 			}
-			return bridge.Outcome{Exchanges: trail}
+			return &bridge.Outcome{Exchanges: trail}
 		})
 		if !asked {
-			return lease, nil, &Failure{o}
+			return lease, nil, &Failure{*o}
 		}
 		return lease, trail, err
 	}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"einvoice-bridge/bridge"
 )
 
@@ -27,8 +29,9 @@ var ErrTooLong = errors.New("reply is longer than 1 MiB")
 type Client struct {
 	base   string
 	static http.Header
-	pool   http.RoundTripper
+	pool   way
 	host   *breaker
+	last   atomic.Pointer[target] // of the last call: most go to the same path
 }
 
 // BaseURL is where the client calls, without a trailing slash.
@@ -80,55 +83,162 @@ var errNoFence = errors.New("not sent: nobody has said that this cancel may leav
 // Do makes the call once. A cancel leaves only if its fence allows it. It follows no redirect and repeats nothing that may have
 // changed state: only a GET without a body is sent again, where a kept connection turns out to be closed (net/http would also
 // for GetBody or an Idempotency-Key, which ours don't carry).
-func (c *Client) Do(ctx context.Context, q Request) (r Reply) {
-	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
+func (c *Client) Do(ctx context.Context, q *Request) *Reply {
+	r := &Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method}
 	ctx, span := beginSpan(ctx, string(q.Purpose), outbound...)
-	defer func() {
-		r.Took = time.Since(r.Start)
-		c.endSpan(span, &q, &r)
-	}()
-	if q.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, q.Timeout)
-		defer cancel()
+	defer c.done(span, q, r)
+	k := &call{Request: q, ctx: ctx, until: until(ctx, r.Start, q.Timeout)}
+	if r.Err = k.prepare(c, r); r.Err != nil {
+		return r
 	}
-	var sent written
-	if q.Purpose != ForLogin && q.Purpose != ForLookup {
-		sent.check = func() error {
-			if q.Fence == nil {
-				return errNoFence
-			}
-			err := q.Fence(ctx)
-			if err != nil {
-				fenced(ctx)
-			}
-			return err
+	if err := c.pool.carry(k, r); err != nil {
+		r.Err = k.noReply(err, time.Since(r.Start), r.Written)
+	}
+	r.Body = bytes.TrimPrefix(r.Body, byteOrderMark)
+	return r
+}
+
+func (c *Client) done(span trace.Span, q *Request, r *Reply) {
+	r.Took = time.Since(r.Start)
+	c.endSpan(span, q, r)
+}
+
+// way is what carries calls to a host. An error says that no reply came; half a one is r's.
+type way interface {
+	carry(k *call, r *Reply) error
+}
+
+// call is a request on its way.
+type call struct {
+	*Request
+	ctx    context.Context
+	until  time.Time   // when its time is over; zero: only ctx says so
+	header http.Header // of it and of its client
+	to     *target
+}
+
+// target is where the calls with one method and path go.
+type target struct {
+	method, path string
+	url          *url.URL
+	address      string // the same
+	head         []byte // what their requests begin with: the first line, Host and User-Agent
+}
+
+const userAgent = "einvoice-bridge"
+
+// until is when a call's time is over: what it takes at most from start on, or sooner when ctx ends then.
+func until(ctx context.Context, start time.Time, timeout time.Duration) time.Time {
+	end, bound := ctx.Deadline()
+	if at := start.Add(timeout); timeout > 0 && (!bound || at.Before(end)) {
+		return at
+	}
+	return end
+}
+
+// prepare does what can be done before there is a connection, and asks whether the call may leave.
+func (k *call) prepare(c *Client, r *Reply) (err error) {
+	if k.to, err = c.target(k.Method, k.Path); err != nil {
+		r.url = c.base + k.Path
+		return err
+	}
+	r.url = k.to.address
+	k.header = c.headerOf(k.Request, traceParent(k.ctx))
+	if err = k.ctx.Err(); err != nil {
+		return err
+	}
+	return k.may()
+}
+
+// may asks whether the call may leave.
+func (k *call) may() error {
+	if k.Purpose == ForLogin || k.Purpose == ForLookup {
+		return nil
+	}
+	if k.Fence == nil {
+		return errNoFence
+	}
+	err := k.Fence(k.ctx)
+	if err != nil {
+		fenced(k.ctx)
+	}
+	return err
+}
+
+// within is ctx with the call's end, for what asks no connection.
+func (k *call) within() (context.Context, context.CancelFunc) {
+	if k.until.IsZero() {
+		return context.WithCancel(k.ctx)
+	}
+	return context.WithDeadline(k.ctx, k.until)
+}
+
+// over tells whether the call's time is over.
+func (k *call) over() bool {
+	return errors.Is(k.ctx.Err(), context.DeadlineExceeded) || !k.until.IsZero() && !time.Now().Before(k.until)
+}
+
+func (c *Client) target(method, path string) (*target, error) {
+	if t := c.last.Load(); t != nil && t.method == method && t.path == path {
+		return t, nil
+	}
+	address := c.base + path
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("the request's path is not a URL")
+	}
+	if strings.Trim(method, tokenChars) != "" {
+		return nil, errors.New("invalid method")
+	}
+	var b bytes.Buffer
+	req := http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{"User-Agent": {userAgent}}}
+	if err := req.Write(&b); err != nil {
+		return nil, err
+	}
+	const last = "\r\nUser-Agent: " + userAgent + "\r\n"
+	t := &target{method, path, u, address, b.Bytes()[:bytes.Index(b.Bytes(), []byte(last))+len(last)]}
+	c.last.Store(t)
+	return t, nil
+}
+
+// headerOf is the request's header with what the client puts on each.
+func (c *Client) headerOf(q *Request, traceParent string) http.Header {
+	if len(c.static) == 0 && traceParent == "" {
+		return q.Header
+	}
+	all := make(http.Header, len(q.Header)+len(c.static)+1)
+	for name, values := range q.Header {
+		all[name] = values
+	}
+	for name, values := range c.static {
+		if !hasName(all, name) {
+			all[name] = values
 		}
 	}
-	req, err := c.request(sent.trace(ctx), q)
-	if err == nil {
-		err = ctx.Err()
+	if traceParent != "" {
+		all["Traceparent"] = []string{traceParent}
 	}
-	if err == nil && sent.check != nil {
-		err = sent.check()
-	}
-	if err != nil {
-		r.Err = err
-		return r
-	}
-	res, err := c.pool.RoundTrip(req)
+	return all
+}
+
+// netHTTP is net/http's way: of proxies and of tests.
+type netHTTP struct{ http.RoundTripper }
+
+func (t netHTTP) carry(k *call, r *Reply) error {
+	ctx, cancel := k.within()
+	defer cancel()
+	sent := written{call: k}
+	res, err := t.RoundTrip(k.request(sent.trace(ctx)))
 	r.Written = sent.any()
 	if err != nil {
-		r.Err = noReply(ctx, err, time.Since(r.Start), r.Written)
-		return r
+		return err
 	}
 	defer res.Body.Close()
 	r.Written, r.Status, r.Header = true, res.StatusCode, res.Header
 	if r.Body, err = readCapped(res.Body, res.ContentLength); err != nil {
 		r.Err = fmt.Errorf("read reply: %w", err)
 	}
-	r.Body = bytes.TrimPrefix(r.Body, byteOrderMark)
-	return r
+	return nil
 }
 
 // byteOrderMark is what some .NET and Windows servers put before their JSON, against RFC 8259 §8.1.
@@ -136,11 +246,14 @@ var byteOrderMark = []byte("\ufeff")
 
 // Reach opens a connection to the base URL's host, or to the proxy, and closes it. It is no proof that a call will get through.
 func (c *Client) Reach(ctx context.Context) error {
-	t, ok := c.pool.(*http.Transport)
-	if p, own := c.pool.(*lines); own {
-		t, ok = p.set, true
+	var t *http.Transport
+	switch p := c.pool.(type) {
+	case *lines:
+		t = p.set
+	case netHTTP:
+		t, _ = p.RoundTripper.(*http.Transport)
 	}
-	if !ok {
+	if t == nil {
 		return nil
 	}
 	u, err := url.Parse(c.base)
@@ -170,40 +283,28 @@ func addressOf(u *url.URL) string {
 
 // Unreachable tries the way to the host for a request that uses up what the authority rations, such as a login. When there
 // is no way, nothing is used up, and the reply says why.
-func (c *Client) Unreachable(ctx context.Context, q Request) (r Reply, is bool) {
+func (c *Client) Unreachable(ctx context.Context, q *Request) (r *Reply, is bool) {
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	r = Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
+	r = &Reply{Start: time.Now(), purpose: string(q.Purpose), method: q.Method, url: c.base + q.Path}
 	r.Err = c.Reach(ctx)
 	r.Took = time.Since(r.Start)
 	return r, r.Err != nil
 }
 
-func (c *Client) request(ctx context.Context, q Request) (*http.Request, error) {
-	u, err := url.Parse(c.base + q.Path)
-	if err != nil {
-		return nil, errors.New("the request's path is not a URL")
+func (k *call) request(ctx context.Context) *http.Request {
+	header := k.header.Clone()
+	if header == nil {
+		header = http.Header{}
 	}
-	header := make(http.Header, len(q.Header)+len(c.static)+2)
-	for name, values := range q.Header {
-		header[name] = values
-	}
-	for name, values := range c.static {
-		if !hasName(header, name) {
-			header[name] = values
-		}
-	}
-	header["User-Agent"] = []string{"einvoice-bridge"}
-	if tp := traceParent(ctx); tp != "" {
-		header["Traceparent"] = []string{tp}
-	}
-	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	if q.Body != nil {
+	header["User-Agent"] = []string{userAgent}
+	req := &http.Request{Method: k.Method, URL: k.to.url, Host: k.to.url.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if len(k.Body) > 0 {
 		// A plain reader without GetBody: the transport can't send it twice.
-		req.Body = io.NopCloser(bytes.NewReader(q.Body))
-		req.ContentLength = int64(len(q.Body))
+		req.Body = io.NopCloser(bytes.NewReader(k.Body))
+		req.ContentLength = int64(len(k.Body))
 	}
-	return req.WithContext(ctx), nil
+	return req.WithContext(ctx)
 }
 
 // hasName looks for a header in any spelling: a static header never doubles one that the adapter sets.
@@ -217,10 +318,15 @@ func hasName(h http.Header, name string) bool {
 }
 
 func readCapped(body io.Reader, length int64) ([]byte, error) {
-	var b bytes.Buffer
-	if length > 0 && length <= MaxReply {
-		b.Grow(int(length) + bytes.MinRead)
+	if body == http.NoBody {
+		return nil, nil
 	}
+	if length > 0 && length <= MaxReply {
+		b := make([]byte, length)
+		n, err := io.ReadFull(body, b)
+		return b[:n], err
+	}
+	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(body, MaxReply+1))
 	if n > MaxReply {
 		return nil, ErrTooLong
@@ -228,21 +334,21 @@ func readCapped(body io.Reader, length int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// noReply words a transport error for the operator. Only ctx is asked what kind it is, never the error's text.
-func noReply(ctx context.Context, err error, took time.Duration, written bool) error {
+// noReply words a transport error for the operator. What kind it is only the call's time tells, never the error's text.
+func (k *call) noReply(err error, took time.Duration, written bool) error {
 	when := "before anything was sent"
 	if written {
 		when = "after the request was sent"
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err == context.DeadlineExceeded || k.over() {
 		return fmt.Errorf("no reply within %s, %s: %w", took.Round(time.Millisecond), when, context.DeadlineExceeded)
 	}
 	return fmt.Errorf("connection failed %s: %w", when, err)
 }
 
-// written watches one request's connection for bytes that leave.
+// written watches one request's connection, below net/http, for bytes that leave.
 type written struct {
-	check func() error // whether the first of them may; nil: yes
+	call  *call
 	conn  *countingConn
 	start int64
 	// headers is set when the connection can't be counted (a test's own network) and a header went out.
@@ -254,7 +360,7 @@ func (w *written) trace(ctx context.Context) context.Context {
 		GotConn: func(info httptrace.GotConnInfo) {
 			if w.conn = counting(info.Conn); w.conn != nil {
 				w.start = w.conn.sent.Load()
-				w.conn.check.Store(&w.check)
+				w.conn.next.Store(w.call)
 			}
 		},
 		WroteHeaders: func() { w.headers.Store(w.conn == nil) },

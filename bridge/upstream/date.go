@@ -15,7 +15,7 @@ var (
 
 // Cancelled is the outcome of a cancel that the reply confirms: with the date that the authority gives, else with the time
 // of the reply in its zone.
-func (r Reply) Cancelled(date string, zone *time.Location) bridge.Outcome {
+func (r *Reply) Cancelled(date string, zone *time.Location) bridge.Outcome {
 	o := r.Outcome(bridge.Cancelled, "")
 	if o.Date, o.DateSource = CancelDate(date), bridge.DateUpstream; o.Date == "" {
 		o.Date, o.DateSource = r.Date().In(zone).Format(time.DateTime), bridge.DateReply

@@ -22,15 +22,17 @@
 //
 // [Visits] put them together. The skeleton of an adapter's Cancel, whatever the API:
 //
-//	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
-//		answer, err := v.Call(ctx, func(token string) (upstream.Request, error) {
-//			return upstream.Request{Purpose: upstream.ForCancel, Fence: fence, …}, nil
+//	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
+//		answer, err := v.Call(ctx, func(token string) (*upstream.Request, error) {
+//			return &upstream.Request{Purpose: upstream.ForCancel, Fence: fence, …}, nil
 //		})
 //		if err != nil {
 //			return upstream.NotSent(err)
 //		}
-//		return classify(answer, c.Document)
+//		return answer.end(c.Document)
 //	})
+//
+// A call that waits for its reply keeps its stack: 8 KB while what is pointed to there stays on the heap, Outcomes above all.
 //
 // A [Kind] is an adapter's name, configuration struct and constructor in one value. A key stands in that struct alone
 // ([KindOf] says how): the configuration's loader, its schema and tables, and what check says come from there.

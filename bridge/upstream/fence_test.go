@@ -25,13 +25,13 @@ func TestFenceFailsClosed(t *testing.T) {
 		"lease lost": {Purpose: ForCancel, Fence: lost}, "no fence": {Purpose: ForCancel}, "no purpose": {},
 	} {
 		q.Method, q.Path, q.Body = http.MethodPost, "/", []byte("{}")
-		r := client.Do(t.Context(), q)
+		r := client.Do(t.Context(), &q)
 		if o := r.Verdict(); o.Class != bridge.NotApplied || o.Sent || r.Written || calls != 0 {
 			t.Errorf("%s: got %s, written %v, %d calls arrived", name, o.Class, r.Written, calls)
 		}
 	}
 	for _, purpose := range []Purpose{ForLookup, ForLogin} {
-		if r := client.Do(t.Context(), Request{Purpose: purpose, Method: http.MethodGet, Path: "/"}); r.Err != nil {
+		if r := client.Do(t.Context(), &Request{Purpose: purpose, Method: http.MethodGet, Path: "/"}); r.Err != nil {
 			t.Errorf("a %s: %v", purpose, r.Err)
 		}
 	}
@@ -52,7 +52,7 @@ func TestFenceComesLast(t *testing.T) {
 			client := newClient(t, set)
 			for _, kept := range []bool{false, true} {
 				if kept {
-					if r := client.Do(t.Context(), Request{Purpose: ForLookup, Method: http.MethodGet, Path: "/"}); r.Err != nil {
+					if r := client.Do(t.Context(), &Request{Purpose: ForLookup, Method: http.MethodGet, Path: "/"}); r.Err != nil {
 						t.Fatal(r.Err)
 					}
 				}
@@ -63,7 +63,7 @@ func TestFenceComesLast(t *testing.T) {
 					}
 					return bridge.ErrLostLease
 				}
-				r := client.Do(t.Context(), Request{Purpose: ForCancel, Fence: fence, Method: http.MethodPost, Path: "/", Body: []byte("{}")})
+				r := client.Do(t.Context(), &Request{Purpose: ForCancel, Fence: fence, Method: http.MethodPost, Path: "/", Body: []byte("{}")})
 				if o := r.Verdict(); o.Class != bridge.NotApplied || r.Written || calls != before || asked != 2 {
 					t.Errorf("kept %v: got %s, written %v, %d calls arrived, asked %d times", kept, o.Class, r.Written, calls-before, asked)
 				}

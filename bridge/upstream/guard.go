@@ -33,7 +33,7 @@ type Guard struct {
 // Cancel runs one cancel unless the breaker is open: then it is NotApplied at once. An outcome that a reply decided
 // (HTTPStatus is set) shuts the gate when it says so: Misconfigured for hold, NotApplied for its RetryAfter. An
 // adapter whose Misconfigured concerns one document only leaves HTTPStatus 0.
-func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Outcome) bridge.Outcome {
+func (g *Guard) Cancel(ctx context.Context, call func(context.Context) *bridge.Outcome) *bridge.Outcome {
 	o := g.host.let(ctx, call)
 	g.shutFor(ctx, o)
 	return o
@@ -42,12 +42,12 @@ func (g *Guard) Cancel(ctx context.Context, call func(context.Context) bridge.Ou
 // Lookup runs one lookup unless the breaker is open: then the error wraps bridge.ErrUnavailable.
 func (g *Guard) Lookup(ctx context.Context, call func(context.Context) (bridge.DocumentState, error)) (state bridge.DocumentState, err error) {
 	asked := false
-	o := g.host.let(ctx, func(ctx context.Context) bridge.Outcome {
+	o := g.host.let(ctx, func(ctx context.Context) *bridge.Outcome {
 		asked = true
 		if state, err = call(ctx); err != nil {
 			return NotSent(err)
 		}
-		return bridge.Outcome{Exchanges: state.Exchanges}
+		return &bridge.Outcome{Exchanges: state.Exchanges}
 	})
 	if !asked {
 		return state, fmt.Errorf("%s: %w", o.Message, bridge.ErrUnavailable)
@@ -89,12 +89,12 @@ func (g *Guard) Admit(ctx context.Context, logins ...bridge.Rate) error {
 // Fail turns the outcome of a login or lookup into the error that it ends with, and shuts the gate when the outcome
 // says so.
 func (g *Guard) Fail(ctx context.Context, o bridge.Outcome) error {
-	o = BeforeCancel(o)
-	g.shutFor(ctx, o)
-	return &Failure{o}
+	f := &Failure{BeforeCancel(o)}
+	g.shutFor(ctx, &f.Outcome)
+	return f
 }
 
-func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
+func (g *Guard) shutFor(ctx context.Context, o *bridge.Outcome) {
 	wait := o.RetryAfter
 	switch {
 	case o.HTTPStatus == 0:
@@ -104,7 +104,7 @@ func (g *Guard) shutFor(ctx context.Context, o bridge.Outcome) {
 	case o.Class != bridge.Misconfigured && o.Class != bridge.NotApplied, wait == 0:
 		return
 	}
-	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: (&Failure{o}).Error()})
+	g.Shut(ctx, bridge.Gate{Class: o.Class, Until: time.Now().Add(wait), Text: cmp.Or(o.Alarm, o.Message)})
 }
 
 // Shut closes the gate for a reason that no outcome carries, for an hour at most: no reason that we know lasts longer,
@@ -168,18 +168,19 @@ func (f *Failure) Is(target error) bool {
 }
 
 // NotSent is the outcome of a cancel that a failed login or lookup stopped: a Failure's own, otherwise NotApplied.
-func NotSent(err error) bridge.Outcome {
+func NotSent(err error) *bridge.Outcome {
 	if f, ok := errors.AsType[*Failure](err); ok {
-		return f.Outcome
+		o := f.Outcome
+		return &o
 	}
-	return bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
+	return &bridge.Outcome{Class: bridge.NotApplied, Message: "stopped before the cancel was sent: " + err.Error()}
 }
 
 // WithTrail is the error with the exchanges that led to it.
 func WithTrail(err error, trail []bridge.Exchange) error {
 	o := NotSent(err)
 	o.Exchanges = append(trail[:len(trail):len(trail)], o.Exchanges...)
-	return &Failure{o}
+	return &Failure{*o}
 }
 
 func withoutExchanges(err error) error {

@@ -41,7 +41,14 @@ func sent(class bridge.Class, status int) bridge.Outcome {
 }
 
 func cancelWith(g *upstream.Guard, o bridge.Outcome) bridge.Outcome {
-	return g.Cancel(context.Background(), func(context.Context) bridge.Outcome { return o })
+	return through(context.Background(), g, func(context.Context) bridge.Outcome { return o })
+}
+
+func through(ctx context.Context, g *upstream.Guard, call func(context.Context) bridge.Outcome) bridge.Outcome {
+	return *g.Cancel(ctx, func(ctx context.Context) *bridge.Outcome {
+		o := call(ctx)
+		return &o
+	})
 }
 
 func lookupWith(g *upstream.Guard, err error) error {
@@ -91,7 +98,7 @@ func TestOpenBreakerAnswersAtOnce(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		why := "breaker open until 00:00:15 UTC after failures in a row, the last: HTTP 503 without an answer that can be read"
-		o := g.Cancel(t.Context(), func(context.Context) bridge.Outcome {
+		o := through(t.Context(), g, func(context.Context) bridge.Outcome {
 			t.Error("called")
 			return bridge.Outcome{}
 		})
@@ -117,7 +124,7 @@ func TestHalfOpenBreakerLetsOneCallThrough(t *testing.T) {
 		probe, end := make(chan bridge.Outcome), make(chan struct{})
 		go func() {
 			cancelWithin := func(context.Context) bridge.Outcome { <-end; return sent(bridge.Cancelled, 200) }
-			probe <- g.Cancel(context.Background(), cancelWithin)
+			probe <- through(context.Background(), g, cancelWithin)
 		}()
 		synctest.Wait()
 		if o := cancelWith(g, sent(bridge.Cancelled, 200)); o.Class != bridge.NotApplied {
@@ -193,9 +200,9 @@ func TestASignOnServiceDownStopsNoCallWithASession(t *testing.T) {
 	}), upstream.Plain[string]())
 	var o bridge.Outcome
 	for range 2 * tripAfter {
-		o = guard.Cancel(t.Context(), func(ctx context.Context) bridge.Outcome {
+		o = through(t.Context(), guard, func(ctx context.Context) bridge.Outcome {
 			_, _, err := session.Get(ctx)
-			return upstream.NotSent(err)
+			return *upstream.NotSent(err)
 		})
 	}
 	if logins != tripAfter || o.Class != bridge.NotApplied || !strings.HasPrefix(o.Message, "breaker open until ") {
@@ -219,9 +226,9 @@ func TestTheProbeMayLogIn(t *testing.T) {
 			return upstream.Lease[string]{Token: "t", Until: time.Now().Add(time.Hour)}, []bridge.Exchange{{Purpose: "login"}}, nil
 		}
 		session := upstream.SessionFor(shared, "c", upstream.Through(clientAt(shared, "https://api.example/token"), login), upstream.Plain[string]())
-		o := guard.Cancel(t.Context(), func(ctx context.Context) bridge.Outcome {
+		o := through(t.Context(), guard, func(ctx context.Context) bridge.Outcome {
 			if _, _, err := session.Get(ctx); err != nil {
-				return upstream.NotSent(err)
+				return *upstream.NotSent(err)
 			}
 			return sent(bridge.Cancelled, 200)
 		})

@@ -7,22 +7,20 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
 // lines are the HTTP/1.1 connections to one host. Each carries one call at a time, in the caller's own goroutine; net/http's
-// Transport has two more for each and hands a call from one to the next. How a request is written and how a reply is read is
-// net/http's here, too.
+// Transport has two more for each and hands a call from one to the next. How a reply is read is net/http's here, too.
 type lines struct {
 	set    *http.Transport // the settings; it carries no call
 	addr   string
@@ -40,9 +38,9 @@ type line struct {
 	conn  net.Conn  // TLS above wire, or wire itself
 	kept  bool      // it has carried a call before
 	since time.Time // idle since
+	cut   func()    // ends what is being read or written
 
 	// Of the call that it carries.
-	stop   func() bool   // no longer ends with the call's context
 	first  [512]byte     // of its reply: one that waits for it holds no more
 	ahead  []byte        // what l.read has not taken of first
 	read   *bufio.Reader // nil until the reply comes
@@ -55,14 +53,14 @@ var errHead = errors.New("head of the reply is longer than 1 MiB")
 
 // newWay makes the way to the base URL. Behind a proxy, and where there is no glance, it is net/http's Transport: rare, and
 // not worth a second one.
-func newWay(s Settings) (http.RoundTripper, error) {
+func newWay(s Settings) (way, error) {
 	t, err := newTransport(s)
 	if err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(s.BaseURL)
 	if err != nil || t.Proxy != nil || !glances || strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }) {
-		return t, nil
+		return netHTTP{t}, nil
 	}
 	switch p := (&lines{set: t, addr: addressOf(u)}); u.Scheme {
 	case "http":
@@ -72,58 +70,36 @@ func newWay(s Settings) (http.RoundTripper, error) {
 		p.config.ServerName = u.Hostname()
 		return p, nil
 	}
-	return t, nil
+	return netHTTP{t}, nil
 }
 
-// RoundTrip implements http.RoundTripper. A question without a body is asked again, on a new connection, when a kept one turns
-// out to be closed before a byte of its reply has come. Nothing else is sent twice.
-func (p *lines) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := canLeave(req); err != nil {
-		return nil, err
-	}
-	ctx := req.Context()
-	l, err := p.take(ctx)
+// carry implements way. A question without a body is asked again, on a new connection, when a kept one turns out to be closed
+// before a byte of its reply has come. Nothing else is sent twice.
+func (p *lines) carry(k *call, r *Reply) error {
+	l, err := p.take(k)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	res, err := l.exchange(req)
-	if err != nil && l.kept && !l.heard && req.Method == http.MethodGet && req.Body == nil && ctx.Err() == nil {
-		if l, err = p.open(ctx); err == nil {
-			res, err = l.exchange(req)
+	err = l.exchange(k, r)
+	if err != nil && l.kept && !l.heard && k.Method == http.MethodGet && k.Body == nil && k.ctx.Err() == nil && !k.over() {
+		if l, err = p.open(k); err == nil {
+			err = l.exchange(k, r)
 		}
 	}
-	return res, err
-}
-
-// canLeave refuses what would be another request on the wire than here. (*http.Request).Write only mends it.
-func canLeave(req *http.Request) error {
-	if strings.Trim(req.Method, tokenChars) != "" {
-		return errors.New("invalid method")
-	}
-	for name, values := range req.Header {
-		if name == "" || strings.Trim(name, tokenChars) != "" {
-			return fmt.Errorf("invalid header name %q", name)
-		}
-		for _, v := range values {
-			if HasControl(strings.ReplaceAll(v, "\t", "")) {
-				return fmt.Errorf("invalid value of the header %q", name) // which may be secret
-			}
-		}
-	}
-	return nil
+	return err
 }
 
 // take is a kept connection on which nothing has come since its last reply, its end included, or a new one.
-func (p *lines) take(ctx context.Context) (*line, error) {
+func (p *lines) take(k *call) (*line, error) {
 	for l := p.pop(); l != nil; l = p.pop() {
 		// By the wall clock: that of a machine that slept stood still.
-		if time.Now().Round(0).Sub(l.since.Round(0)) < p.set.IdleConnTimeout && l.quiet() {
+		if time.Now().Round(0).Sub(l.since.Round(0)) < p.set.IdleConnTimeout && l.wire.SetDeadline(k.until) == nil && l.quiet() {
 			l.kept = true
 			return l, nil
 		}
 		_ = l.wire.Close()
 	}
-	return p.open(ctx)
+	return p.open(k)
 }
 
 func (p *lines) pop() *line {
@@ -140,11 +116,15 @@ func (p *lines) pop() *line {
 
 // open makes a new connection, in a goroutine of its own: a handshake needs 16 KB of stack, which a caller that waits for his
 // reply would keep.
-func (p *lines) open(ctx context.Context) (l *line, err error) {
+func (p *lines) open(k *call) (l *line, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l, err = p.connect(ctx)
+		ctx, cancel := k.within()
+		defer cancel()
+		if l, err = p.connect(ctx); err == nil {
+			err = l.wire.SetDeadline(k.until)
+		}
 	}()
 	<-done
 	return l, err
@@ -156,6 +136,7 @@ func (p *lines) connect(ctx context.Context) (*line, error) {
 		return nil, err
 	}
 	l := &line{pool: p, wire: conn.(*countingConn), conn: conn}
+	l.cut = func() { _ = conn.SetDeadline(time.Unix(1, 0)) }
 	if p.config != nil {
 		within, cancel := context.WithTimeoutCause(ctx, p.set.TLSHandshakeTimeout, errors.New("TLS handshake timeout"))
 		defer cancel()
@@ -181,57 +162,125 @@ func (l *line) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// exchange sends a request and reads the head of its reply. The body is the caller's to read and close.
-func (l *line) exchange(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
+// exchange sends a request and reads its reply. The connection is kept for the next call when the reply has ended and nothing
+// stands behind it. An error says that no reply came; half a one is r's.
+func (l *line) exchange(k *call, r *Reply) error {
 	l.ahead, l.heard, l.room = nil, false, MaxReply
-	l.stop = context.AfterFunc(ctx, func() { _ = l.wire.SetDeadline(time.Unix(1, 0)) })
-	if t := httptrace.ContextClientTrace(ctx); t != nil && t.GotConn != nil {
-		t.GotConn(httptrace.GotConnInfo{Conn: l.conn, Reused: l.kept})
-	}
-	err := l.send(req)
-	var res *http.Response
+	before, stop := l.wire.sent.Load(), l.endWith(k.ctx)
+	l.wire.next.Store(k)
+	err := l.send(k)
 	if err == nil {
-		res, err = l.receive(req)
-	}
-	if err != nil {
-		l.stop()
-		l.end()
-		_ = l.wire.Close()
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+		n := 0
+		if n, err = l.Read(l.first[:]); n > 0 || err == nil {
+			l.ahead = l.first[:n]
+			err = l.receive(k, r)
 		}
-		return nil, err
 	}
-	res.Body = &rest{ReadCloser: res.Body, line: l, res: res, ended: res.Body == http.NoBody}
-	return res, nil
+	r.Written = r.Written || l.wire.sent.Load() > before
+	if left := l.end(); stop() && !left && !l.broken && err == nil && r.Err == nil {
+		l.pool.keep(l)
+		return nil
+	}
+	_ = l.wire.Close()
+	return k.why(err)
+}
+
+// endWith ends what the connection does when ctx ends, until it is stopped: false says that it has.
+func (l *line) endWith(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, l.cut)
+}
+
+// why is an error's cause where that is the end of the call.
+func (k *call) why(err error) error {
+	switch {
+	case err != nil && k.ctx.Err() != nil:
+		return context.Cause(k.ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // send writes a request at once. What is sent here is small enough for any connection to take it before the reply is read.
-func (l *line) send(req *http.Request) error {
+func (l *line) send(k *call) error {
 	b := requests.Get().(*bytes.Buffer)
 	defer requests.Put(b)
 	b.Reset()
-	if err := req.Write(b); err != nil {
+	if err := k.write(b); err != nil {
 		return err
 	}
 	_, err := l.conn.Write(b.Bytes())
 	return err
 }
 
+// write writes a request, byte for byte as net/http does. What would be another request on the wire than here is refused,
+// where net/http's own Write mends it.
+func (k *call) write(b *bytes.Buffer) error {
+	b.Write(k.to.head)
+	if len(k.Body) > 0 || k.Method == http.MethodPost || k.Method == http.MethodPut || k.Method == http.MethodPatch {
+		b.WriteString("Content-Length: ")
+		b.Write(strconv.AppendInt(b.AvailableBuffer(), int64(len(k.Body)), 10))
+		b.WriteString("\r\n")
+	}
+	names := make([]string, 0, 8)
+	for name := range k.header {
+		if name == "" || strings.ContainsFunc(name, notToken) {
+			return fmt.Errorf("invalid header name %q", name)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		switch name {
+		case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
+			continue // the connection's own
+		}
+		for _, v := range k.header[name] {
+			if strings.ContainsFunc(v, notInValue) {
+				return fmt.Errorf("invalid value of the header %q", name) // which may be secret
+			}
+			b.WriteString(name)
+			b.WriteString(": ")
+			b.WriteString(strings.Trim(v, " \t"))
+			b.WriteString("\r\n")
+		}
+	}
+	b.WriteString("\r\n")
+	b.Write(k.Body)
+	return nil
+}
+
+func notToken(r rune) bool { return !strings.ContainsRune(tokenChars, r) }
+
+func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
 var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
-func (l *line) receive(req *http.Request) (*http.Response, error) {
-	n, err := l.Read(l.first[:])
-	if n == 0 && err != nil {
-		return nil, err
-	}
-	l.ahead, l.read = l.first[:n], readers.Get().(*bufio.Reader)
+// receive reads a reply of which the first bytes have come.
+func (l *line) receive(k *call, r *Reply) error {
+	l.read = readers.Get().(*bufio.Reader)
 	l.read.Reset(l)
+	res, err := l.head()
+	if err != nil {
+		return err
+	}
+	l.room, l.broken = math.MaxInt, l.broken || res.Close || res.StatusCode < 200 // whoever says 099 may say more
+	r.Status, r.Header = res.StatusCode, res.Header
+	if r.Body, err = readCapped(res.Body, res.ContentLength); err != nil {
+		r.Err = fmt.Errorf("read reply: %w", k.why(err))
+	}
+	return nil
+}
+
+// head reads a reply up to its body, and what comes before it to be overlooked.
+func (l *line) head() (*http.Response, error) {
 	for {
-		res, err := http.ReadResponse(l.read, req)
+		res, err := http.ReadResponse(l.read, nil)
 		switch {
 		case err != nil && l.room <= 0:
 			return nil, errHead
@@ -240,7 +289,6 @@ func (l *line) receive(req *http.Request) (*http.Response, error) {
 		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("the reply switches protocols, which nobody asked for")
 		case res.StatusCode/100 != 1:
-			l.room = math.MaxInt
 			return res, nil
 		}
 	}
@@ -271,40 +319,6 @@ func (l *line) Read(b []byte) (int, error) {
 	l.room -= n
 	l.heard, l.broken = l.heard || n > 0, l.broken || err != nil
 	return n, err
-}
-
-// rest is the body of a reply.
-type rest struct {
-	io.ReadCloser
-	line  *line
-	res   *http.Response
-	ended bool
-}
-
-func (r *rest) Read(b []byte) (int, error) {
-	if r.line == nil {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	n, err := r.ReadCloser.Read(b)
-	r.ended = r.ended || err == io.EOF
-	if ctx := r.res.Request.Context(); err != nil && err != io.EOF && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return n, err
-}
-
-// Close keeps the connection for the next call when the reply has ended and nothing stands behind it.
-func (r *rest) Close() error {
-	l := r.line
-	if l == nil {
-		return nil
-	}
-	r.line = nil
-	if left := l.end(); l.stop() && !left && r.ended && !r.res.Close && r.res.StatusCode >= 200 && !l.broken {
-		l.pool.keep(l)
-		return nil
-	}
-	return l.wire.Close()
 }
 
 // keep puts a connection by.

@@ -158,7 +158,7 @@ func heard(t *testing.T, way, method, reply, then string) (all string) {
 		if method == "POST" {
 			q.Body = []byte("{}")
 		}
-		r := c.Do(t.Context(), q)
+		r := c.Do(t.Context(), &q)
 		o := r.Verdict()
 		all += fmt.Sprintf("status %d, body %.20q of %d, failed %v, written %v, verdict %v, wait %v\n", r.Status, r.Body, len(r.Body), r.Err != nil, r.Written, o.Class, o.RetryAfter)
 		select {
@@ -193,10 +193,10 @@ func TestOnlyAQuestionIsAskedAgain(t *testing.T) {
 				if method == "POST" {
 					q.Body = []byte("{}")
 				}
-				if r := c.Do(t.Context(), q); r.Err != nil {
+				if r := c.Do(t.Context(), &q); r.Err != nil {
 					t.Fatal(r.Err)
 				}
-				if r := c.Do(t.Context(), q); (r.Err == nil) != (again == 1) || !r.Written || asked.Load() != 2+again {
+				if r := c.Do(t.Context(), &q); (r.Err == nil) != (again == 1) || !r.Written || asked.Load() != 2+again {
 					t.Errorf("%s after %q, %s: asked %d times, err %v", method, part, way, asked.Load(), r.Err)
 				}
 			}
@@ -226,7 +226,7 @@ func FuzzReplies(f *testing.F) {
 		}()
 		return &countingConn{Conn: near}, nil
 	}
-	own, theirs := clients["own"].pool.(*lines).set, clients["net/http"].pool.(*http.Transport)
+	own, theirs := clients["own"].pool.(*lines).set, clients["net/http"].pool.(netHTTP).RoundTripper.(*http.Transport)
 	own.DialContext, theirs.DialContext = dial, dial
 	theirs.DisableKeepAlives = true // ours keeps no pipe
 	f.Fuzz(func(t *testing.T, reply []byte) {
@@ -236,7 +236,7 @@ func FuzzReplies(f *testing.F) {
 		got := map[string]string{}
 		for way, c := range clients {
 			said <- reply
-			r := c.Do(t.Context(), Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}"), Timeout: 5 * time.Second})
+			r := c.Do(t.Context(), &Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}"), Timeout: 5 * time.Second})
 			got[way] = fmt.Sprintf("status %d, header %v, body %q, failed %v, written %v", r.Status, r.Header, r.Body, r.Err != nil, r.Written)
 		}
 		if got["own"] != got["net/http"] {
@@ -251,7 +251,7 @@ func TestNobodySwitchesProtocols(t *testing.T) {
 		readRequest(t, bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}")
 	})
-	r := newClient(t, Settings{BaseURL: base}).Do(t.Context(), Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}")})
+	r := newClient(t, Settings{BaseURL: base}).Do(t.Context(), &Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}")})
 	if o := r.Verdict(); o.Class != bridge.Unknown || !r.Written {
 		t.Errorf("written %v, %+v", r.Written, o)
 	}
@@ -306,7 +306,7 @@ func TestWhatTLSHasReadAheadIsSeen(t *testing.T) {
 			set.BaseURL = strings.Replace(base, "http:", "https:", 1)
 			c := newClient(t, set)
 			for range 3 {
-				r := c.Do(t.Context(), Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}"), Timeout: 5 * time.Second})
+				r := c.Do(t.Context(), &Request{Purpose: ForCancel, Fence: free, Method: "POST", Path: "/", Body: []byte("{}"), Timeout: 5 * time.Second})
 				if r.Err != nil || string(r.Body) != "{}" {
 					t.Errorf("body %q, err %v", r.Body, r.Err)
 				}
@@ -344,7 +344,7 @@ func TestTheEndOfACallInterruptsIt(t *testing.T) {
 					} else {
 						q.Timeout, want = 100*time.Millisecond, context.DeadlineExceeded
 					}
-					r := c.Do(ctx, q)
+					r := c.Do(ctx, &q)
 					cancel()
 					if !errors.Is(r.Err, want) || !r.Written || r.Took > 5*time.Second {
 						t.Errorf("written %v, err %v after %v", r.Written, r.Err, r.Took)
@@ -387,7 +387,7 @@ func TestKeptConnectionsAreBounded(t *testing.T) {
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
-			if r := c.Do(t.Context(), Request{Purpose: ForLookup, Method: "GET", Path: "/"}); r.Err != nil {
+			if r := c.Do(t.Context(), &Request{Purpose: ForLookup, Method: "GET", Path: "/"}); r.Err != nil {
 				t.Error(r.Err)
 			}
 		})
@@ -397,7 +397,7 @@ func TestKeptConnectionsAreBounded(t *testing.T) {
 	all.Wait()
 	settled(3)
 	settled(0)
-	if r := c.Do(t.Context(), Request{Purpose: ForLookup, Method: "GET", Path: "/"}); r.Err != nil || open.Load() != 1 {
+	if r := c.Do(t.Context(), &Request{Purpose: ForLookup, Method: "GET", Path: "/"}); r.Err != nil || open.Load() != 1 {
 		t.Errorf("%d open, err %v", open.Load(), r.Err)
 	}
 	settled(0) // the timer has started again
@@ -406,11 +406,11 @@ func TestKeptConnectionsAreBounded(t *testing.T) {
 // Where there is more between than a socket and TLS, net/http carries the call.
 func TestProxiesAreLeftToNetHTTP(t *testing.T) {
 	for want, set := range map[string]Settings{
-		"*upstream.lines 127.0.0.1:80":       {BaseURL: "http://127.0.0.1/path"},
-		"*upstream.lines irp.example:8443":   {BaseURL: "https://irp.example:8443"},
-		"*upstream.lines [2001:db8::1]:443":  {BaseURL: "https://[2001:db8::1]"},
-		"*http.Transport behind a proxy":     {BaseURL: "https://irp.example", Proxy: "http://proxy.example:3128"},
-		"*http.Transport and another script": {BaseURL: "https://भारत.example"},
+		"*upstream.lines 127.0.0.1:80":        {BaseURL: "http://127.0.0.1/path"},
+		"*upstream.lines irp.example:8443":    {BaseURL: "https://irp.example:8443"},
+		"*upstream.lines [2001:db8::1]:443":   {BaseURL: "https://[2001:db8::1]"},
+		"upstream.netHTTP behind a proxy":     {BaseURL: "https://irp.example", Proxy: "http://proxy.example:3128"},
+		"upstream.netHTTP and another script": {BaseURL: "https://भारत.example"},
 	} {
 		got := newClient(t, set).pool
 		kind := fmt.Sprintf("%T", got)
@@ -419,6 +419,45 @@ func TestProxiesAreLeftToNetHTTP(t *testing.T) {
 		}
 		if !strings.HasPrefix(want, kind) {
 			t.Errorf("%s: %s", want, kind)
+		}
+	}
+}
+
+// A request is on the wire what net/http makes of it, byte for byte.
+func TestRequestsAreWrittenAsByNetHTTP(t *testing.T) {
+	got := make(chan string, 1)
+	base := rawServer(t, func(c net.Conn) {
+		b := make([]byte, 64<<10)
+		n, _ := io.ReadAtLeast(c, b, 1)
+		got <- string(b[:n])
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+	})
+	static := map[string]bridge.Secret{"aspid": "42", "Gstin": "loses", "user-agent": "twice", "Host": "never", "Accept": " both "}
+	for name, q := range map[string]Request{
+		"body":              {Method: "POST", Path: "/a", Body: []byte("{}")},
+		"no body":           {Method: "POST", Path: "/a"},
+		"empty body":        {Method: "PUT", Path: "/a", Body: []byte{}},
+		"question":          {Method: "GET", Path: "/a?b=c&d=%20e"},
+		"delete":            {Method: "DELETE", Path: ""},
+		"body of a get":     {Method: "GET", Path: "/", Body: []byte("x")},
+		"path to be mended": {Method: "PATCH", Path: "/a b/\"é\"?c d=<e>#f"},
+		"escaped path":      {Method: "GET", Path: "/a%2Fb%20c//d?"},
+		"headers": {Method: "POST", Path: "/", Header: http.Header{
+			"client_id": {"x"}, "gstin": {"\t y "}, "Z": {"1", "2"}, "a": {}, "Content-Length": {"9"}, "User-Agent": {"other"},
+		}},
+	} {
+		for _, headers := range []map[string]bridge.Secret{nil, static} {
+			said := map[string]string{}
+			for way, c := range ways(t, Settings{BaseURL: base + "/prefix", Headers: headers}) {
+				q.Purpose, q.Timeout = ForLookup, 5*time.Second
+				if r := c.Do(t.Context(), &q); r.Err != nil {
+					t.Fatal(name, r.Err)
+				}
+				said[way] = <-got
+			}
+			if said["own"] != said["net/http"] {
+				t.Errorf("%s, own:\n%s\nnet/http:\n%s", name, said["own"], said["net/http"])
+			}
 		}
 	}
 }
@@ -441,7 +480,7 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 	} {
 		for way, c := range ways(t, Settings{BaseURL: base}) {
 			q.Purpose, q.Fence, q.Timeout = ForCancel, free, 5*time.Second
-			if r := c.Do(t.Context(), q); r.Err == nil || r.Written || strings.Contains(r.Err.Error(), "c: d") {
+			if r := c.Do(t.Context(), &q); r.Err == nil || r.Written || strings.Contains(r.Err.Error(), "c: d") {
 				t.Errorf("%s, %s: written %v, err %v", name, way, r.Written, r.Err)
 			}
 		}

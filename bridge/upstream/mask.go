@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"unicode/utf8"
 )
 
 const (
@@ -46,6 +48,23 @@ func (m Mask) With(secrets ...string) Mask {
 	return m
 }
 
+// MaskOf is the mask with a token that is a text, for Visits. The last one's is remembered: call after call comes with it.
+func MaskOf[T ~string](m Mask) func(T) Mask {
+	type known struct {
+		token T
+		mask  Mask
+	}
+	var last atomic.Pointer[known]
+	return func(token T) Mask {
+		k := last.Load()
+		if k == nil || k.token != token {
+			k = &known{token, m.With(string(token))}
+			last.Store(k)
+		}
+		return k.mask
+	}
+}
+
 // Text hides the known values in a sentence.
 func (m Mask) Text(s string) string {
 	for _, v := range m.values {
@@ -75,12 +94,12 @@ func (m Mask) URL(raw string) string {
 // its length stays.
 func (m Mask) Body(body []byte) string {
 	body = bytes.TrimSpace(body)
-	var text string
-	switch {
-	case len(body) == 0:
+	if len(body) == 0 {
 		return ""
-	case json.Valid(body):
-		text = m.json(body)
+	}
+	text, isJSON := m.json(body)
+	switch {
+	case isJSON:
 	case looksLikeForm(body):
 		text = m.form(string(body))
 	default:
@@ -93,28 +112,18 @@ func (m Mask) Body(body []byte) string {
 	return text
 }
 
-// json copies valid JSON and replaces the values of named keys, without building a tree.
-func (m Mask) json(b []byte) string {
-	var out strings.Builder
-	out.Grow(len(b))
-	kept := 0 // b[:kept] is in out
-	for i := 0; i < len(b); {
-		if b[i] != '"' {
-			i++
-			continue
-		}
-		end := stringEnd(b, i)
-		value, isKey := afterColon(b, end)
-		if isKey && m.named(b[i:end]) {
-			out.Write(b[kept:value])
-			out.WriteString(`"` + masked + `"`)
-			end = valueEnd(b, value)
-			kept = end
-		}
-		i = end
+// json copies JSON and hides the values of named keys, without building a tree. It takes what json.Valid takes, and is one
+// pass for both.
+func (m Mask) json(b []byte) (text string, ok bool) {
+	s := scan{mask: m, b: b}
+	if !s.value(0) || s.at != len(b) {
+		return "", false
 	}
-	out.Write(b[kept:])
-	return out.String()
+	if s.kept == 0 {
+		return string(b), true
+	}
+	s.out.Write(b[s.kept:])
+	return s.out.String(), true
 }
 
 // named tells whether a quoted key is one of the names. A key written with escapes is decoded first.
@@ -127,69 +136,14 @@ func (m Mask) named(quoted []byte) bool {
 		}
 		key = []byte(s)
 	}
+	// The names are ASCII; a letter that is equal to one of theirs and longer is not.
+	ascii := !slices.ContainsFunc(key, func(c byte) bool { return c >= utf8.RuneSelf })
 	for _, name := range m.names {
-		if strings.EqualFold(name, string(key)) {
+		if (len(name) == len(key) || !ascii) && strings.EqualFold(name, string(key)) {
 			return true
 		}
 	}
 	return false
-}
-
-// stringEnd is the index after the string that starts at i.
-func stringEnd(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-// afterColon is where the value of a key starts, if the string that ended before i was a key.
-func afterColon(b []byte, i int) (value int, isKey bool) {
-	i = skipBlanks(b, i)
-	if i >= len(b) || b[i] != ':' {
-		return 0, false
-	}
-	return skipBlanks(b, i+1), true
-}
-
-func skipBlanks(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// valueEnd is the index after the JSON value that starts at i.
-func valueEnd(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch c := b[i]; {
-		case c == '"':
-			i = stringEnd(b, i)
-			if depth == 0 {
-				return i
-			}
-			continue
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth == 0 {
-				return i
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case depth == 0 && (c == ',' || c <= ' '):
-			return i
-		}
-		i++
-	}
-	return i
 }
 
 func (m Mask) form(raw string) string {

@@ -58,8 +58,18 @@ func FuzzMaskBody(f *testing.F) {
 	f.Add(`{"Sek":"x","a":[1,{"sek":{}}]}`)
 	f.Add(`[{"S\u0065k" : "x\\"}]`)
 	f.Add(`sek=1&a=2`)
+	for _, s := range []string{
+		`-0.5e+10`, `01`, `-`, `1.`, `.5`, `1e`, `1e5.0`, `{,}`, `[1,]`, `[,1]`, `{"a":1,}`, `{"a" 1}`, `tru`, `nulll`, `{"a":[true,false,null]}`, `"\ud800\x"`,
+		"1\x00", "\"\\u00\x140\"", "\"\x00\"", "\"\x7f\xff\"", strings.Repeat("[", maxNested) + strings.Repeat("]", maxNested),
+		strings.Repeat("[", maxNested+1) + strings.Repeat("]", maxNested+1), strings.Repeat(`{"":`, maxNested) + "1" + strings.Repeat("}", maxNested),
+	} {
+		f.Add(s)
+	}
 	m := NewMask("sek")
 	f.Fuzz(func(t *testing.T, body string) {
+		if _, ok := m.json([]byte(body)); ok && !json.Valid([]byte(body)) || !ok && json.Valid([]byte(body)) && body == strings.Trim(body, " \t\r\n") {
+			t.Fatalf("%q is valid JSON: %v", body, !ok)
+		}
 		got := m.Body([]byte(body))
 		if !json.Valid([]byte(body)) || len(got) > maxKept {
 			return

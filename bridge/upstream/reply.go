@@ -16,7 +16,7 @@ const MaxWait = time.Hour
 // Verdict is what the transport alone says about a cancel: NotApplied when nothing was written or on 425 and 429,
 // Unknown when no complete reply came after writing or on 408 and 5xx. For any other status the class is None, and
 // body and status are the adapter's to read. Bodies come before statuses: ask it only when no body has decided.
-func (r Reply) Verdict() bridge.Outcome {
+func (r *Reply) Verdict() bridge.Outcome {
 	o := r.Outcome(bridge.None, "")
 	switch {
 	case r.Err != nil && !r.Written:
@@ -33,7 +33,7 @@ func (r Reply) Verdict() bridge.Outcome {
 
 // WrongPlace tells whether the status is one that addresses give which are not the authority's. 501 is among them: it is no
 // doubt.
-func (r Reply) WrongPlace() bool {
+func (r *Reply) WrongPlace() bool {
 	switch r.Status {
 	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
 		return true
@@ -50,7 +50,7 @@ func Misplaced(o bridge.Outcome, authority, key string) bridge.Outcome {
 }
 
 // Outcome is an outcome that this reply decided, with all that the reply says about itself filled in.
-func (r Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
+func (r *Reply) Outcome(class bridge.Class, message string) bridge.Outcome {
 	o := bridge.Outcome{Class: class, Message: message, HTTPStatus: r.Status, Sent: r.Written}
 	if r.Header.Get("Retry-After") != "" {
 		o.RetryAfter = RetryAfter(r.Header, r.Date())
@@ -79,7 +79,7 @@ func Unanswered(o bridge.Outcome) error {
 
 // Date is the reply's own clock (its Date header), or ours when it has none. Expiry times and Retry-After dates are
 // compared with it, so that a wrong local clock does no harm.
-func (r Reply) Date() time.Time {
+func (r *Reply) Date() time.Time {
 	if t, err := http.ParseTime(r.Header.Get("Date")); err == nil {
 		return t
 	}
@@ -104,7 +104,7 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 
 // Exchange is the call as the journal keeps it. request and response are the plain texts: decrypted where the wire
 // was encrypted.
-func (r Reply) Exchange(m Mask, request, response []byte) bridge.Exchange {
+func (r *Reply) Exchange(m Mask, request, response []byte) bridge.Exchange {
 	e := bridge.Exchange{
 		Purpose:  r.purpose,
 		Method:   r.method,

@@ -15,24 +15,24 @@ func TestVerdict(t *testing.T) {
 	broken := errors.New("broken")
 	tests := []struct {
 		name  string
-		reply Reply
+		reply *Reply
 		want  bridge.Class
 	}{
-		{"nothing written", Reply{Err: broken}, bridge.NotApplied},
-		{"written, no reply", Reply{Err: broken, Written: true}, bridge.Unknown},
-		{"200 cut off", Reply{Err: broken, Written: true, Status: 200}, bridge.Unknown},
-		{"408", Reply{Status: 408, Written: true}, bridge.Unknown},
-		{"425", Reply{Status: 425, Written: true}, bridge.NotApplied},
-		{"429", Reply{Status: 429, Written: true}, bridge.NotApplied},
-		{"429 cut off", Reply{Status: 429, Written: true, Err: broken}, bridge.NotApplied},
-		{"500", Reply{Status: 500, Written: true}, bridge.Unknown},
-		{"503", Reply{Status: 503, Written: true}, bridge.Unknown},
-		{"599", Reply{Status: 599, Written: true}, bridge.Unknown},
-		{"200", Reply{Status: 200, Written: true}, bridge.None},
-		{"204", Reply{Status: 204, Written: true}, bridge.None},
-		{"302", Reply{Status: 302, Written: true}, bridge.None},
-		{"400", Reply{Status: 400, Written: true}, bridge.None},
-		{"401", Reply{Status: 401, Written: true}, bridge.None},
+		{"nothing written", &Reply{Err: broken}, bridge.NotApplied},
+		{"written, no reply", &Reply{Err: broken, Written: true}, bridge.Unknown},
+		{"200 cut off", &Reply{Err: broken, Written: true, Status: 200}, bridge.Unknown},
+		{"408", &Reply{Status: 408, Written: true}, bridge.Unknown},
+		{"425", &Reply{Status: 425, Written: true}, bridge.NotApplied},
+		{"429", &Reply{Status: 429, Written: true}, bridge.NotApplied},
+		{"429 cut off", &Reply{Status: 429, Written: true, Err: broken}, bridge.NotApplied},
+		{"500", &Reply{Status: 500, Written: true}, bridge.Unknown},
+		{"503", &Reply{Status: 503, Written: true}, bridge.Unknown},
+		{"599", &Reply{Status: 599, Written: true}, bridge.Unknown},
+		{"200", &Reply{Status: 200, Written: true}, bridge.None},
+		{"204", &Reply{Status: 204, Written: true}, bridge.None},
+		{"302", &Reply{Status: 302, Written: true}, bridge.None},
+		{"400", &Reply{Status: 400, Written: true}, bridge.None},
+		{"401", &Reply{Status: 401, Written: true}, bridge.None},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestRetryAfterDateIsReadByTheAuthoritysClock(t *testing.T) {
 	h := http.Header{"Date": {"Sun, 01 Nov 2026 10:00:00 GMT"}, "Retry-After": {"Sun, 01 Nov 2026 10:00:20 GMT"}}
-	if o := (Reply{Status: 429, Written: true, Header: h}).Verdict(); o.RetryAfter != 20*time.Second {
+	if o := (&Reply{Status: 429, Written: true, Header: h}).Verdict(); o.RetryAfter != 20*time.Second {
 		t.Errorf("RetryAfter = %v, want 20s", o.RetryAfter)
 	}
 }
@@ -100,7 +100,7 @@ func TestRetryAfterDateIsReadByTheAuthoritysClock(t *testing.T) {
 func TestExchange(t *testing.T) {
 	m := NewMask("access_token").With("topsecret")
 	start := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
-	r := Reply{
+	r := &Reply{
 		Status: 200, Start: start, Took: time.Second, purpose: "lookup", method: "GET",
 		url: "https://x.example/get?access_token=abc&irn=1", Err: errors.New("broken near topsecret"),
 	}

@@ -32,7 +32,7 @@ type Shared struct {
 // registry is what adapters have asked for so far.
 type registry struct {
 	mu       sync.Mutex
-	pools    outlasting[string, http.RoundTripper]
+	pools    outlasting[string, way]
 	hosts    outlasting[string, *breaker]
 	guards   outlasting[guardKey, *Guard]
 	sessions outlasting[sessionKey, sessionInfo]
@@ -112,12 +112,13 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	way := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
-	key := Digest(append([]string{base}, way...)...)
-	pool := s.pools.get(key, func() (pool http.RoundTripper) {
-		if pool = s.RoundTripper; pool == nil {
-			pool, err = newWay(set)
+	settings := []string{set.Proxy, set.CA, set.ClientCertificate, set.ClientKey.Reveal()}
+	key := Digest(append([]string{base}, settings...)...)
+	pool := s.pools.get(key, func() (pool way) {
+		if s.RoundTripper != nil {
+			return netHTTP{s.RoundTripper}
 		}
+		pool, err = newWay(set)
 		return pool
 	})
 	if err != nil {
@@ -125,7 +126,7 @@ func (s *Shared) Client(set Settings) (_ *Client, err error) {
 		return nil, err
 	}
 	origin := originOf(base)
-	key = Digest(append([]string{"host", origin}, way...)...)
+	key = Digest(append([]string{"host", origin}, settings...)...)
 	host := s.hosts.get(key, func() *breaker { return newBreaker(s.log, origin) })
 	s.uses[use{s.name, key}] = true
 	return &Client{base: base, static: static, pool: pool, host: host}, nil

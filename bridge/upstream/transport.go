@@ -97,12 +97,13 @@ func (s Settings) tls() (*tls.Config, error) {
 	return config, nil
 }
 
-// countingConn counts the bytes that the operating system took, and asks before the first ones of a request.
+// countingConn counts the bytes that the operating system took, and asks before the first ones of a call.
 type countingConn struct {
 	net.Conn
 	glancing bool // reading doesn't wait
+	glancer  glancer
 	sent     atomic.Int64
-	check    atomic.Pointer[func() error] // of the request that comes next
+	next     atomic.Pointer[call] // that nothing has been written of
 }
 
 func (c *countingConn) Read(b []byte) (int, error) {
@@ -113,8 +114,8 @@ func (c *countingConn) Read(b []byte) (int, error) {
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {
-	if check := c.check.Swap(nil); check != nil && *check != nil {
-		if err := (*check)(); err != nil {
+	if k := c.next.Swap(nil); k != nil {
+		if err := k.may(); err != nil {
 			_ = c.Conn.Close() // TLS would still say goodbye
 			return 0, err
 		}

@@ -31,16 +31,16 @@ type Visits[T, A any] struct {
 	Session *Session[T]
 	Mask    Mask         // what to hide when no token is known
 	MaskOf  func(T) Mask // what to hide with a token, itself included
-	Read    func(T, Reply) (A, Admission)
+	Read    func(T, *Reply) (A, Admission)
 
 	// The others may be nil.
 
 	// Do makes a call in the Client's place. An error says that it was not made.
-	Do func(context.Context, Request) (Reply, error)
+	Do func(context.Context, *Request) (*Reply, error)
 	// Plain is a reply's body for the record, where it was encrypted.
 	Plain func(A) []byte
 	// BeforeReplay is asked before a call is made again.
-	BeforeReplay func(context.Context, Request) error
+	BeforeReplay func(context.Context, *Request) error
 	// FreshRefused is the outcome when a fresh token was turned away, too. Without it the adapter finds one in the answer.
 	FreshRefused func(A) bridge.Outcome
 }
@@ -54,23 +54,21 @@ type Visit[T, A any] struct {
 	sent     bool // a byte of a cancel may have left this machine
 	replayed bool
 
-	// The last call. It is here, not in variables, for the stack's sake: a call that waits for its reply keeps 16 KB of it
-	// or, with a little more, 32 KB.
+	// The last call. It is here, not in variables, for the stack's sake, which is 8 KB of a call that waits for its reply or,
+	// with a little more, 16 KB.
 	held      Held[T]
-	asked     Request
-	reply     Reply
+	asked     *Request
 	admission Admission
 }
 
 // Start begins a visit.
 func (w *Visits[T, A]) Start() *Visit[T, A] { return &Visit[T, A]{Visits: w, mask: w.Mask} }
 
-// Cancel is a visit that cancels, through the Guard.
-func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *Visit[T, A]) bridge.Outcome) bridge.Outcome {
-	return w.Guard.Cancel(ctx, func(ctx context.Context) bridge.Outcome {
-		v := w.Start()
-		return v.End(visit(ctx, v))
-	})
+// Cancel is a visit that cancels, through the Guard. Outcomes go by pointer there: one on the stack of each function that
+// waits for the reply would make that twice as deep.
+func (w *Visits[T, A]) Cancel(ctx context.Context, visit func(context.Context, *Visit[T, A]) *bridge.Outcome) *bridge.Outcome {
+	v := w.Start()
+	return w.Guard.Cancel(ctx, func(ctx context.Context) *bridge.Outcome { return v.End(visit(ctx, v)) })
 }
 
 // Lookup is a visit that looks a document up, through the Guard.
@@ -85,25 +83,26 @@ func (w *Visits[T, A]) Ask(ctx context.Context, visit func(context.Context, *Vis
 	state, err := visit(ctx, v)
 	if err != nil {
 		o := v.End(NotSent(err))
-		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, o)
+		return bridge.DocumentState{Exchanges: o.Exchanges}, w.Guard.Fail(ctx, *o)
 	}
 	state.Text, state.Exchanges = v.mask.Text(state.Text), v.trail
 	return state, nil
 }
 
 // End completes an outcome with all that was said, and takes secrets out of its texts.
-func (v *Visit[T, A]) End(o bridge.Outcome) bridge.Outcome {
+func (v *Visit[T, A]) End(o *bridge.Outcome) *bridge.Outcome {
 	o.Exchanges, o.Sent = append(v.trail, o.Exchanges...), v.sent
-	return v.mask.Outcome(o)
+	o.Message, o.Alarm = v.mask.Text(o.Message), v.mask.Text(o.Alarm)
+	return o
 }
 
 // Call makes a call under the session's token, and once more under a new one when it was stopped at the gate, once in a
 // visit. A suspect session is given up, too, but then only a lookup is made again: a cancel may have been carried out. An
 // error is a *Failure, or build's: there was no session to call with, or a fresh one was turned away. Whatever it says, the
 // call had no effect.
-func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (Request, error)) (answer A, err error) {
+func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (*Request, error)) (answer A, err error) {
 	for {
-		if err := v.once(ctx, build, &answer); err != nil {
+		if answer, err = v.Once(ctx, build); err != nil {
 			return answer, err
 		}
 		switch v.admission {
@@ -131,48 +130,52 @@ func (v *Visit[T, A]) Call(ctx context.Context, build func(T) (Request, error)) 
 func (v *Visit[T, A]) fail(answer A) error { return &Failure{BeforeCancel(v.FreshRefused(answer))} }
 
 // Once makes a call under the session's token and leaves the session alone, whatever the reply says of it.
-func (v *Visit[T, A]) Once(ctx context.Context, build func(T) (Request, error)) (answer A, err error) {
-	err = v.once(ctx, build, &answer)
-	return answer, err
-}
-
-func (v *Visit[T, A]) once(ctx context.Context, build func(T) (Request, error), answer *A) (err error) {
+func (v *Visit[T, A]) Once(ctx context.Context, build func(T) (*Request, error)) (answer A, err error) {
 	var logins []bridge.Exchange
-	v.held, logins, err = v.Session.Get(ctx)
-	v.trail = append(v.trail, logins...)
-	if err == nil {
-		v.asked, err = build(v.held.Token)
+	if v.held, logins, err = v.Session.Get(ctx); len(logins) > 0 {
+		v.trail = append(v.trail, logins...)
 	}
-	if err == nil {
-		err = v.send(ctx, v.held.Token, answer)
+	if err != nil {
+		return answer, err
 	}
-	return err
+	if v.asked, err = build(v.held.Token); err != nil {
+		return answer, err
+	}
+	return v.send(ctx, v.held.Token)
 }
 
 // Send makes a call under a token that need not be the session's, and keeps what was said.
-func (v *Visit[T, A]) Send(ctx context.Context, token T, q Request) (answer A, admission Admission, err error) {
+func (v *Visit[T, A]) Send(ctx context.Context, token T, q *Request) (answer A, admission Admission, err error) {
 	v.asked = q
-	err = v.send(ctx, token, &answer)
+	answer, err = v.send(ctx, token)
 	return answer, v.admission, err
 }
 
 // send makes the call that v.asked is.
-func (v *Visit[T, A]) send(ctx context.Context, token T, answer *A) (err error) {
+func (v *Visit[T, A]) send(ctx context.Context, token T) (answer A, err error) {
 	v.mask, v.admission = v.MaskOf(token), LetIn
+	var r *Reply
 	if v.Do == nil {
-		v.reply = v.Client.Do(ctx, v.asked)
-	} else if v.reply, err = v.Do(ctx, v.asked); err != nil {
-		return err
+		r = v.Client.Do(ctx, v.asked)
+	} else if r, err = v.Do(ctx, v.asked); err != nil {
+		return answer, err
 	}
-	*answer, v.admission = v.Read(token, v.reply)
-	said, asked := v.reply.Body, v.asked.Body
+	answer, v.admission = v.Read(token, r)
+	v.keep(r, answer)
+	return answer, nil
+}
+
+// keep notes what was said.
+//
+//go:noinline // what is kept would stand on the stack of a call that waits
+func (v *Visit[T, A]) keep(r *Reply, answer A) {
+	said, asked := r.Body, v.asked.Body
 	if v.Plain != nil {
-		said = v.Plain(*answer)
+		said = v.Plain(answer)
 	}
 	if v.asked.Plain != nil {
 		asked = v.asked.Plain
 	}
-	v.trail = append(v.trail, v.reply.Exchange(v.mask, asked, said))
-	v.sent = v.sent || v.asked.Purpose == ForCancel && v.reply.Written
-	return nil
+	v.trail = append(v.trail, r.Exchange(v.mask, asked, said))
+	v.sent = v.sent || v.asked.Purpose == ForCancel && r.Written
 }

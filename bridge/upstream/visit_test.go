@@ -38,7 +38,7 @@ func (d *desk) login(context.Context, upstream.Why, string) (upstream.Lease[stri
 	return upstream.Lease[string]{Token: fmt.Sprint(deskToken, d.logins), Until: time.Now().Add(time.Hour)}, trail, nil
 }
 
-func (d *desk) visits() *upstream.Visits[string, upstream.Reply] {
+func (d *desk) visits() *upstream.Visits[string, *upstream.Reply] {
 	shared := upstream.NewShared(&d.budget, slog.New(slog.DiscardHandler))
 	shared.RoundTripper = upstreamtest.Network(func(r *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(r.Body)
@@ -49,26 +49,26 @@ func (d *desk) visits() *upstream.Visits[string, upstream.Reply] {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
 	})
 	client := clientAt(shared, "https://api.example")
-	w := &upstream.Visits[string, upstream.Reply]{
+	w := &upstream.Visits[string, *upstream.Reply]{
 		Client: client, Guard: shared.Guard(client, "c", time.Minute),
 		Session: upstream.SessionFor(shared, "c", d.login, upstream.Plain[string]()),
 		MaskOf:  func(token string) upstream.Mask { return upstream.Mask{}.With(token) },
-		Read: func(_ string, r upstream.Reply) (upstream.Reply, upstream.Admission) {
+		Read: func(_ string, r *upstream.Reply) (*upstream.Reply, upstream.Admission) {
 			return r, map[string]upstream.Admission{`"away"`: upstream.TurnedAway, `"odd"`: upstream.Suspect}[string(r.Body)]
 		},
-		BeforeReplay: func(context.Context, upstream.Request) error { return d.again },
+		BeforeReplay: func(context.Context, *upstream.Request) error { return d.again },
 	}
 	if d.twice {
-		w.FreshRefused = func(r upstream.Reply) bridge.Outcome {
+		w.FreshRefused = func(r *upstream.Reply) bridge.Outcome {
 			return r.Outcome(bridge.Misconfigured, "turned away twice")
 		}
 	}
 	return w
 }
 
-func order(purpose upstream.Purpose, body string) func(string) (upstream.Request, error) {
-	return func(token string) (upstream.Request, error) {
-		return upstream.Request{
+func order(purpose upstream.Purpose, body string) func(string) (*upstream.Request, error) {
+	return func(token string) (*upstream.Request, error) {
+		return &upstream.Request{
 			Purpose: purpose, Fence: upstreamtest.Free, Method: http.MethodPost, Path: "/", Body: []byte(body), Header: http.Header{"Token": {token}},
 		}, nil
 	}
@@ -98,12 +98,13 @@ func TestVisitCallsAgainOnlyWhatWasStopped(t *testing.T) {
 		"no room for another":    {cancel, &desk{answers: []string{`"away"`}, again: errors.New("no room")}, "1 x", "stopped before the cancel was sent: no room", "login cancel", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := tt.desk.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, upstream.Reply]) bridge.Outcome {
+			o := tt.desk.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
 				r, err := v.Call(ctx, order(tt.purpose, "x"))
 				if err != nil {
 					return upstream.NotSent(err)
 				}
-				return r.Outcome(bridge.Refused, string(r.Body))
+				o := r.Outcome(bridge.Refused, string(r.Body))
+				return &o
 			})
 			var trail []string
 			for _, e := range o.Exchanges {
@@ -119,7 +120,7 @@ func TestVisitCallsAgainOnlyWhatWasStopped(t *testing.T) {
 // One new login is all that a visit may cost, however many calls it makes.
 func TestVisitSpendsOneNewLogin(t *testing.T) {
 	d := desk{answers: []string{`"away"`, `"yes"`, `"away"`}, twice: true}
-	o := d.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, upstream.Reply]) bridge.Outcome {
+	o := d.visits().Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
 		if _, err := v.Call(ctx, order(upstream.ForLookup, "where")); err != nil {
 			t.Error(err)
 		}
@@ -137,7 +138,7 @@ func TestVisitSpendsOneNewLogin(t *testing.T) {
 // A lookup that brought no answer keeps what was said, for people; what an authority quotes shows no token.
 func TestVisitKeepsTheTrailAndNoSecret(t *testing.T) {
 	d := desk{answers: []string{`"token ` + deskToken + `1 is odd"`}}
-	state, err := d.visits().Lookup(t.Context(), func(ctx context.Context, v *upstream.Visit[string, upstream.Reply]) (bridge.DocumentState, error) {
+	state, err := d.visits().Lookup(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) (bridge.DocumentState, error) {
 		r, err := v.Call(ctx, order(upstream.ForLookup, "x"))
 		if err != nil {
 			return bridge.DocumentState{}, err
@@ -157,14 +158,15 @@ func TestALostLeaseOpensNoBreaker(t *testing.T) {
 	d := desk{}
 	w := d.visits()
 	for range 2 * tripAfter {
-		o := w.Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, upstream.Reply]) bridge.Outcome {
-			r, err := v.Call(ctx, func(string) (upstream.Request, error) {
-				return upstream.Request{Purpose: upstream.ForCancel, Fence: upstreamtest.Lost, Method: http.MethodPost, Path: "/"}, nil
+		o := w.Cancel(t.Context(), func(ctx context.Context, v *upstream.Visit[string, *upstream.Reply]) *bridge.Outcome {
+			r, err := v.Call(ctx, func(string) (*upstream.Request, error) {
+				return &upstream.Request{Purpose: upstream.ForCancel, Fence: upstreamtest.Lost, Method: http.MethodPost, Path: "/"}, nil
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return r.Verdict()
+			o := r.Verdict()
+			return &o
 		})
 		if len(o.Exchanges) == 0 || o.Sent {
 			t.Fatalf("not tried: %+v", o)

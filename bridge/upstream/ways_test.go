@@ -20,7 +20,7 @@ func ways(t testing.TB, set Settings) map[string]*Client {
 		t.Fatal(err)
 	}
 	theirs := newClient(t, set)
-	theirs.pool = transport
+	theirs.pool = netHTTP{transport}
 	return map[string]*Client{"own": newClient(t, set), "net/http": theirs}
 }
 
@@ -50,7 +50,7 @@ func BenchmarkWays(b *testing.B) {
 				for way, c := range clients {
 					before := processorTime()
 					for range 200 {
-						if r := c.Do(b.Context(), q); r.Err != nil {
+						if r := c.Do(b.Context(), &q); r.Err != nil {
 							b.Fatal(r.Err)
 						}
 					}

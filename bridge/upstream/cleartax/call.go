@@ -16,15 +16,21 @@ import (
 
 // Cancel implements bridge.Upstream (ClearTax E-Invoicing API, Cancel IRN).
 func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return in.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+	return *in.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
 		remarks := []rune(irp.Remarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
-		r, o := in.cancel(ctx, v, upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
-		ref := o.UpstreamRef
-		o = classifyIN(r, o, in.route, c.Document)
-		o.UpstreamRef = ref
-		return o
+		r, id := in.cancel(ctx, v, &upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
+		return in.end(r, id, c.Document)
 	})
+}
+
+// end is what became of a cancel that was sent under a request id.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (in *India) end(r *upstream.Reply, id, irn string) *bridge.Outcome {
+	o := classifyIN(r, verdict(r), in.route, irn)
+	o.UpstreamRef = id
+	return &o
 }
 
 // Lookup implements bridge.Upstream (ClearTax E-Invoicing API, Get Invoice by IRN and Get E-Invoice by IRN). Neither
@@ -45,7 +51,7 @@ func (in *India) about(irn string) func(context.Context, *visit) (bridge.Documen
 		if err := in.visits.Guard.Admit(ctx); err != nil {
 			return bridge.DocumentState{}, err
 		}
-		r, id := in.do(ctx, v, upstream.Request{
+		r, id := in.do(ctx, v, &upstream.Request{
 			Purpose: upstream.ForLookup, Method: http.MethodGet, Path: in.route.getPath + url.QueryEscape(irn), Timeout: in.profile.LookupTimeout,
 			Route: in.route.getPath + "{irn}",
 		})
@@ -65,18 +71,28 @@ func (m *Malaysia) Cancel(ctx context.Context, c bridge.Cancellation, fence brid
 		code, message := upstream.LHDNRefusal("irn", "must be a document of ClearTax or a LHDN UUID")
 		return bridge.Outcome{Class: bridge.Refused, Code: code, Message: message}
 	}
-	return m.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome {
+	return *m.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome {
 		id, o := m.nameNow(ctx, v, c.Document)
-		if o.Class != bridge.None {
+		if o != nil {
 			return o
 		}
 		body := upstream.JSON(cancelRequestMY{Reason: upstream.LHDNReason(c), Action: "CANCEL"})
-		r, o := m.cancel(ctx, v, upstream.Request{
+		r, request := m.cancel(ctx, v, &upstream.Request{
 			Fence: fence, Method: http.MethodPut, Path: documentsMY + "/" + url.PathEscape(id) + "/state?" + m.query("", ""), Body: body,
 			Route: documentsMY + "/{id}/state",
 		})
-		return classifyMY(r, o, named{id: id, uuid: c.Document})
+		return m.end(r, request, named{id: id, uuid: c.Document})
 	})
+}
+
+// end is what became of a cancel that was sent under a request id.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (m *Malaysia) end(r *upstream.Reply, id string, asked named) *bridge.Outcome {
+	o := verdict(r)
+	o.UpstreamRef = id
+	o = classifyMY(r, o, asked)
+	return &o
 }
 
 const documentsMY = "/einvoice/v1/documents"
@@ -116,17 +132,14 @@ func (m *Malaysia) Probe(ctx context.Context) error {
 	return err
 }
 
-// cancel makes the one call that cancels, if q's fence lets it. The outcome is what its status alone decides.
-func (g *gateway) cancel(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, bridge.Outcome) {
+// cancel makes the one call that cancels, if q's fence lets it.
+func (g *gateway) cancel(ctx context.Context, v *visit, q *upstream.Request) (r *upstream.Reply, id string) {
 	q.Purpose, q.Timeout = upstream.ForCancel, g.profile.CallTimeout
-	r, id := g.do(ctx, v, q)
-	o := verdict(r)
-	o.UpstreamRef = id
-	return r, o
+	return g.do(ctx, v, q)
 }
 
 // do makes a call and returns its request id, which the vendor's support asks for. It is no idempotency key.
-func (g *gateway) do(ctx context.Context, v *visit, q upstream.Request) (upstream.Reply, string) {
+func (g *gateway) do(ctx context.Context, v *visit, q *upstream.Request) (*upstream.Reply, string) {
 	id := uuid.NewString()
 	q.Header = g.header.Clone()
 	q.Header["x-request-id"] = []string{id}
@@ -167,11 +180,11 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 	var o bridge.Outcome
 	switch {
 	case err != nil:
-		o = upstream.NotSent(err)
+		o = *upstream.NotSent(err)
 	case found.named == named{} && found.missing && m.ids.Any(func(k known) bool { return k.id == document }): // reads lag writes: that is no word on it
 		o = bridge.Outcome{Class: bridge.NotApplied, Message: "ClearTax finds no document by a name under which it has shown one"}
 	case found.uuid == "":
-		o = found.nothing()
+		o = *found.nothing()
 	default:
 		return found.uuid, o
 	}
@@ -184,17 +197,17 @@ func (m *Malaysia) Resolve(ctx context.Context, document string) (string, bridge
 const fresh = 10 * time.Second
 
 // nameNow is the document id under which the document can be cancelled: it must name this document and no later one. The
-// outcome's class is None when there is one.
-func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, bridge.Outcome) {
+// outcome is nil when there is one.
+func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, *bridge.Outcome) {
 	if k, ok := m.ids.Get(uuid); ok && time.Since(k.seen) < fresh {
-		return k.id, bridge.Outcome{}
+		return k.id, nil
 	}
 	found, err := m.find(ctx, v, byUUID(uuid))
 	if err == nil && found.id != "" && found.cancelled() { // then its document id may name another one
 		var now foundMY
 		now, err = m.find(ctx, v, question{name: "document-id", value: found.id})
 		if err == nil && now.uuid != uuid {
-			return "", bridge.Outcome{
+			return "", &bridge.Outcome{
 				Class: bridge.Refused, ByState: true, Code: "IncorrectState",
 				Message: "IncorrectState: ClearTax shows the document as cancelled",
 			}
@@ -206,7 +219,7 @@ func (m *Malaysia) nameNow(ctx context.Context, v *visit, uuid string) (string, 
 	case found.id == "":
 		return "", found.nothing()
 	}
-	return found.id, bridge.Outcome{}
+	return found.id, nil
 }
 
 // question asks ClearTax for a document by one of its names.
@@ -254,7 +267,7 @@ func (m *Malaysia) ask(ctx context.Context, v *visit, q question) (foundMY, erro
 	if q.status {
 		path, route = documentsMY+"/"+url.PathEscape(q.value)+"/status?"+m.query("", ""), documentsMY+"/{id}/status"
 	}
-	r, id := m.do(ctx, v, upstream.Request{
+	r, id := m.do(ctx, v, &upstream.Request{
 		Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path, Route: route, Timeout: m.profile.LookupTimeout,
 	})
 	found, o := readLookupMY(r, verdict(r), q)

@@ -17,7 +17,7 @@ import (
 
 // verdict is what the status alone decides, whatever the body says: doubt and waiting (Reply.Verdict), and a token or
 // an address that are wrong. Otherwise the class is None.
-func verdict(r upstream.Reply) bridge.Outcome {
+func verdict(r *upstream.Reply) bridge.Outcome {
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		o := r.Outcome(bridge.Misconfigured, "HTTP 401: the token was refused")
@@ -29,7 +29,7 @@ func verdict(r upstream.Reply) bridge.Outcome {
 	return r.Verdict()
 }
 
-func misplaced(r upstream.Reply) bridge.Outcome {
+func misplaced(r *upstream.Reply) bridge.Outcome {
 	return upstream.Misplaced(r.Outcome(bridge.None, ""), "ClearTax", "base_url")
 }
 
@@ -40,7 +40,7 @@ func unread(o bridge.Outcome) bridge.Outcome {
 }
 
 // dated is a cancelled outcome with the date that the reply names.
-func dated(o bridge.Outcome, r upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
+func dated(o bridge.Outcome, r *upstream.Reply, date upstream.Scalar, zone *time.Location) bridge.Outcome {
 	done := r.Cancelled(string(date), zone)
 	done.UpstreamRef = o.UpstreamRef
 	return done
@@ -108,7 +108,7 @@ func (l errorsIN) list() irp.Errors {
 }
 
 // classifyIN tells what the reply to a cancel means. o is what its status decides.
-func classifyIN(r upstream.Reply, o bridge.Outcome, way route, irn string) bridge.Outcome {
+func classifyIN(r *upstream.Reply, o bridge.Outcome, way route, irn string) bridge.Outcome {
 	body, readable := way.read(r.Body)
 	said := body.ErrorDetails.list()
 	if o.Class == bridge.Unknown && len(said) > 0 {
@@ -138,7 +138,7 @@ func classifyIN(r upstream.Reply, o bridge.Outcome, way route, irn string) bridg
 	return unread(o)
 }
 
-func succeeded(o bridge.Outcome, r upstream.Reply, way route, body replyIN, irn string) bridge.Outcome {
+func succeeded(o bridge.Outcome, r *upstream.Reply, way route, body replyIN, irn string) bridge.Outcome {
 	done := map[string]bool{way.done: true, "CNL": true}
 	switch {
 	case len(body.ErrorDetails) > 0:
@@ -163,7 +163,7 @@ func (l errorsIN) decide(status int) bool {
 }
 
 // refusedIN is for a failure, with its reasons or without any.
-func refusedIN(r upstream.Reply, errs errorsIN) bridge.Outcome {
+func refusedIN(r *upstream.Reply, errs errorsIN) bridge.Outcome {
 	class, unlisted, token := errs.weigh()
 	o := errs.list().As(class, r, whoIN)
 	o.Unclassified = o.Unclassified || unlisted
@@ -174,7 +174,7 @@ func refusedIN(r upstream.Reply, errs errorsIN) bridge.Outcome {
 }
 
 // envelopeIN reads the reply of a gateway before ClearTax.
-func envelopeIN(r upstream.Reply) (bridge.Outcome, bool) {
+func envelopeIN(r *upstream.Reply) (bridge.Outcome, bool) {
 	errs, ok := irp.GSPErrors(r.Body)
 	if !ok {
 		return bridge.Outcome{}, false
@@ -194,7 +194,7 @@ func forbidden(o bridge.Outcome) bridge.Outcome {
 
 // readLookupIN reads the reply to a lookup. The outcome's class is None when it was an answer. What the portal doesn't
 // show proves nothing: another portal may hold it, or it is too old.
-func readLookupIN(r upstream.Reply, way route, irn string) (bridge.DocumentState, bridge.Outcome) {
+func readLookupIN(r *upstream.Reply, way route, irn string) (bridge.DocumentState, bridge.Outcome) {
 	o := verdict(r)
 	if o.Class != bridge.None {
 		return bridge.DocumentState{}, o
@@ -329,7 +329,7 @@ func (l errorsMY) text() (codes, message string) {
 }
 
 // classifyMY tells what the reply to a cancel means. o is what its status decides; asked is the document it was about.
-func classifyMY(r upstream.Reply, o bridge.Outcome, asked named) bridge.Outcome {
+func classifyMY(r *upstream.Reply, o bridge.Outcome, asked named) bridge.Outcome {
 	if o.Class != bridge.None {
 		return o
 	}
@@ -379,7 +379,7 @@ func forbiddenMY(o bridge.Outcome) bridge.Outcome {
 }
 
 // confirmedMY reads a success. It must name the document that was asked for, by either name, and no other.
-func confirmedMY(o bridge.Outcome, r upstream.Reply, body replyMY, asked named) bridge.Outcome {
+func confirmedMY(o bridge.Outcome, r *upstream.Reply, body replyMY, asked named) bridge.Outcome {
 	id, uuid := string(body.DocumentID), string(body.UUID)
 	o.Class = bridge.Unknown
 	switch {
@@ -415,7 +415,7 @@ func refusedMY(o bridge.Outcome, errors errorsMY) bridge.Outcome {
 }
 
 // readLookupMY reads the reply to a question. The outcome's class is None when it was an answer.
-func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, bridge.Outcome) {
+func readLookupMY(r *upstream.Reply, o bridge.Outcome, q question) (foundMY, bridge.Outcome) {
 	if o.Class != bridge.None {
 		return foundMY{}, o
 	}
@@ -450,8 +450,8 @@ func readLookupMY(r upstream.Reply, o bridge.Outcome, q question) (foundMY, brid
 }
 
 // nothing is the outcome of a cancel for which the lookup brought no name to use. Nothing was sent for it.
-func (f foundMY) nothing() bridge.Outcome {
-	o := bridge.Outcome{Class: bridge.NotApplied}
+func (f foundMY) nothing() *bridge.Outcome {
+	o := &bridge.Outcome{Class: bridge.NotApplied}
 	switch state := strings.ToUpper(f.status); {
 	case f.named == named{} && f.missing:
 		o.Class, o.Code, o.Message = bridge.Refused, "NotFound", "NotFound: unknown document"

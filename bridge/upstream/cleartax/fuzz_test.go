@@ -46,8 +46,8 @@ func sound(t *testing.T, o bridge.Outcome, status int, body []byte) {
 	}
 }
 
-func reply(status int, body []byte) upstream.Reply {
-	return upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}
+func reply(status int, body []byte) *upstream.Reply {
+	return &upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}
 }
 
 // FuzzMalaysianCancelReply: no panic, a known class, success only as the reply says it.

@@ -14,7 +14,7 @@ const hold = time.Minute
 // gateway is the way to either product with one static token.
 type gateway struct {
 	profile  bridge.Profile
-	visits   upstream.Visits[static, upstream.Reply]
+	visits   upstream.Visits[static, *upstream.Reply]
 	header   http.Header // of every call
 	warnings []string
 }
@@ -22,7 +22,7 @@ type gateway struct {
 // static stands for a session's token: there is one for ever.
 type static struct{}
 
-type visit = upstream.Visit[static, upstream.Reply]
+type visit = upstream.Visit[static, *upstream.Reply]
 
 // open makes the gateway's connection, guard and header, and the part of its profile that both products have alike. The
 // credential is a digest over the access and whom it is for.
@@ -38,10 +38,10 @@ func (a Access) open(kind string, shared *upstream.Shared, taxpayer string, zone
 			Name: a.Name, Kind: kind, Zone: zone, Credential: credential,
 			CallTimeout: a.CallTimeout.D(), LookupTimeout: a.LookupTimeout.D(),
 		},
-		visits: upstream.Visits[static, upstream.Reply]{
+		visits: upstream.Visits[static, *upstream.Reply]{
 			Client: client, Guard: shared.Guard(client, credential, hold),
 			Mask: mask, MaskOf: func(static) upstream.Mask { return mask },
-			Read: func(_ static, r upstream.Reply) (upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
+			Read: func(_ static, r *upstream.Reply) (*upstream.Reply, upstream.Admission) { return r, upstream.LetIn },
 		},
 		header:   http.Header{a.TokenHeader: {a.Token.Reveal()}, "Accept": {"application/json"}},
 		warnings: a.Mislabelled(production),

@@ -173,7 +173,7 @@ func yesOrNo(s upstream.Scalar) (yes, no bool) {
 }
 
 // isJSON tells whether the whole body is JSON: an error page of ClearTax itself, not of something in front of it.
-func isJSON(r upstream.Reply) bool { return r.Err == nil && json.Valid(r.Body) }
+func isJSON(r *upstream.Reply) bool { return r.Err == nil && json.Valid(r.Body) }
 
 // foundMY is what a lookup brought: a document, or why there is none.
 type foundMY struct {

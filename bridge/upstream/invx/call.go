@@ -18,13 +18,13 @@ type visit = upstream.Visit[*token, answer]
 
 // answer is a reply as it was read.
 type answer struct {
-	reply upstream.Reply
-	body
+	reply *upstream.Reply
+	*body
 }
 
 // Cancel implements bridge.Upstream. A document that InvX shows in a final state is not sent a cancel.
 func (a *Adapter) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
-	return a.visits.Cancel(ctx, func(ctx context.Context, v *visit) bridge.Outcome { return a.cancel(ctx, v, c, fence) })
+	return *a.visits.Cancel(ctx, func(ctx context.Context, v *visit) *bridge.Outcome { return a.cancel(ctx, v, &c, fence) })
 }
 
 // Lookup implements bridge.Upstream.
@@ -37,39 +37,46 @@ func (a *Adapter) Lookup(ctx context.Context, c bridge.Cancellation) (bridge.Doc
 func (a *Adapter) Probe(ctx context.Context) error {
 	v := a.visits.Start()
 	if _, _, err := a.find(ctx, v, bridge.Cancellation{Taxpayer: a.cfg.Taxpayer, Document: strings.Repeat("0", 64)}); err != nil {
-		return &upstream.Failure{Outcome: v.End(upstream.NotSent(err))}
+		return &upstream.Failure{Outcome: *v.End(upstream.NotSent(err))}
 	}
 	return nil
 }
 
 // cancel finds the document and sends one cancel for it.
-func (a *Adapter) cancel(ctx context.Context, v *visit, c bridge.Cancellation, fence bridge.Fence) bridge.Outcome {
+func (a *Adapter) cancel(ctx context.Context, v *visit, c *bridge.Cancellation, fence bridge.Fence) *bridge.Outcome {
 	id, known := a.ids.Get(c.Document)
 	if !known {
-		docs, others, err := a.find(ctx, v, c)
+		docs, others, err := a.find(ctx, v, *c)
 		if err != nil {
 			return upstream.NotSent(err)
 		}
 		if o := notCancellable(docs, others); o != nil {
-			return *o
+			return o
 		}
 		id = docs[0].ID
 		a.ids.Put(c.Document, id)
 	}
-	q := a.patch(id, c)
+	q := a.patch(id, *c)
 	q.Fence = fence
 	ans, err := a.call(ctx, v, q)
 	if err != nil {
 		return upstream.NotSent(err)
 	}
-	o := classify(ans.reply, ans.body, c.Document)
+	return a.end(ans, id, c.Document)
+}
+
+// end is what became of a cancel that was sent under a docId.
+//
+//go:noinline // an Outcome would stand on the stack of every call that waits
+func (a *Adapter) end(ans answer, id, irn string) *bridge.Outcome {
+	o := classify(ans.reply, ans.body, irn)
 	if o.Class == bridge.Refused {
-		a.ids.Drop(c.Document)
+		a.ids.Drop(irn)
 	}
 	if items, ok := ans.items(); ok && len(items) == 1 && items[0].Data.ID != "" && items[0].Data.ID != id {
-		a.shared.Log().Info("InvX answered under another docId", "irn", c.Document, "sent", id, "got", items[0].Data.ID)
+		a.shared.Log().Info("InvX answered under another docId", "irn", irn, "sent", id, "got", items[0].Data.ID)
 	}
-	return o
+	return &o
 }
 
 // find searches for the IRN. The documented sample of this filtered search lists other IRNs too: only entries with the
@@ -102,7 +109,7 @@ func (a *Adapter) find(ctx context.Context, v *visit, c bridge.Cancellation) (do
 	return docs, others, nil
 }
 
-func notFound(b body) bool {
+func notFound(b *body) bool {
 	return len(b.Error) == 1 && b.Error[0].name == "err-resource-not-found"
 }
 
@@ -154,8 +161,8 @@ func (a *Adapter) lookup(ctx context.Context, v *visit, c bridge.Cancellation) (
 }
 
 // call makes one call for the organisation.
-func (a *Adapter) call(ctx context.Context, v *visit, q upstream.Request) (answer, error) {
-	return v.Call(ctx, func(t *token) (upstream.Request, error) {
+func (a *Adapter) call(ctx context.Context, v *visit, q *upstream.Request) (answer, error) {
+	return v.Call(ctx, func(t *token) (*upstream.Request, error) {
 		if !t.serves(a.cfg.OrgID) {
 			const why = "the user does not belong to the organisation"
 			return q, &upstream.Failure{Outcome: bridge.Outcome{
@@ -168,17 +175,17 @@ func (a *Adapter) call(ctx context.Context, v *visit, q upstream.Request) (answe
 }
 
 // send waits for one of the organisation's places and makes the call.
-func (a *Adapter) send(ctx context.Context, q upstream.Request) (upstream.Reply, error) {
+func (a *Adapter) send(ctx context.Context, q *upstream.Request) (*upstream.Reply, error) {
 	free, err := a.slots.Take(ctx, a.profile.CallTimeout)
 	if err != nil {
-		return upstream.Reply{}, err
+		return &upstream.Reply{}, err
 	}
 	defer free()
 	return a.visits.Client.Do(ctx, q), nil
 }
 
 // admission reads a reply and remembers of a token that was found invalid that refreshing it is no use.
-func admission(t *token, reply upstream.Reply) (answer, upstream.Admission) {
+func admission(t *token, reply *upstream.Reply) (answer, upstream.Admission) {
 	ans := answer{reply, read(reply)}
 	why := ans.refusesToken(reply.Status)
 	t.dead.CompareAndSwap(false, why == invalid)
@@ -209,15 +216,15 @@ func jsonHeader() http.Header {
 
 func (a *Adapter) org() string { return "/invx/apis/v1/orgs/" + url.PathEscape(a.cfg.OrgID) }
 
-func (a *Adapter) get(path string) upstream.Request {
-	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.org() + path, Timeout: a.profile.LookupTimeout}
+func (a *Adapter) get(path string) *upstream.Request {
+	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: a.org() + path, Timeout: a.profile.LookupTimeout}
 }
 
 // patch is the cancel of one document. The other actions of this verb (acc, dny, dpt, del) are none of our business.
-func (a *Adapter) patch(id string, c bridge.Cancellation) upstream.Request {
+func (a *Adapter) patch(id string, c bridge.Cancellation) *upstream.Request {
 	item := cancelItem{id, upstream.Cut(irp.Remarks(c), irp.MaxRemarks), string(c.Reason), "can"}
 	body, _ := json.Marshal([]cancelItem{item}) // plain texts can't fail
-	return upstream.Request{
+	return &upstream.Request{
 		Purpose: upstream.ForCancel, Method: http.MethodPatch, Path: a.org() + "/edocuments/bulk", Body: body, Timeout: a.profile.CallTimeout,
 	}
 }

@@ -119,7 +119,7 @@ const (
 
 // refusesToken tells whether the reply turned the call away because of its token. InvX says 403 for an expired one, a
 // gateway before it "105: Invalid Token".
-func (b body) refusesToken(status int) refusal {
+func (b *body) refusesToken(status int) refusal {
 	for _, f := range b.Error {
 		switch f.name {
 		case "err-expired-token":
@@ -138,7 +138,7 @@ func (b body) refusesToken(status int) refusal {
 }
 
 // classify says what the reply to a cancel means. The body comes before the status: verdicts arrive on 502 and 400.
-func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
+func classify(reply *upstream.Reply, b *body, irn string) bridge.Outcome {
 	switch {
 	case reply.Err != nil:
 		return reply.Verdict()
@@ -155,7 +155,7 @@ func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 	if !ok || len(items) != 1 {
 		return withoutItem(reply, b)
 	}
-	switch it := items[0]; {
+	switch it := &items[0]; {
 	case len(it.Errors) > 0 && it.Status == "1":
 		return doubt(reply, "InvX reports success and an error in one: "+it.Errors.list().Message())
 	case len(it.Errors) > 0, it.Status == "0":
@@ -168,7 +168,7 @@ func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 }
 
 // done is what a success says about the document.
-func (d document) done(reply upstream.Reply, irn string) bridge.Outcome {
+func (d document) done(reply *upstream.Reply, irn string) bridge.Outcome {
 	switch {
 	case d.State != cancelled:
 		return doubt(reply, "InvX reports success, but the document's state is "+stateName(string(d.State)))
@@ -179,7 +179,7 @@ func (d document) done(reply upstream.Reply, irn string) bridge.Outcome {
 }
 
 // unreadable is for a body that is no JSON object: then only the status is left.
-func unreadable(reply upstream.Reply) bridge.Outcome {
+func unreadable(reply *upstream.Reply) bridge.Outcome {
 	o := reply.Verdict()
 	switch s := reply.Status; {
 	case o.Class != bridge.None:
@@ -193,7 +193,7 @@ func unreadable(reply upstream.Reply) bridge.Outcome {
 }
 
 // withoutItem is for a reply that names no error and does not hold exactly the one item that was sent.
-func withoutItem(reply upstream.Reply, b body) bridge.Outcome {
+func withoutItem(reply *upstream.Reply, b *body) bridge.Outcome {
 	if b.Status == "0" {
 		return faults(nil).outcome(reply)
 	}
@@ -203,12 +203,12 @@ func withoutItem(reply upstream.Reply, b body) bridge.Outcome {
 	return doubt(reply, fmt.Sprintf("HTTP %d, status %q without the document", reply.Status, b.Status))
 }
 
-func doubt(reply upstream.Reply, message string) bridge.Outcome {
+func doubt(reply *upstream.Reply, message string) bridge.Outcome {
 	return reply.Outcome(bridge.Unknown, message)
 }
 
 // outcome weighs the errors of a reply, InvX's own and the tax authority's; none is a refusal without a reason.
-func (fs faults) outcome(reply upstream.Reply) bridge.Outcome {
+func (fs faults) outcome(reply *upstream.Reply) bridge.Outcome {
 	var all meaning
 	var classes []irp.Class
 	for _, f := range fs {

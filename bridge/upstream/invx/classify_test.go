@@ -21,7 +21,7 @@ const (
 )
 
 func TestGoldenCancels(t *testing.T) {
-	upstreamtest.Golden(t, samples+"replies.txtar", *update, func(r upstream.Reply) string {
+	upstreamtest.Golden(t, samples+"replies.txtar", *update, func(r *upstream.Reply) string {
 		return upstreamtest.Words(classify(r, read(r), sampleIRN))
 	})
 }
@@ -36,11 +36,11 @@ func sample(t testing.TB, name string) []byte {
 }
 
 func TestDocumentedSamplesAreUnderstoodAsTheyStand(t *testing.T) {
-	r := upstream.Reply{Status: 200, Body: sample(t, "cancel-reply.json"), Written: true}
+	r := &upstream.Reply{Status: 200, Body: sample(t, "cancel-reply.json"), Written: true}
 	if o := classify(r, read(r), sampleIRN); o.Class != bridge.Cancelled || o.Date != "2023-01-23 10:24:00" {
 		t.Errorf("the documented success is %+v", o)
 	}
-	r = upstream.Reply{Status: 400, Body: sample(t, "cancel-refused.json"), Written: true}
+	r = &upstream.Reply{Status: 400, Body: sample(t, "cancel-refused.json"), Written: true}
 	want := "err-incorrect-update-action: action can on state 240 (CANCELLED)"
 	if o := classify(r, read(r), sampleIRN); o.Class != bridge.AlreadyCancelled || o.Message != want {
 		t.Errorf("the documented refusal is %+v", o)
@@ -87,7 +87,7 @@ func FuzzReply(f *testing.F) {
 	f.Add(200, []byte(`{"data":{"token":"t","expiry":1674449549398,"associatedOrgs":[{"organisation":{"id":"o"}}]}}`))
 	f.Add(200, []byte(`{"status":"1","data":[{"itemStatus":"0","itemErrors":[null,"9999: not active",{"message":1}]}]}`))
 	f.Fuzz(func(t *testing.T, status int, raw []byte) {
-		r := upstream.Reply{Status: status, Body: raw, Written: true}
+		r := &upstream.Reply{Status: status, Body: raw, Written: true}
 		b := read(r)
 		o := classify(r, b, sampleIRN)
 		switch {

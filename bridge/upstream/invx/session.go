@@ -96,7 +96,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, last *token) (upstr
 // sign makes one call for a token. last is the token that is refreshed, if any.
 func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body []byte, last *token) (
 	upstream.Lease[*token], bridge.Exchange, *bridge.Outcome) {
-	reply := a.theodore.Do(ctx, upstream.Request{
+	reply := a.theodore.Do(ctx, &upstream.Request{
 		Purpose: upstream.ForLogin, Method: method, Path: "/authtokens", Header: h, Body: body, Timeout: a.cfg.LoginTimeout.D(),
 	})
 	mask := a.mask
@@ -118,8 +118,8 @@ func (a *Adapter) sign(ctx context.Context, method string, h http.Header, body [
 	return lease(t, millis(data.Expiry), reply), exchange, nil
 }
 
-func (a *Adapter) logout(ctx context.Context, t *token) upstream.Reply {
-	return a.theodore.Do(ctx, upstream.Request{
+func (a *Adapter) logout(ctx context.Context, t *token) *upstream.Reply {
+	return a.theodore.Do(ctx, &upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/logout", Header: bearer(t), Timeout: a.cfg.LoginTimeout.D(),
 	})
 }
@@ -136,7 +136,7 @@ func replaceable(o bridge.Outcome) bool {
 }
 
 // lease measures the token's life on the authority's clock.
-func lease(t *token, expiry time.Time, reply upstream.Reply) upstream.Lease[*token] {
+func lease(t *token, expiry time.Time, reply *upstream.Reply) upstream.Lease[*token] {
 	life := expiry.Sub(reply.Date())
 	if expiry.IsZero() || life <= 0 { // a token that was just given out is not expired: its expiry can't be right
 		life = unknownLife
@@ -145,7 +145,7 @@ func lease(t *token, expiry time.Time, reply upstream.Reply) upstream.Lease[*tok
 }
 
 // readToken reads theodore's reply to a login or refresh; the outcome says why there is no token in it.
-func readToken(reply upstream.Reply) (tokenReply, *bridge.Outcome) {
+func readToken(reply *upstream.Reply) (tokenReply, *bridge.Outcome) {
 	b := read(reply)
 	var data tokenReply
 	if reply.Err == nil && reply.Status/100 == 2 && len(b.Error) == 0 && json.Unmarshal(b.Data, &data) == nil &&

@@ -54,35 +54,44 @@ type body struct {
 	Status upstream.Scalar `json:"status"` // "1" done, "0" failed; missing in error replies
 	Data   json.RawMessage `json:"data"`
 	Error  faults          `json:"error"`
+	Mark   irp.Mark        `json:"status_cd"`
 
 	readable bool // it was a JSON object
 
 	gateway  bool       // it is the envelope of a gateway before InvX
 	envelope irp.Errors // what that says
+
+	list  []item // what items has read, if it has
+	asked bool
 }
 
-func read(reply upstream.Reply) body {
-	var b body
-	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil || !upstream.IsObject(reply.Body) {
-		return body{}
+func read(reply *upstream.Reply) *body {
+	b := new(body)
+	if reply.Err != nil || json.Unmarshal(reply.Body, b) != nil || !upstream.IsObject(reply.Body) {
+		return new(body)
 	}
 	b.readable = true
-	if b.envelope, b.gateway = irp.GSPErrors(reply.Body); b.gateway {
-		b.Error = nil
+	if b.Mark.Gateway() {
+		if b.envelope, b.gateway = irp.GSPErrors(reply.Body); b.gateway {
+			b.Error = nil
+		}
 	}
 	return b
 }
 
 // items are the data of a search or a bulk reply; ok is false when they can't be read.
-func (b body) items() (list []item, ok bool) {
-	if !isArray(b.Data) || json.Unmarshal(b.Data, &list) != nil {
-		return nil, false
+func (b *body) items() (list []item, ok bool) {
+	if !b.asked {
+		b.asked = true
+		if !isArray(b.Data) || json.Unmarshal(b.Data, &b.list) != nil {
+			b.list = nil
+		}
 	}
-	return list, true
+	return b.list, b.list != nil
 }
 
 // document is the data of a get by docId.
-func (b body) document() (d document, ok bool) {
+func (b *body) document() (d document, ok bool) {
 	if !upstream.IsObject(b.Data) || json.Unmarshal(b.Data, &d) != nil {
 		return document{}, false
 	}

@@ -55,7 +55,7 @@ const NoReason = "The cancellation was refused, reason not given"
 
 // Outcome is what the list, found in the reply to a cancel, means for it. A refused token is NotApplied: an adapter that
 // holds the session looks for Token itself. who says no, in the words of an alarm.
-func (l Errors) Outcome(r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) Outcome(r *upstream.Reply, who string) bridge.Outcome {
 	class, unclassified := l.Class()
 	o := l.As(class, r, who)
 	o.Unclassified = o.Unclassified || unclassified
@@ -63,7 +63,7 @@ func (l Errors) Outcome(r upstream.Reply, who string) bridge.Outcome {
 }
 
 // As is Outcome with a class that the adapter has found.
-func (l Errors) As(class Class, r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) As(class Class, r *upstream.Reply, who string) bridge.Outcome {
 	o := r.Outcome(class.cancel(), l.Message())
 	o.Code = l.Codes()
 	if o.Message == "" {
@@ -92,6 +92,21 @@ func (l Errors) As(class Class, r upstream.Reply, who string) bridge.Outcome {
 	return o
 }
 
+// Mark is what such an envelope is known by, as a field of whatever a reply is read into: who reads it anyway need not ask
+// GSPErrors of every reply.
+type Mark string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: what stands there is anybody's.
+func (m *Mark) UnmarshalJSON(raw []byte) error {
+	var s upstream.Scalar
+	_ = s.UnmarshalJSON(raw)
+	*m = Mark(s)
+	return nil
+}
+
+// Gateway tells whether GSPErrors can have something to say.
+func (m Mark) Gateway() bool { return m == "0" }
+
 // GSPErrors reads the envelope in which the gateways of GSPs and of GSTN refuse a call, whatever protocol is behind them:
 // {"status_cd":"0","error":{"error_cd":"GEN5008","message":"GSTN Server Error"}}. ok is false for any other body.
 func GSPErrors(body []byte) (l Errors, ok bool) {
@@ -107,7 +122,7 @@ func GSPErrors(body []byte) (l Errors, ok bool) {
 }
 
 // GSPOutcome is what such an envelope means for a cancel. Its unlisted codes are a gateway's, never a verdict.
-func (l Errors) GSPOutcome(r upstream.Reply, who string) bridge.Outcome {
+func (l Errors) GSPOutcome(r *upstream.Reply, who string) bridge.Outcome {
 	o := l.Outcome(r, who)
 	if o.Class == bridge.Unclear {
 		o.Class = bridge.Unknown

@@ -168,7 +168,7 @@ func TestErrorsOutcome(t *testing.T) {
 		{"no reason on 500", nil, 500, bridge.Outcome{Class: bridge.Unknown, Message: "HTTP 500 without an answer that can be read", Unclassified: true}},
 	}
 	for _, tt := range tests {
-		o := tt.list.Outcome(upstream.Reply{Status: tt.status, Written: true}, "Acme")
+		o := tt.list.Outcome(&upstream.Reply{Status: tt.status, Written: true}, "Acme")
 		if o.Class != tt.want.Class || o.Message != tt.want.Message || o.Alarm != tt.want.Alarm || o.RetryAfter != tt.want.RetryAfter ||
 			o.Unclassified != tt.want.Unclassified || !o.Sent || o.Code != tt.list.Codes() {
 			t.Errorf("%s:\n got %+v\nwant %+v", tt.name, o, tt.want)
@@ -200,7 +200,7 @@ func TestGSPErrors(t *testing.T) {
 			continue
 		}
 		if ok {
-			if o := l.GSPOutcome(upstream.Reply{Status: 200, Written: true}, "Acme"); o.Class != tt.then {
+			if o := l.GSPOutcome(&upstream.Reply{Status: 200, Written: true}, "Acme"); o.Class != tt.then {
 				t.Errorf("%s: %s, want %s", tt.body, o.Class, tt.then)
 			}
 		}

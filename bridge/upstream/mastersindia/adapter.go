@@ -43,8 +43,8 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 	}
 	a.visits = upstream.Visits[token, answer]{
 		Client: client, Guard: shared.Guard(client, a.profile.Credential, hold), Session: upstream.SessionFor(shared, cfg.account(), a.login, upstream.Plain[token]()),
-		Mask: a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
-		Read: func(_ token, reply upstream.Reply) (answer, upstream.Admission) {
+		Mask: a.mask, MaskOf: upstream.MaskOf[token](a.mask),
+		Read: func(_ token, reply *upstream.Reply) (answer, upstream.Admission) {
 			b := read(reply)
 			return answer{reply, b}, upstream.Turned(b.refusesToken(reply.Status))
 		},

@@ -30,7 +30,7 @@ var aboutToken = regexp.MustCompile(`(?i)signature|token`)
 
 // refusesToken tells whether the reply turned the call away because of our token, a gateway's "105: Invalid Token"
 // included.
-func (b body) refusesToken(status int) bool {
+func (b *body) refusesToken(status int) bool {
 	switch {
 	case status == http.StatusUnauthorized:
 		return true
@@ -45,7 +45,7 @@ func (b body) refusesToken(status int) bool {
 }
 
 // classify says what the reply to a cancel means. The body comes before the status.
-func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
+func classify(reply *upstream.Reply, b *body, irn string) bridge.Outcome {
 	switch {
 	case reply.Err != nil:
 		return reply.Verdict()
@@ -61,7 +61,7 @@ func classify(reply upstream.Reply, b body, irn string) bridge.Outcome {
 	return withoutResults(reply, b)
 }
 
-func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
+func (r *results) cancelled(reply *upstream.Reply, irn string) bridge.Outcome {
 	i, ok := r.invoice()
 	switch {
 	case reply.Status/100 != 2:
@@ -78,7 +78,7 @@ func (r results) cancelled(reply upstream.Reply, irn string) bridge.Outcome {
 
 // refused is for a failure of the service itself. A text is passed on as it stands; the codes in it decide. A failure
 // without a word, HTTP 204 among them, is unclear as a word that no list has.
-func (b body) refused(reply upstream.Reply) bridge.Outcome {
+func (b *body) refused(reply *upstream.Reply) bridge.Outcome {
 	errs := b.errors()
 	o := errs.Outcome(reply, who)
 	text := b.reason()
@@ -93,7 +93,7 @@ func (b body) refused(reply upstream.Reply) bridge.Outcome {
 
 // withoutResults is for whatever stands before the service: sign-on, framework, web server, proxy. Their words count where
 // they are listed; field errors name what is wrong with the request; else the status is all that there is.
-func withoutResults(reply upstream.Reply, b body) bridge.Outcome {
+func withoutResults(reply *upstream.Reply, b *body) bridge.Outcome {
 	complaint, errs := b.reason(), b.errors()
 	class, _ := errs.Class()
 	o := reply.Verdict()
@@ -141,7 +141,7 @@ func (ans answer) found(irn string) (state bridge.DocumentState, err error) {
 }
 
 // state reads the reply to a get.
-func (r results) state(irn string) bridge.DocumentState {
+func (r *results) state(irn string) bridge.DocumentState {
 	i, ok := r.invoice()
 	if !ok || !strings.EqualFold(i.IRN, irn) {
 		return bridge.DocumentState{Text: "the reply is about another document, or none"}

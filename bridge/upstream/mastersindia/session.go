@@ -37,12 +37,12 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 }
 
 // tokenIn tells whether the reply to a login gives a token that can be used.
-func tokenIn(reply upstream.Reply, b body, value string) bool {
+func tokenIn(reply *upstream.Reply, b *body, value string) bool {
 	return reply.Err == nil && reply.Status == http.StatusOK && b.Error == "" && value != "" && upstream.IsVisible(value) // it writes prose where a token belongs
 }
 
 // noToken says why a login brought no token. HTTP 206 is how v1 refuses credentials.
-func noToken(reply upstream.Reply, b body) bridge.Outcome {
+func noToken(reply *upstream.Reply, b *body) bridge.Outcome {
 	complaint := b.reason()
 	class, _ := b.errors().Class()
 	o := reply.Verdict()
@@ -66,7 +66,7 @@ func noToken(reply upstream.Reply, b body) bridge.Outcome {
 }
 
 // legacyToken: the documentation shows lives of 3600 and of 14400 s, so the value received counts.
-func legacyToken(b body, _ time.Time) (string, time.Duration) {
+func legacyToken(b *body, _ time.Time) (string, time.Duration) {
 	seconds, err := strconv.ParseFloat(string(b.ExpiresIn), 64)
 	if err != nil || seconds <= 0 || seconds > 1e7 {
 		return string(b.AccessToken), 50 * time.Minute
@@ -75,7 +75,7 @@ func legacyToken(b body, _ time.Time) (string, time.Duration) {
 }
 
 // v1Token: a JWT lives 24 h; 23 are used, or less when it says so itself.
-func v1Token(b body, now time.Time) (string, time.Duration) {
+func v1Token(b *body, now time.Time) (string, time.Duration) {
 	life := 23 * time.Hour
 	if left := expiry(string(b.Token)).Sub(now); left > 0 && left < life {
 		life = left

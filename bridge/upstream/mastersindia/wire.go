@@ -1,7 +1,9 @@
 package mastersindia
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,9 +20,9 @@ type dialect struct {
 	loginPath string
 	login     func(Config) any // its body
 	// token reads a login's reply: the token, and how long it lives by the provider's clock.
-	token  func(b body, now time.Time) (value string, life time.Duration)
-	cancel func(token string, c bridge.Cancellation) upstream.Request
-	lookup func(token string, c bridge.Cancellation) upstream.Request
+	token  func(b *body, now time.Time) (value string, life time.Duration)
+	cancel func(token string, c bridge.Cancellation) *upstream.Request
+	lookup func(token string, c bridge.Cancellation) *upstream.Request
 }
 
 var dialects = map[string]dialect{
@@ -30,10 +32,10 @@ var dialects = map[string]dialect{
 			return legacyLogin{c.Username, c.Password.Reveal(), c.ClientID, c.ClientSecret.Reveal(), "password"}
 		},
 		token: legacyToken,
-		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+		cancel: func(token string, c bridge.Cancellation) *upstream.Request {
 			return post(upstream.ForCancel, "/cancelEinvoice", legacyCancel{token, orderOf(c)})
 		},
-		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+		lookup: func(token string, c bridge.Cancellation) *upstream.Request {
 			return get("/getEinvoiceData", url.Values{"access_token": {token}, "gstin": {c.Taxpayer}, "irn": {c.Document}})
 		},
 	},
@@ -41,34 +43,44 @@ var dialects = map[string]dialect{
 		loginPath: "/api/v1/token-auth/",
 		login:     func(c Config) any { return v1Login{c.Username, c.Password.Reveal()} },
 		token:     v1Token,
-		cancel: func(token string, c bridge.Cancellation) upstream.Request {
+		cancel: func(token string, c bridge.Cancellation) *upstream.Request {
 			// ewaybill_cancel: any other value would cancel the e-way bill, too, which nobody asked for.
 			return jwt(token, post(upstream.ForCancel, "/api/v1/cancel-einvoice/", v1Cancel{orderOf(c), ""}))
 		},
-		lookup: func(token string, c bridge.Cancellation) upstream.Request {
+		lookup: func(token string, c bridge.Cancellation) *upstream.Request {
 			return jwt(token, get("/api/v1/get-einvoice/", url.Values{"gstin": {c.Taxpayer}, "irn": {c.Document}}))
 		},
 	},
 }
 
-func post(purpose upstream.Purpose, path string, v any) upstream.Request {
-	body, _ := json.Marshal(v) // plain texts can't fail
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
-	return upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: header, Body: body}
+// The headers of all calls, which with puts more into.
+var (
+	posted = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	asked  = http.Header{"Accept": {"application/json"}}
+)
+
+// with puts one more header on a call.
+func with(q *upstream.Request, name, value string) *upstream.Request {
+	q.Header = maps.Clone(q.Header)
+	q.Header[name] = []string{value}
+	return q
 }
 
-func get(path string, query url.Values) upstream.Request {
-	header := http.Header{"Accept": {"application/json"}}
-	return upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: header}
+func post(purpose upstream.Purpose, path string, v any) *upstream.Request {
+	body, _ := json.Marshal(v) // plain texts can't fail
+	return &upstream.Request{Purpose: purpose, Method: http.MethodPost, Path: path, Header: posted, Body: body}
+}
+
+func get(path string, query url.Values) *upstream.Request {
+	return &upstream.Request{Purpose: upstream.ForLookup, Method: http.MethodGet, Path: path + "?" + query.Encode(), Header: asked}
 }
 
 // jwt puts the session's token on a call. A call without one carries the account's key.
-func jwt(token string, q upstream.Request) upstream.Request {
+func jwt(token string, q *upstream.Request) *upstream.Request {
 	if token == "" {
 		return q
 	}
-	q.Header["Authorization"] = []string{"JWT " + token}
-	return q
+	return with(q, "Authorization", "JWT "+token)
 }
 
 func orderOf(c bridge.Cancellation) order {
@@ -153,16 +165,16 @@ func (l *lenient) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func read(reply upstream.Reply) body {
-	var b body
-	if reply.Err != nil || json.Unmarshal(reply.Body, &b) != nil {
-		return body{}
+func read(reply *upstream.Reply) *body {
+	b := new(body)
+	if reply.Err != nil || json.Unmarshal(reply.Body, b) != nil {
+		return new(body)
 	}
 	if b.Results != nil {
 		return b
 	}
 	if json.Unmarshal(reply.Body, &b.fields) != nil {
-		return body{}
+		return new(body)
 	}
 	b.envelope, b.gateway = irp.GSPErrors(reply.Body)
 	return b
@@ -173,7 +185,7 @@ func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.H
 
 // errors are the codes in whatever a failure says; an errorMessage may be a JSON list in a text (v1, seen in production,
 // 2026-11).
-func (b body) errors() irp.Errors {
+func (b *body) errors() irp.Errors {
 	if b.gateway {
 		return b.envelope
 	}
@@ -181,7 +193,7 @@ func (b body) errors() irp.Errors {
 }
 
 // reason is whatever a failure says.
-func (b body) reason() string {
+func (b *body) reason() string {
 	switch {
 	case b.Results != nil:
 		return b.Results.text()
@@ -192,37 +204,37 @@ func (b body) reason() string {
 }
 
 // fieldErrors tells whether the framework behind v1 names what is wrong with which field.
-func (b body) fieldErrors() bool { return b.Error == "" && b.Detail == "" }
+func (b *body) fieldErrors() bool { return b.Error == "" && b.Detail == "" }
 
 // success tells whether the positive marker is there: both halves of it.
-func (r results) success() bool {
+func (r *results) success() bool {
 	return strings.EqualFold(string(r.Status), "success") && r.Code == "200"
 }
 
 // contradicts tells whether only one half of the marker is there.
-func (r results) contradicts() bool {
+func (r *results) contradicts() bool {
 	return !r.success() && (strings.EqualFold(string(r.Status), "success") || r.Code == "200")
 }
 
 // invoice is the object in message; ok is false when there is none.
-func (r results) invoice() (i invoice, ok bool) {
+func (r *results) invoice() (i invoice, ok bool) {
 	return i, upstream.IsObject(r.Message) && json.Unmarshal(r.Message, &i) == nil
 }
 
 // text is the reason of a failure: errorMessage, else message when that is a text.
-func (r results) text() string {
+func (r *results) text() string {
 	if r.Error != "" && r.Error != "[]" && r.Error != "{}" {
 		return string(r.Error)
 	}
 	var s string
-	if json.Unmarshal(r.Message, &s) != nil {
+	if !bytes.HasPrefix(r.Message, []byte{'"'}) || json.Unmarshal(r.Message, &s) != nil {
 		return ""
 	}
 	return strings.TrimSpace(s)
 }
 
 // complaint is what a reply says that is not the service's own: "invalid_client: …", or field errors "irn: …; …".
-func (b body) complaint() string {
+func (b *body) complaint() string {
 	switch {
 	case b.Error != "" && b.Description != "":
 		return string(b.Error + ": " + b.Description)

@@ -47,7 +47,7 @@ const (
 type Adapter struct {
 	cfg             Config
 	profile         bridge.Profile
-	visits          upstream.Visits[token, upstream.Reply]
+	visits          upstream.Visits[token, *upstream.Reply]
 	identity        *upstream.Client
 	clientGuard     *upstream.Guard // the door in front of the client id, whomever it represents
 	logins, lookups bridge.Rate
@@ -86,11 +86,11 @@ func New(c Config, shared *upstream.Shared) (*Adapter, error) {
 	a.lookups = upstream.PerMinute(account+" details", c.LookupsPerMinute)
 	a.warnings = c.warnings(a.onBehalfOf)
 	a.clientGuard = shared.Guard(api, account, hold)
-	a.visits = upstream.Visits[token, upstream.Reply]{
+	a.visits = upstream.Visits[token, *upstream.Reply]{
 		Client: api, Guard: shared.Guard(api, credential, hold),
 		Session: upstream.SessionFor(shared, credential, upstream.Through(identity, a.login), upstream.Plain[token]()),
-		Mask:    a.mask, MaskOf: func(t token) upstream.Mask { return a.mask.With(string(t)) },
-		Read: func(_ token, reply upstream.Reply) (upstream.Reply, upstream.Admission) {
+		Mask:    a.mask, MaskOf: upstream.MaskOf[token](a.mask),
+		Read: func(_ token, reply *upstream.Reply) (*upstream.Reply, upstream.Admission) {
 			return reply, upstream.Turned(reply.Status == http.StatusUnauthorized)
 		},
 		BeforeReplay: a.bookReplay,

@@ -60,7 +60,7 @@ const (
 )
 
 // classify tells what the reply to a cancel means.
-func classify(r upstream.Reply, uuid string) bridge.Outcome {
+func classify(r *upstream.Reply, uuid string) bridge.Outcome {
 	o := verdict(r)
 	if o.Class != bridge.None {
 		return o
@@ -228,7 +228,7 @@ func (p problem) String() string {
 }
 
 // verdict is Reply.Verdict with MyInvois' own ways to name the wait after a 429.
-func verdict(r upstream.Reply) bridge.Outcome {
+func verdict(r *upstream.Reply) bridge.Outcome {
 	o := r.Verdict()
 	if r.WrongPlace() { // 501 is no doubt
 		o = r.Outcome(bridge.None, "")
@@ -242,7 +242,7 @@ func verdict(r upstream.Reply) bridge.Outcome {
 
 // untilReset reads X-Rate-Limit-Reset, a time with seven decimals that is there only when a limit is exceeded
 // (MyInvois SDK, Integration Practices); five seconds when it can't be read.
-func untilReset(r upstream.Reply) time.Duration {
+func untilReset(r *upstream.Reply) time.Duration {
 	const otherwise = 5 * time.Second
 	value := strings.TrimSpace(r.Header.Get("X-Rate-Limit-Reset"))
 	for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04:05"} {
@@ -259,7 +259,7 @@ const hidden = "this client may not view the document"
 
 // readDetails is the document's state; when the reply doesn't tell it, the outcome says why. For an intermediary a document
 // that it may not view can look like none.
-func readDetails(r upstream.Reply, uuid string, intermediary bool) (state bridge.DocumentState, failure bridge.Outcome) {
+func readDetails(r *upstream.Reply, uuid string, intermediary bool) (state bridge.DocumentState, failure bridge.Outcome) {
 	o := verdict(r)
 	body := readObject(r)
 	found := body.problems()

@@ -37,7 +37,7 @@ func FuzzCancelReply(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
-		o := classify(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
+		o := classify(&upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
 		if o.Class == bridge.None || o.Class > bridge.Unclear || o.Class == bridge.AlreadyCancelled {
 			t.Fatalf("class %s", o.Class)
 		}
@@ -64,7 +64,7 @@ func FuzzDetailsReply(f *testing.F) {
 	const uuid = "MZQRKQKTXF6F4HJ7HW307B3J10"
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		state, failure := readDetails(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid, len(body)%2 == 0)
+		state, failure := readDetails(&upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid, len(body)%2 == 0)
 		if state.Status != bridge.StatusUnknown && (status != 200 || failure.Class != bridge.None) {
 			t.Fatalf("HTTP %d tells %v: %s", status, state.Status, body)
 		}
@@ -81,7 +81,7 @@ func FuzzDetailsReply(f *testing.F) {
 func FuzzLoginReply(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		r, ok := readLogin(upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true})
+		r, ok := readLogin(&upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true})
 		switch {
 		case ok && (r.token == "" || r.lives <= 0 || r.lives > 24*lifetime):
 			t.Fatalf("a token of %d bytes for %s", len(r.token), r.lives)

@@ -80,7 +80,7 @@ func (a *Adapter) login(ctx context.Context, _ upstream.Why, _ token) (upstream.
 
 // loginRequest: the body is a form, never JSON, and onbehalfof belongs to this call only (MyInvois SDK, Login as
 // Intermediary System).
-func (a *Adapter) loginRequest(secret string) upstream.Request {
+func (a *Adapter) loginRequest(secret string) *upstream.Request {
 	form := url.Values{
 		"client_id": {a.cfg.ClientID}, "client_secret": {secret},
 		"grant_type": {"client_credentials"}, "scope": {"InvoicingAPI"},
@@ -89,7 +89,7 @@ func (a *Adapter) loginRequest(secret string) upstream.Request {
 	if a.onBehalfOf != "" {
 		header["onbehalfof"] = []string{a.onBehalfOf}
 	}
-	return upstream.Request{
+	return &upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: "/connect/token", Header: header,
 		Body: []byte(form.Encode()), Timeout: a.cfg.LoginTimeout.D(),
 	}
@@ -113,7 +113,7 @@ type loginResult struct {
 
 // readLogin classifies the reply to a login. Nothing was cancelled by it, so all trouble is NotApplied; what an
 // operator must mend is Misconfigured.
-func readLogin(r upstream.Reply) (loginResult, bool) {
+func readLogin(r *upstream.Reply) (loginResult, bool) {
 	body := readObject(r)
 	if bearer := body.text("access_token"); r.Status == http.StatusOK && bearer != "" {
 		seconds, err := strconv.Atoi(body.text("expires_in"))
@@ -126,7 +126,7 @@ func readLogin(r upstream.Reply) (loginResult, bool) {
 	return loginResult{failure: upstream.BeforeCancel(loginFailure(r))}, false
 }
 
-func loginFailure(r upstream.Reply) bridge.Outcome {
+func loginFailure(r *upstream.Reply) bridge.Outcome {
 	found := readObject(r).problems()
 	code, message := summary(found)
 	switch o := verdict(r); {

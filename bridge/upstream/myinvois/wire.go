@@ -21,7 +21,7 @@ type cancelRequest struct {
 type object map[string]any
 
 // readObject is a reply's body, nil unless it is one JSON object and complete.
-func readObject(r upstream.Reply) object {
+func readObject(r *upstream.Reply) object {
 	if r.Err != nil {
 		return nil
 	}

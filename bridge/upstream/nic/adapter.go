@@ -31,7 +31,7 @@ type Adapter struct {
 	cfg        Config
 	key        *rsa.PublicKey
 	profile    bridge.Profile
-	visits     upstream.Visits[*session, answer]
+	visits     upstream.Visits[*session, *answer]
 	logins     bridge.Rate
 	troubles   atomic.Int32 // logins in a row that NIC's own trouble ended
 	authHeader http.Header
@@ -71,14 +71,14 @@ func New(cfg Config, shared *upstream.Shared) (*Adapter, error) {
 			With(secrets...),
 		warnings: cfg.warnings(print),
 	}
-	a.visits = upstream.Visits[*session, answer]{
+	a.visits = upstream.Visits[*session, *answer]{
 		Client: client, Guard: shared.Guard(client, credential, gateHold), Session: upstream.SessionFor(shared, credential, a.login, a.form()),
 		Mask: a.mask, MaskOf: func(s *session) upstream.Mask { return s.mask },
-		Read: func(s *session, r upstream.Reply) (answer, upstream.Admission) {
+		Read: func(s *session, r *upstream.Reply) (*answer, upstream.Admission) {
 			ans := read(r, s)
 			return ans, ans.admission()
 		},
-		Plain: answer.plainBody, FreshRefused: answer.freshRefused,
+		Plain: (*answer).plainBody, FreshRefused: (*answer).freshRefused,
 	}
 	return a, nil
 }

@@ -27,7 +27,7 @@ const (
 
 // answer is a reply as it was read.
 type answer struct {
-	upstream.Reply
+	*upstream.Reply
 	verdict verdict
 	data    []byte // as it came, when answered: a JSON string
 	plain   []byte // the same decrypted
@@ -38,8 +38,8 @@ type answer struct {
 }
 
 // read decodes a reply to a call under a session. Bodies come before statuses.
-func read(r upstream.Reply, s *session) answer {
-	a := answer{Reply: r}
+func read(r *upstream.Reply, s *session) *answer {
+	a := &answer{Reply: r}
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
 		if r.Err == nil && r.Status == http.StatusUnauthorized {
@@ -81,7 +81,7 @@ func (a *answer) open(data json.RawMessage, s *session) {
 }
 
 // admission tells whether the session got the call in.
-func (a answer) admission() upstream.Admission {
+func (a *answer) admission() upstream.Admission {
 	switch a.verdict {
 	case tokenRefused:
 		return upstream.TurnedAway
@@ -92,7 +92,7 @@ func (a answer) admission() upstream.Admission {
 }
 
 // plainBody is the reply for the record: with the decrypted data where it was encrypted.
-func (a answer) plainBody() []byte {
+func (a *answer) plainBody() []byte {
 	if a.verdict != answered {
 		return a.Body
 	}
@@ -100,7 +100,7 @@ func (a answer) plainBody() []byte {
 }
 
 // outcome classifies the reply to a cancel, all but a token that was refused.
-func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
+func (a *answer) outcome(c bridge.Cancellation) bridge.Outcome {
 	switch a.verdict {
 	case answered:
 		return a.cancelled(c)
@@ -121,7 +121,7 @@ func (a answer) outcome(c bridge.Cancellation) bridge.Outcome {
 	return a.byStatus()
 }
 
-func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
+func (a *answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 	if !a.about(c) {
 		o := a.Outcome(bridge.Unknown, "NIC reported success for another document, or none")
 		o.Alarm = o.Message
@@ -130,11 +130,11 @@ func (a answer) cancelled(c bridge.Cancellation) bridge.Outcome {
 	return a.Cancelled(a.doc.CancelDate, upstream.IST)
 }
 
-func (a answer) about(c bridge.Cancellation) bool {
+func (a *answer) about(c bridge.Cancellation) bool {
 	return strings.EqualFold(strings.TrimSpace(a.doc.Irn), c.Document)
 }
 
-func (a answer) refused() bridge.Outcome {
+func (a *answer) refused() bridge.Outcome {
 	o := a.errors.Outcome(a.Reply, "NIC")
 	if a.gateway {
 		o = a.errors.GSPOutcome(a.Reply, "the gateway")
@@ -149,12 +149,12 @@ func (a answer) refused() bridge.Outcome {
 }
 
 // atOtherSystem tells whether the reply says that the IRN was registered at NIC's other system, and nothing beside it.
-func (a answer) atOtherSystem() bool {
+func (a *answer) atOtherSystem() bool {
 	return a.verdict == failed && len(a.errors) > 0 && !slices.ContainsFunc(a.errors, func(e irp.Error) bool { return e.Code != "2148" })
 }
 
 // letIn tells whether the call got past the gate, as far as can be said.
-func (a answer) letIn() bool {
+func (a *answer) letIn() bool {
 	switch a.verdict {
 	case tokenRefused:
 		return false
@@ -167,7 +167,7 @@ func (a answer) letIn() bool {
 }
 
 // byStatus is for replies without a body that decides.
-func (a answer) byStatus() bridge.Outcome {
+func (a *answer) byStatus() bridge.Outcome {
 	o := notLetIn(a.Reply)
 	if a.Err != nil || o.Class == bridge.None {
 		o = a.Verdict()
@@ -184,7 +184,7 @@ func (a answer) byStatus() bridge.Outcome {
 }
 
 // notLetIn is Misconfigured for statuses that say we are in the wrong place or not let in; None for all others.
-func notLetIn(r upstream.Reply) bridge.Outcome {
+func notLetIn(r *upstream.Reply) bridge.Outcome {
 	o := r.Outcome(bridge.Misconfigured, fmt.Sprintf("HTTP %d", r.Status))
 	switch r.Status {
 	case http.StatusUnauthorized:
@@ -202,7 +202,7 @@ func notLetIn(r upstream.Reply) bridge.Outcome {
 }
 
 // freshRefused is the end after a fresh login was refused, too.
-func (a answer) freshRefused() bridge.Outcome {
+func (a *answer) freshRefused() bridge.Outcome {
 	reason := a.errors.Message()
 	if reason == "" {
 		reason = fmt.Sprintf("HTTP %d", a.Status)
@@ -232,7 +232,7 @@ func hint(errs irp.Errors) string {
 }
 
 // state reads the decrypted reply to a GET by IRN.
-func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
+func (a *answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
 	s := irp.State(a.doc.Status)
 	switch {
 	case !a.about(c):
@@ -244,7 +244,7 @@ func (a answer) state(c bridge.Cancellation) (bridge.DocumentStatus, string) {
 }
 
 // found is what the reply to a GET by IRN proves.
-func (a answer) found(c bridge.Cancellation) (state bridge.DocumentState, err error) {
+func (a *answer) found(c bridge.Cancellation) (state bridge.DocumentState, err error) {
 	switch a.verdict {
 	case answered:
 		state.Status, state.Text = a.state(c)

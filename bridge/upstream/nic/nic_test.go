@@ -468,7 +468,7 @@ func TestLookup(t *testing.T) {
 		}
 	})
 	t.Run("another document", func(t *testing.T) {
-		got, text := answer{doc: document{Irn: "other", Status: "CNL"}}.state(vectorCancel)
+		got, text := (&answer{doc: document{Irn: "other", Status: "CNL"}}).state(vectorCancel)
 		if got != bridge.StatusUnknown || text != "NIC's reply is about another document" {
 			t.Errorf("%v, %q", got, text)
 		}
@@ -600,7 +600,7 @@ func BenchmarkCancel(b *testing.B) {
 				held, _, _ := kept.Get(b.Context())
 				plain := upstream.JSON(cancelRequest{vectorIRN, "1", upstream.Cut("Wrong entry", irp.MaxRemarks)})
 				sealedBody(held.Token, plain)
-				a := read(upstream.Reply{Status: 200, Written: true, Body: body}, held.Token)
+				a := read(&upstream.Reply{Status: 200, Written: true, Body: body}, held.Token)
 				if o := a.outcome(vectorCancel); o.Class != bridge.Cancelled {
 					b.Fatal(o)
 				}

@@ -64,7 +64,7 @@ func (a *Adapter) login(ctx context.Context, why upstream.Why, prev *session) (u
 
 // auth makes one login call. A failed one is a *upstream.Failure with the exchange in it.
 func (a *Adapter) auth(ctx context.Context, why upstream.Why, force bool) (lease upstream.Lease[*session], trail []bridge.Exchange, err error) {
-	q := upstream.Request{
+	q := &upstream.Request{
 		Purpose: upstream.ForLogin, Method: http.MethodPost, Path: a.cfg.AuthPath, Header: a.authHeader, Timeout: a.cfg.LoginTimeout.D(),
 	}
 	if r, is := a.visits.Client.Unreachable(ctx, q); is {
@@ -195,7 +195,7 @@ func (a *Adapter) lease(s *session, date time.Time) upstream.Lease[*session] {
 }
 
 // readAuth classifies the reply to a login. A class other than None is how the login failed.
-func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
+func readAuth(r *upstream.Reply) (authReply, bridge.Outcome) {
 	e, err := decode(r.Body)
 	if r.Err != nil || err != nil {
 		return authReply{}, unreadableAuth(r)
@@ -223,7 +223,7 @@ func readAuth(r upstream.Reply) (authReply, bridge.Outcome) {
 	return authReply{}, o
 }
 
-func unreadableAuth(r upstream.Reply) bridge.Outcome {
+func unreadableAuth(r *upstream.Reply) bridge.Outcome {
 	switch r.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 		return notLetIn(r)

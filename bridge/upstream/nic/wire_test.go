@@ -24,7 +24,7 @@ func vectorSession(t testing.TB) *session { return &session{block: vectorBlock(t
 var vectorCancel = bridge.Cancellation{Document: vectorIRN, Reason: bridge.Duplicate, Remarks: "Wrong entry"}
 
 // meaning is what a reply to a cancel of vectorIRN means, in words.
-func meaning(a answer) string {
+func meaning(a *answer) string {
 	if a.verdict == tokenRefused {
 		return "stopped at the gate: log in and send again\n"
 	}
@@ -46,7 +46,7 @@ func replaceCalls(s, name string, f func(plain string) string) string {
 func TestGoldenCancels(t *testing.T) {
 	s := vectorSession(t)
 	encode := base64.StdEncoding.EncodeToString
-	upstreamtest.Golden(t, fixtures+"replies.txtar", *update, func(r upstream.Reply) string {
+	upstreamtest.Golden(t, fixtures+"replies.txtar", *update, func(r *upstream.Reply) string {
 		body := replaceCalls(string(r.Body), "SEALED", func(plain string) string { return encode(seal(s.block, []byte(plain))) })
 		r.Body = []byte(replaceCalls(body, "BASE64", func(plain string) string { return encode([]byte(plain)) }))
 		r.Header.Set("Date", "Thu, 05 Dec 2019 08:56:07 GMT")
@@ -56,7 +56,7 @@ func TestGoldenCancels(t *testing.T) {
 
 func TestSamplesOfThePages(t *testing.T) {
 	s := vectorSession(t)
-	ok := func(body []byte) upstream.Reply { return upstream.Reply{Status: 200, Written: true, Body: body} }
+	ok := func(body []byte) *upstream.Reply { return &upstream.Reply{Status: 200, Written: true, Body: body} }
 
 	// NIC's own reason has a blank behind it; ours has none, and the rest is equal.
 	var sample cancelRequest
@@ -101,7 +101,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(401, []byte(`{"ErrorDetails":"[[[[[1005]]]]]"}`))
 	s := vectorSession(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		r := upstream.Reply{Status: status, Written: true, Body: body}
+		r := &upstream.Reply{Status: status, Written: true, Body: body}
 		a := read(r, s)
 		o := a.outcome(vectorCancel)
 		if o.Class == bridge.None || o.Class > bridge.Unclear {

@@ -17,7 +17,7 @@ import (
 
 // Golden holds what an adapter reads out of replies against a txtar file of pairs: "name" is a reply as ReadReply takes
 // it, "name: means" what meaning must make of it. With update the second of each pair is written instead.
-func Golden(t *testing.T, path string, update bool, meaning func(upstream.Reply) string) {
+func Golden(t *testing.T, path string, update bool, meaning func(*upstream.Reply) string) {
 	t.Helper()
 	file, err := os.ReadFile(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func Golden(t *testing.T, path string, update bool, meaning func(upstream.Reply)
 }
 
 // ReadReply is the complete reply that a text shows: "HTTP 200", header lines, an empty line, the body.
-func ReadReply(t testing.TB, text string) upstream.Reply {
+func ReadReply(t testing.TB, text string) *upstream.Reply {
 	t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
 	lines := strings.Split(strings.TrimSpace(head), "\n")
@@ -57,7 +57,7 @@ func ReadReply(t testing.TB, text string) upstream.Reply {
 	if err != nil {
 		t.Fatalf("a reply begins with %q, not with its status", lines[0])
 	}
-	r := upstream.Reply{Status: status, Header: http.Header{}, Body: bytes.TrimRight([]byte(body), "\n"), Written: true}
+	r := &upstream.Reply{Status: status, Header: http.Header{}, Body: bytes.TrimRight([]byte(body), "\n"), Written: true}
 	for _, line := range lines[1:] {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Set(name, value)
