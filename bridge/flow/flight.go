@@ -52,7 +52,7 @@ type flight struct {
 
 // ask is one caller waiting for a flight.
 type ask struct {
-	req  bridge.Request
+	req  *bridge.Request
 	how  bridge.How         // fixed before anybody else has the ask
 	told chan bridge.Answer // buffered: the teller never waits
 	late chan bridge.Ask    // what was recorded when he could not be kept longer; buffered
@@ -61,7 +61,7 @@ type ask struct {
 	gone bool
 }
 
-func newAsk(r bridge.Request, how bridge.How) *ask {
+func newAsk(r *bridge.Request, how bridge.How) *ask {
 	return &ask{req: r, how: how, told: make(chan bridge.Answer, 1), late: make(chan bridge.Ask, 1)}
 }
 
@@ -151,10 +151,10 @@ func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 	if !f.remove(a) {
 		return bridge.Answer{}, false
 	}
-	ans = unknown.answer(&a.req, "there was no answer yet when the caller's time was over")
+	ans = unknown.answer(a.req, "there was no answer yet when the caller's time was over")
 	if f.waiting {
 		f.promised = true
-		ans = (&step{fault: bridge.FaultWaiting}).answer(&a.req, "it waits its turn at the authority")
+		ans = (&step{fault: bridge.FaultWaiting}).answer(a.req, "it waits its turn at the authority")
 	}
 	return ans, true
 }

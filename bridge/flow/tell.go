@@ -153,7 +153,7 @@ func (s *Service) afterwards(f *flight) {
 func (f *flight) answer(how bridge.How) {
 	f.telling.how, f.telling.answers = how, make([]bridge.Answer, len(f.telling.asks))
 	for i, a := range f.telling.asks {
-		f.telling.answers[i] = f.step.answer(&a.req, f.trouble)
+		f.telling.answers[i] = f.step.answer(a.req, f.trouble)
 	}
 }
 
@@ -217,7 +217,7 @@ func (s *Service) tellOne(m *matter, a *ask, st *step) bridge.Answer {
 	if st.outcome.Alarm != "" {
 		s.alarm(m, bridge.AlarmMisconfigured, st.outcome.Alarm)
 	}
-	ans := st.answer(&a.req, "")
+	ans := st.answer(a.req, "")
 	left := time.Until(a.req.Until)
 	if left <= 0 {
 		return s.late(m, a, ans)

@@ -107,7 +107,7 @@ func (s *Desk) front(c *fiber.Ctx) (err error) {
 func (s *Desk) post(c *fiber.Ctx) error { return s.send(c, s.traced(c, s.inbound(c))) }
 
 // inbound copies what is needed out of the engine's buffers.
-func (s *Desk) inbound(c *fiber.Ctx) inbound {
+func (s *Desk) inbound(c *fiber.Ctx) *inbound {
 	ref, _ := c.Locals(refKey{}).(string)
 	if ref == "" { // the engine refused the request before front saw it
 		ref = uuid.Must(uuid.NewV7()).String()
@@ -115,13 +115,13 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 	}
 	h := func(name string) string { return strings.Clone(c.Get(name)) }
 	w := wireOf(c.Context().Conn())
-	in := inbound{
+	in := &inbound{
 		ref: ref, path: strings.Clone(c.Path()), wire: w,
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
 		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
 		tls:  c.Context().TLSConnectionState(),
-		body: c.Request().Body(),
+		body: c.Request().Body(), release: c.Request().ResetBody,
 	}
 	if s.rehearsing() {
 		in.fields, in.query = endToEnd(c.Request().Header.RawHeaders()), string(c.Request().URI().QueryString())
@@ -201,7 +201,7 @@ func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	in.wire.lingers.Store(true) // most of these are told while the caller is still sending
 	f.Version = soap.GuessVersion(in.header.ContentType)
 	if in.wire.out.Load() && status == http.StatusRequestTimeout {
-		return s.send(c, s.busy(in, voice{c: s.opt.Contract, version: f.Version, ref: in.ref}, turnedAwayFor, slog.String("why", "too much was unfinished")))
+		return s.send(c, s.busy(in, s.voice(in, f.Version), turnedAwayFor, slog.String("why", "too much was unfinished")))
 	}
 	if in.wire.heads.bare {
 		f.Text += ": a line of its header ends in LF alone; HTTP wants CR LF"
