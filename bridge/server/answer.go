@@ -34,15 +34,15 @@ type inbound struct {
 	// Of a request in a rehearsal: all its headers that go on, its method if that is not POST, and its query.
 	fields        [][2]string
 	method, query string
-	place         *place          // that it has; nil: it is turned away
-	trace         context.Context // carries the call's span; nil: no traces
-	release       func()          // gives the engine its body back
+	place         *place                   // that it has; nil: it is turned away
+	trace         context.Context          // carries the call's span; nil: no traces
+	engine        interface{ ResetBody() } // takes its body back
 }
 
 // read is called when nothing is left to be read of the request: who waits for his answer holds no envelope of his.
 func (in *inbound) read() {
 	in.body = nil
-	in.release()
+	in.engine.ResetBody()
 }
 
 // certificate is what the connection showed and an authority vouches for.
@@ -82,7 +82,7 @@ type reply struct {
 
 // How long the questions around a call may take.
 const (
-	whoTime    = 10 * time.Second // who is calling
+	whoTime    = 10 * time.Second // whose password it is; a token's has its own
 	loginTime  = 30 * time.Second // access_new_token, its turn among others included
 	recallTime = 3 * time.Second  // the record, for a call that is turned away
 )
@@ -213,26 +213,33 @@ func (s *Desk) barred(a *asked) (r reply, barred bool) {
 // identify finds out who calls: by access token or, when there is none, by HTTP Basic or a WS-Security UsernameToken.
 // A UsernameToken beside an access token must be the same caller's, if that caller wants it checked.
 func (s *Desk) identify(in *inbound, req *soap.Request) (*access.Caller, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
-	defer cancel()
 	user := req.UsernameToken
 	switch token := req.Text(soap.SlotAccessToken); {
 	case token != "":
-		c, err := s.opt.Access.Authenticate(ctx, token, in.origin())
+		c, err := s.opt.Access.Authenticate(context.Background(), token, in.origin())
 		if err != nil || user == nil || c.WSSE != access.WSSECheck {
 			return c, err
 		}
-		other, err := s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
+		other, err := s.userOf(in, user)
 		if err == nil && other != c {
 			err = access.ErrInvalid
 		}
 		return c, err
 	case in.basic():
+		ctx, cancel := context.WithTimeout(context.Background(), whoTime)
+		defer cancel()
 		return s.opt.Access.Basic(ctx, in.authorization, in.origin())
 	case user != nil:
-		return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
+		return s.userOf(in, user)
 	}
 	return nil, access.ErrInvalid
+}
+
+// userOf finds out whose a UsernameToken is.
+func (s *Desk) userOf(in *inbound, user *soap.UsernameToken) (*access.Caller, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), whoTime)
+	defer cancel()
+	return s.opt.Access.UsernameToken(ctx, user.Username, user.Password, user.Digest, in.origin())
 }
 
 // basic tells whether an HTTP header says who calls.
