@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -201,12 +200,12 @@ func (s *Service) await(f *flight, a *ask) bridge.Answer {
 		}
 		select {
 		case ans := <-a.told:
-			return ans
+			return *ans
 		case <-over.C:
 			if ans, left := g.giveUp(a); left {
 				return s.late(&g.matter, a, ans)
 			}
-			return <-a.told
+			return *<-a.told
 		}
 	}
 }
@@ -221,9 +220,8 @@ func (s *Service) takeOff(f *flight, a *ask) (g *flight, mine bool) {
 	}
 	if g, mine = s.flights.enter(f); mine {
 		s.work.begin()
-		f.ended = func() {}
 		if a != nil && a.req.Carried != nil {
-			f.ended = sync.OnceFunc(a.req.Carried())
+			f.ended = a.req.Carried()
 		}
 		s.dispatch(f)
 	}
