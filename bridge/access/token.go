@@ -19,6 +19,9 @@ var (
 	ErrExpired = errors.New("access token has expired")
 )
 
+// whoTime is how long a call waits until the journal says whose its token is.
+const whoTime = 10 * time.Second
+
 // Authenticate finds the caller behind an access token.
 func (a *Access) Authenticate(ctx context.Context, token string, from Origin) (*Caller, error) {
 	if token == "" {
@@ -73,11 +76,13 @@ func (a *Access) lookup(ctx context.Context, digest string) (sighting, error) {
 		}
 		return a.seen.put(digest, t, asked, wall), nil
 	})
+	waits, cancel := context.WithTimeout(ctx, whoTime) // not before: most calls ask nobody, and a timer costs as much as the rest
+	defer cancel()
 	select {
 	case r := <-read:
 		return r.Val.(sighting), r.Err
-	case <-ctx.Done():
-		return sighting{}, fmt.Errorf("look up access token: %w", ctx.Err())
+	case <-waits.Done():
+		return sighting{}, fmt.Errorf("look up access token: %w", waits.Err())
 	}
 }
 

@@ -141,7 +141,7 @@ func (a *App) wireObservers(ctx context.Context, f *config.File) (err error) {
 // equip gives a plan what it needs of the bridge that is to work by it.
 func (a *App) equip(p *plan) {
 	p.terms.Tracer = a.traces.Tracer()
-	p.options.Canceller = canceller{a.service, p.terms}
+	p.options.Canceller = &canceller{a.service, p.terms}
 	p.options.Log, p.options.Tracer = a.Log, p.terms.Tracer
 	p.options.Rehearsal = a.recorder
 	p.options.Check = func(r bridge.Request) string { return a.service.Check(p.terms, r) }
@@ -166,10 +166,10 @@ type canceller struct {
 }
 
 // Cancel implements server.Canceller.
-func (c canceller) Cancel(r bridge.Request) bridge.Answer { return c.service.Cancel(c.terms, r) }
+func (c *canceller) Cancel(r *bridge.Request) bridge.Answer { return c.service.Cancel(c.terms, r) }
 
 // Recall implements server.Canceller.
-func (c canceller) Recall(r bridge.Request) (bridge.Answer, bool) {
+func (c *canceller) Recall(r *bridge.Request) (bridge.Answer, bool) {
 	return c.service.Recall(c.terms, r)
 }
 

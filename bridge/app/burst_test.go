@@ -64,7 +64,7 @@ func TestBurstAtMyInvois(t *testing.T) {
 			CarryOutWithin: 30 * time.Minute, RepeatRefusalsAfter: time.Minute, AlreadyCancelled: flow.AlreadyByJournal,
 			Route: func(string) (bridge.Upstream, bool) { return up, true },
 		}
-		s := canceller{flow.New(j, j, silent{}, terms), terms}
+		s := &canceller{flow.New(j, j, silent{}, terms), terms}
 		if err := s.service.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestBurstAtMyInvois(t *testing.T) {
 }
 
 // burst sends 200 calls in 20 s and counts what their callers were told.
-func burst(t *testing.T, s canceller) map[string]int {
+func burst(t *testing.T, s *canceller) map[string]int {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	told := map[string]int{}
@@ -107,9 +107,9 @@ func burst(t *testing.T, s canceller) map[string]int {
 	return told
 }
 
-func askMyInvois(s canceller, n int) bridge.Answer {
+func askMyInvois(s *canceller, n int) bridge.Answer {
 	now := time.Now()
-	return s.Cancel(bridge.Request{
+	return s.Cancel(&bridge.Request{
 		Ref: fmt.Sprintf("r%d", n), Caller: "erp", Taxpayer: myinvois.DemoTIN, IRN: demo.DocumentID("myinvois", n),
 		Reason: "1", Remarks: "Wrong entry", Received: now, Until: now.Add(50 * time.Second),
 	})

@@ -62,7 +62,7 @@ func newPlan(f *config.File, shared *upstream.Shared, before *access.Access) (*p
 	} else {
 		t.Close(0)
 	}
-	p.options.Access, p.options.Canceller = p.callers, canceller{terms: p.terms}
+	p.options.Access, p.options.Canceller = p.callers, &canceller{terms: p.terms}
 	p.options.Upstreams = slices.Collect(maps.Keys(f.Upstreams))
 	p.options.Upstream = func(taxpayer string) (string, bool) {
 		up, ok := p.ups[taxpayer]

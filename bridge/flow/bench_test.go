@@ -87,7 +87,7 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now := time.Now()
-		a := s.Cancel(t, bridge.Request{Ref: "r", Caller: "erp", Taxpayer: "29AAFCD5862R000", IRN: strings.Repeat("1e6a", 16), Reason: "1", Remarks: "Wrong entry",
+		a := s.Cancel(t, &bridge.Request{Ref: "r", Caller: "erp", Taxpayer: "29AAFCD5862R000", IRN: strings.Repeat("1e6a", 16), Reason: "1", Remarks: "Wrong entry",
 			Received: now, Until: now.Add(50 * time.Second), Context: context.Background(), SOAPIn: make([]byte, 600), Render: func(bridge.Answer) []byte { return nil }})
 		if a.Code() != 200 {
 			b.Fatal(a)

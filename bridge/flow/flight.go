@@ -29,7 +29,7 @@ type flight struct {
 	matter
 	errand errand
 	done   chan struct{}
-	ended  func() // tells whoever counts the work of the call that began it; once is enough
+	ended  func() // tells whoever counts the work of the call that began it, once; nil: he knows, or there is none
 	span   trace.Span
 
 	progress
@@ -52,17 +52,17 @@ type flight struct {
 
 // ask is one caller waiting for a flight.
 type ask struct {
-	req  bridge.Request
+	req  *bridge.Request
 	how  bridge.How         // fixed before anybody else has the ask
-	told chan bridge.Answer // buffered: the teller never waits
-	late chan bridge.Ask    // what was recorded when he could not be kept longer; buffered
+	told chan *bridge.Answer // buffered: the teller never waits
+	late chan bridge.Ask     // what was recorded when he could not be kept longer; buffered, and made when he leaves a flight
 
 	mu   sync.Mutex // Render is never called twice at once, nor by others once he is gone
 	gone bool
 }
 
-func newAsk(r bridge.Request, how bridge.How) *ask {
-	return &ask{req: r, how: how, told: make(chan bridge.Answer, 1), late: make(chan bridge.Ask, 1)}
+func newAsk(r *bridge.Request, how bridge.How) *ask {
+	return &ask{req: r, how: how, told: make(chan *bridge.Answer, 1)}
 }
 
 // heard is how an answer came about that a flight gives: who has joined hears what another one's call has come to.
@@ -151,10 +151,11 @@ func (f *flight) giveUp(a *ask) (ans bridge.Answer, ok bool) {
 	if !f.remove(a) {
 		return bridge.Answer{}, false
 	}
-	ans = unknown.answer(&a.req, "there was no answer yet when the caller's time was over")
+	a.late = make(chan bridge.Ask, 1)
+	ans = unknown.answer(a.req, "there was no answer yet when the caller's time was over")
 	if f.waiting {
 		f.promised = true
-		ans = (&step{fault: bridge.FaultWaiting}).answer(&a.req, "it waits its turn at the authority")
+		ans = (&step{fault: bridge.FaultWaiting}).answer(a.req, "it waits its turn at the authority")
 	}
 	return ans, true
 }
@@ -210,7 +211,15 @@ func (fs *flights) leave(f *flight) {
 	fs.mu.Unlock()
 	f.span.End()
 	close(f.done)
-	f.ended()
+	f.end()
+}
+
+// end says that the work of the call that began the flight has ended.
+func (f *flight) end() {
+	if f.ended != nil {
+		f.ended()
+		f.ended = nil
+	}
 }
 
 // size is the number of documents in flight.

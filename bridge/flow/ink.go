@@ -79,12 +79,12 @@ func (k *ink) refusal(caller string) bool {
 }
 
 // refuse answers a call that ends before there is anything to carry.
-func (s *Service) refuse(m matter, r bridge.Request, st step) bridge.Answer {
+func (s *Service) refuse(m *matter, r *bridge.Request, st *step) bridge.Answer {
 	a := newAsk(r, bridge.FromCheck)
 	if !s.ink.refusal(r.Caller) {
-		ans := busy.answer(&r, "more of this caller's calls were refused than are written down")
-		s.answered(&m, &bridge.CallReport{}, a, bridge.FromCheck, &ans, &bridge.Outcome{})
+		ans := busy.answer(r, "more of this caller's calls were refused than are written down")
+		s.answered(m, &bridge.CallReport{}, a, bridge.FromCheck, &ans, &bridge.Outcome{})
 		return ans
 	}
-	return s.tellOne(&m, a, &st)
+	return s.tellOne(m, a, st)
 }

@@ -31,7 +31,7 @@ func newValidator() *validator.Validate {
 
 // check holds a request against the rules of its taxpayer's upstream and puts it into the upstream's normal form. A
 // broken rule comes back as the refusal that the caller is told: it names the parameter and the rule.
-func check(r bridge.Request, rules bridge.Rules) (bridge.Cancellation, *bridge.Outcome) {
+func check(r *bridge.Request, rules bridge.Rules) (bridge.Cancellation, *bridge.Outcome) {
 	c := bridge.Cancellation{
 		Taxpayer: r.Taxpayer,
 		Document: rules.Normal(r.IRN),

@@ -16,7 +16,7 @@ const irn = "1e6a362ea4c893cf0d6a8254c2d7862778fa19dcc091304ac220a13412e1ccae"
 
 // A request in order comes out in the authority's normal form.
 func TestCheckNormalises(t *testing.T) {
-	c, refusal := check(bridge.Request{Ref: "r", Taxpayer: "T", IRN: strings.ToUpper(irn), Reason: "1", Remarks: " two\r\n lines\t\tand tabs "}, irpRules)
+	c, refusal := check(&bridge.Request{Ref: "r", Taxpayer: "T", IRN: strings.ToUpper(irn), Reason: "1", Remarks: " two\r\n lines\t\tand tabs "}, irpRules)
 	if refusal != nil {
 		t.Fatal(refusal.Message)
 	}
@@ -47,12 +47,12 @@ func TestCheckRefuses(t *testing.T) {
 	for _, test := range tests {
 		r := good
 		test.spoil(&r)
-		_, refusal := check(r, irpRules)
+		_, refusal := check(&r, irpRules)
 		if refusal == nil || refusal.Class != bridge.Refused || !strings.Contains(refusal.Message, test.want) {
 			t.Errorf("%s: got %+v, want %q", test.name, refusal, test.want)
 		}
 	}
-	if _, refusal := check(bridge.Request{IRN: irn, Reason: "4"}, irpRules); refusal != nil {
+	if _, refusal := check(&bridge.Request{IRN: irn, Reason: "4"}, irpRules); refusal != nil {
 		t.Errorf("remarks may be left out: %s", refusal.Message)
 	}
 }
@@ -69,7 +69,7 @@ func BenchmarkCheck(b *testing.B) {
 	r := bridge.Request{IRN: irn, Reason: "1", Remarks: "Wrong entry"}
 	b.ReportAllocs()
 	for b.Loop() {
-		check(r, irpRules)
+		check(&r, irpRules)
 	}
 	b.ReportMetric(3, "budget-µs/op")
 	b.ReportMetric(10, "budget-allocs/op")

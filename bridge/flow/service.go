@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,27 +54,31 @@ func (s *Service) Change(t *Terms) { s.terms.Store(t) }
 
 // Cancel is one call of eInvoiceCancel by a caller who may act for the taxpayer. It returns when there is an answer, or
 // at r.Until; the work goes on without him.
-func (s *Service) Cancel(t *Terms, r bridge.Request) bridge.Answer {
+//
+// The request is the Service's from then on. It goes by its address, like everything on the way to where a caller waits:
+// what stands on his stack is there a thousand times when a thousand wait.
+func (s *Service) Cancel(t *Terms, r *bridge.Request) bridge.Answer {
 	defer s.work.end()
 	if !s.work.begin() {
 		return s.turnAway(t, r)
 	}
 	r.SOAPIn = s.ink.envelope(r.Caller, r.SOAPIn)
-	m, local := s.read(t, r)
+	f := &flight{until: r.Until}
+	local := s.read(t, r, &f.matter)
+	if local == nil {
+		local = s.resolve(&f.matter, r)
+	}
 	if local != nil {
-		return s.refuse(m, r, *local)
+		return s.refuse(&f.matter, r, local)
 	}
-	if local = s.resolve(&m, r); local != nil {
-		return s.refuse(m, r, *local)
-	}
-	return s.await(m, newAsk(r, bridge.FromUpstream))
+	return s.await(f, newAsk(r, bridge.FromUpstream))
 }
 
 // turnAway answers while the Service is closing.
-func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
+func (s *Service) turnAway(t *Terms, r *bridge.Request) bridge.Answer {
 	ans, known := s.Recall(t, r)
 	if !known {
-		ans = busy.answer(&r, errClosing.Error())
+		ans = busy.answer(r, errClosing.Error())
 		s.answered(&matter{}, &bridge.CallReport{}, newAsk(r, bridge.FromCheck), bridge.FromCheck, &ans, &bridge.Outcome{})
 	}
 	return ans
@@ -83,16 +86,15 @@ func (s *Service) turnAway(t *Terms, r bridge.Request) bridge.Answer {
 
 // Recall answers from the record alone, when no new work is taken: nobody is asked for a document's other names. ok is
 // false when the answer is not on record.
-func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool) {
+func (s *Service) Recall(t *Terms, r *bridge.Request) (ans bridge.Answer, ok bool) {
 	r.SOAPIn = s.ink.envelope(r.Caller, r.SOAPIn)
-	m, local := s.read(t, r)
-	if local != nil {
+	f := &flight{until: r.Until}
+	if s.read(t, r, &f.matter) != nil {
 		return bridge.Answer{}, false
 	}
-	f := &flight{matter: m, until: r.Until}
 	ctx, cancel := context.WithDeadline(f.ctx, r.Until)
 	defer cancel()
-	e, err := s.journal.Find(ctx, m.key, m.c.Taxpayer)
+	e, err := s.journal.Find(ctx, f.key, f.c.Taxpayer)
 	f.entry = e
 	if err != nil {
 		return bridge.Answer{}, false
@@ -102,30 +104,31 @@ func (s *Service) Recall(t *Terms, r bridge.Request) (ans bridge.Answer, ok bool
 	if st.move != recall {
 		return bridge.Answer{}, false
 	}
-	return s.tellOne(&m, newAsk(r, bridge.FromJournal), &st), true
+	return s.tellOne(&f.matter, newAsk(r, bridge.FromJournal), &st), true
 }
 
 // read finds the request's upstream and holds it against the rules. What ends a call before there is anything to carry
 // comes back as a step.
-func (s *Service) read(t *Terms, r bridge.Request) (matter, *step) {
-	m := matter{terms: t, c: bridge.Cancellation{Taxpayer: r.Taxpayer, Ref: r.Ref}, irn: r.IRN, caller: r.Caller, ctx: s.under(r.Context)}
+func (s *Service) read(t *Terms, r *bridge.Request, m *matter) *step {
+	m.terms, m.irn, m.caller, m.ctx = t, r.IRN, r.Caller, s.under(r.Context)
+	m.c.Taxpayer, m.c.Ref = r.Taxpayer, r.Ref
 	up, ok := t.Route(r.Taxpayer)
 	if !ok {
 		why := "no upstream is configured for this taxpayer"
-		return m, &step{move: fail, outcome: bridge.Outcome{Class: bridge.Misconfigured, Message: why, Alarm: why}}
+		return &step{move: fail, outcome: bridge.Outcome{Class: bridge.Misconfigured, Message: why, Alarm: why}}
 	}
 	m.up = up
 	c, refusal := check(r, up.Profile().Rules)
 	m.c, m.key = c, bridge.Key{Space: up.Profile().Space, Document: c.Document}
 	if refusal != nil {
-		return m, &step{move: fail, outcome: *refusal}
+		return &step{move: fail, outcome: *refusal}
 	}
-	return m, nil
+	return nil
 }
 
 // Check is what a call would be refused with before anything is asked or written down; "" when it would be carried out.
 func (s *Service) Check(t *Terms, r bridge.Request) string {
-	if _, local := s.read(t, r); local != nil {
+	if local := s.read(t, &r, new(matter)); local != nil {
 		return local.outcome.Message
 	}
 	return ""
@@ -134,7 +137,7 @@ func (s *Service) Check(t *Terms, r bridge.Request) string {
 // resolve replaces another name of the document by the authority's own id, where callers use others. A name that is on
 // record as a document in doubt, or cancelled, is taken for it: the answer must be there when nobody can be asked, and
 // records of before ids were resolved go by such names.
-func (s *Service) resolve(m *matter, r bridge.Request) *step {
+func (s *Service) resolve(m *matter, r *bridge.Request) *step {
 	names, ok := m.up.(bridge.Resolver)
 	if !ok {
 		return nil
@@ -178,30 +181,31 @@ func (s *Service) ask(ctx context.Context, names bridge.Resolver, document strin
 }
 
 // await starts the document's flight or joins it, and waits for its end or the caller's.
-func (s *Service) await(m matter, a *ask) bridge.Answer {
+func (s *Service) await(f *flight, a *ask) bridge.Answer {
 	over := time.NewTimer(time.Until(a.req.Until))
 	defer over.Stop()
 	for {
-		g, mine := s.takeOff(&flight{matter: m, until: a.req.Until}, a)
+		g, mine := s.takeOff(f, a)
 		switch {
-		case !mine && (g.c.Taxpayer != m.c.Taxpayer || !g.join(a)):
+		case !mine && (g.c.Taxpayer != f.c.Taxpayer || !g.join(a)):
 			select {
 			case <-g.done:
 				continue
 			case <-over.C: // another taxpayer's cancel of the document is in flight: nothing is known of it
-				return s.late(&m, a, unknown.answer(&a.req, "another cancellation of the document is under way"))
+				f.ctx = s.under(a.req.Context)
+				return s.late(&f.matter, a, unknown.answer(a.req, "another cancellation of the document is under way"))
 			}
 		case !mine:
 			link(a.req.Context, g)
 		}
 		select {
 		case ans := <-a.told:
-			return ans
+			return *ans
 		case <-over.C:
 			if ans, left := g.giveUp(a); left {
 				return s.late(&g.matter, a, ans)
 			}
-			return <-a.told
+			return *<-a.told
 		}
 	}
 }
@@ -216,9 +220,8 @@ func (s *Service) takeOff(f *flight, a *ask) (g *flight, mine bool) {
 	}
 	if g, mine = s.flights.enter(f); mine {
 		s.work.begin()
-		f.ended = func() {}
 		if a != nil && a.req.Carried != nil {
-			f.ended = sync.OnceFunc(a.req.Carried())
+			f.ended = a.req.Carried()
 		}
 		s.dispatch(f)
 	}

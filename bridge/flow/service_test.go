@@ -201,7 +201,7 @@ func (b *bench) ask(change ...func(*bridge.Request)) bridge.Answer {
 	for _, c := range change {
 		c(&r)
 	}
-	return b.service.Cancel(b.terms(), r)
+	return b.service.Cancel(b.terms(), &r)
 }
 
 func (b *bench) wantCode(what string, a bridge.Answer, code int) {

@@ -133,12 +133,12 @@ func (w *world) ask(i *process, a act, within time.Duration) (ans bridge.Answer,
 	r := bridge.Request{Ref: ref, Caller: "erp", Taxpayer: taxpayerName(a.who), IRN: [...]string{id, strings.ToUpper(id), "no-" + id}[a.spelling],
 		Reason: string(a.reason), Remarks: "x", Received: time.Now(), Until: time.Now().Add(within)}
 	if a.recall {
-		if ans, heard = i.service.Recall(t, r); !heard {
+		if ans, heard = i.service.Recall(t, &r); !heard {
 			w.tell("%s is turned away", ref)
 			return ans, false
 		}
 	} else {
-		ans = i.service.Cancel(t, r)
+		ans = i.service.Cancel(t, &r)
 	}
 	if i.died() {
 		w.tell("%s hears nothing: %s has died", ref, i.name)

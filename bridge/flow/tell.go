@@ -104,7 +104,7 @@ func (s *Service) word(f *flight, how bridge.How) {
 // letGo gives everyone his answer. Those whose time was over while it was being written down have heard something else,
 // and the record says so.
 func (s *Service) letGo(f *flight) {
-	f.ended() // before anybody hears it, and calls again
+	f.end() // before anybody hears it, and calls again
 	o := f.step.outcome
 	classify(f.span, o.Class)
 	if n := len(f.entry.Attempts); n > 0 && f.tries > 0 { // what one that stays open was answered with
@@ -119,7 +119,7 @@ func (s *Service) letGo(f *flight) {
 	for i, a := range f.telling.asks {
 		if f.drop(a) {
 			s.answered(&f.matter, &f.report, a, a.heard(f.telling.how), &f.telling.answers[i], &o) // while his call's span is there
-			a.told <- f.telling.answers[i]
+			a.told <- &f.telling.answers[i]
 		} else {
 			gone = append(gone, a)
 		}
@@ -153,7 +153,7 @@ func (s *Service) afterwards(f *flight) {
 func (f *flight) answer(how bridge.How) {
 	f.telling.how, f.telling.answers = how, make([]bridge.Answer, len(f.telling.asks))
 	for i, a := range f.telling.asks {
-		f.telling.answers[i] = f.step.answer(&a.req, f.trouble)
+		f.telling.answers[i] = f.step.answer(a.req, f.trouble)
 	}
 }
 
@@ -217,7 +217,7 @@ func (s *Service) tellOne(m *matter, a *ask, st *step) bridge.Answer {
 	if st.outcome.Alarm != "" {
 		s.alarm(m, bridge.AlarmMisconfigured, st.outcome.Alarm)
 	}
-	ans := st.answer(&a.req, "")
+	ans := st.answer(a.req, "")
 	left := time.Until(a.req.Until)
 	if left <= 0 {
 		return s.late(m, a, ans)
@@ -233,7 +233,9 @@ func (s *Service) tellOne(m *matter, a *ask, st *step) bridge.Answer {
 func (s *Service) late(m *matter, a *ask, ans bridge.Answer) bridge.Answer {
 	r := m.told(0, a, a.how, &ans, s.clock())
 	r.SOAPOut = a.render(&ans, true)
-	a.late <- r
+	if a.late != nil {
+		a.late <- r
+	}
 	s.noteLater(m, []bridge.Ask{r})
 	s.answered(m, &bridge.CallReport{}, a, a.how, &ans, &bridge.Outcome{})
 	return ans

@@ -58,7 +58,7 @@ func TestCallsKeepTheirTerms(t *testing.T) {
 	run(t, func(b *bench) {
 		old := b.change(map[string]bridge.Upstream{gstin: b.authority}, nil)
 		b.change(nil, nil)
-		a := b.service.Cancel(old, bridge.Request{Ref: "r", Caller: "erp", Taxpayer: gstin, IRN: irn, Reason: "1", Received: time.Now(),
+		a := b.service.Cancel(old, &bridge.Request{Ref: "r", Caller: "erp", Taxpayer: gstin, IRN: irn, Reason: "1", Received: time.Now(),
 			Until: time.Now().Add(time.Minute)})
 		b.wantCode("under the old terms", a, 200)
 		if a := b.ask(); a.Fault != bridge.FaultMisconfigured {

@@ -46,15 +46,18 @@ type relay struct {
 const relayedMost = 64 << 20
 
 // enter makes room for a request; leave must follow.
-func (r *relay) enter(in inbound) bool { return r.bytes.Add(int64(len(in.body))) <= relayedMost }
+func (r *relay) enter(in *inbound) bool { return r.bytes.Add(int64(len(in.body))) <= relayedMost }
 
-func (r *relay) leave(in inbound) { r.bytes.Add(-int64(len(in.body))) }
+func (r *relay) leave(in *inbound) { r.bytes.Add(-int64(len(in.body))) }
 
-// wide is a decoder that reads as far as the operation's name in requests of any size that may be relayed.
-func (r *relay) wide(d *soap.Decoder) *soap.Decoder {
+// look decodes as far as the operation's name in requests of any size that may be relayed.
+func (r *relay) look(d *soap.Decoder, in *inbound) *soap.Fault {
 	wide := *d
 	wide.Limits.BodyBytes, wide.Limits.InflatedBytes, wide.Limits.TranscodedBytes = r.MaxRequest, r.MaxRequest, 2*r.MaxRequest
-	return &wide
+	if _, err := wide.Decode(in.header, in.body); err != nil {
+		return soap.AsFault(err)
+	}
+	return nil
 }
 
 func newRelay(f Forward) (*relay, error) {
@@ -90,11 +93,11 @@ const (
 var errNotSent = errors.New("not sent")
 
 // forward relays a call whose operation is not ours. The answer, a fault included, goes back unchanged.
-func (s *Desk) forward(in inbound, v soap.Version) reply {
+func (s *Desk) forward(in *inbound, v soap.Version) reply {
 	in.is("forward") // the operation's name is the caller's and could be anything
 	defer s.relay.leave(in)
 	if !s.relay.enter(in) {
-		return s.busy(in, voice{c: s.opt.Contract, version: v, ref: in.ref}, turnedAwayFor)
+		return s.busy(in, s.voice(in, v), turnedAwayFor)
 	}
 	r, err := s.relay.send(in)
 	if err != nil {
@@ -103,17 +106,17 @@ func (s *Desk) forward(in inbound, v soap.Version) reply {
 	return r
 }
 
-func (s *Desk) unreachable(in inbound, v soap.Version, err error) reply {
+func (s *Desk) unreachable(in *inbound, v soap.Version, err error) reply {
 	s.refused(in, RefusedForward, slog.String("why", err.Error()))
 	text := "The provider did not answer; whether it carried out the operation is not known."
 	if errors.Is(err, errNotSent) {
 		text = "The provider can't be reached; the operation was not carried out. Retry later."
 	}
-	return voice{c: s.opt.Contract, version: v, ref: in.ref}.fault(soap.ServerFault(text), 0)
+	return s.voice(in, v).fault(soap.ServerFault(text), 0)
 }
 
 // forwardLogin relays access_new_token and takes note of the token in the answer.
-func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
+func (s *Desk) forwardLogin(in *inbound, req *soap.Request) reply {
 	r, err := s.relay.send(in)
 	if err != nil {
 		return s.unreachable(in, req.Version, err)
@@ -128,14 +131,13 @@ func (s *Desk) forwardLogin(in inbound, req *soap.Request) reply {
 	}
 	if err := s.adopt(in, req, got.Token.AccessToken, time.Duration(got.Token.ExpiresIn)*time.Second); err != nil {
 		s.refused(in, RefusedBusy, slog.String("why", err.Error()))
-		return voice{c: s.opt.Contract, version: req.Version, ref: in.ref}.
-			fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
+		return s.voice(in, req.Version).fault(soap.ServerFault("The bridge is busy; no token was issued. Retry later."), 5*time.Second)
 	}
 	return r
 }
 
 // adopt lets a token of the provider count here, if it is known whose it is.
-func (s *Desk) adopt(in inbound, req *soap.Request, token string, life time.Duration) error {
+func (s *Desk) adopt(in *inbound, req *soap.Request, token string, life time.Duration) error {
 	if req.Moved { // the provider reads parameters by their place, and may have let in somebody else than we would read
 		s.opt.Log.Warn("the provider issued a token to a login whose parameters don't stand in the documented order; it is not known here", "ref", in.ref, "from", in.from)
 		return nil
@@ -155,7 +157,7 @@ func (s *Desk) adopt(in inbound, req *soap.Request, token string, life time.Dura
 }
 
 // send carries one request over. The body is copied: the transport may still read it after an answer or an error.
-func (r *relay) send(in inbound) (reply, error) {
+func (r *relay) send(in *inbound) (reply, error) {
 	if in.hops != "" && (strings.Contains(in.hops, r.hop) || strings.Count(in.hops, ",")+1 >= hopsMost) {
 		return reply{}, fmt.Errorf("%w: forward.url leads back to a bridge; it must be the provider's own address", errNotSent)
 	}
@@ -191,7 +193,7 @@ func (r *relay) send(in inbound) (reply, error) {
 }
 
 // request is what goes to the provider: of the headers those that are about the message, or all in a rehearsal.
-func (r *relay) request(ctx context.Context, in inbound) (*http.Request, error) {
+func (r *relay) request(ctx context.Context, in *inbound) (*http.Request, error) {
 	method, to := cmp.Or(in.method, http.MethodPost), r.URL
 	if in.query != "" && !strings.Contains(to, "?") {
 		to += "?" + in.query

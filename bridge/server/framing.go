@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"net/http"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -67,13 +66,16 @@ func framingOf(raw []byte) int {
 }
 
 // contentTypes is the header of that name, twice or more joined as Apache does it: the engine keeps the last alone.
-func contentTypes(raw []byte) string {
-	var all []string
+func contentTypes(raw []byte) (all string) {
+	n := 0
 	for line := range bytes.Lines(raw) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if bytes.EqualFold(name, []byte("Content-Type")) {
-			all = append(all, string(bytes.TrimSpace(value)))
+			if n++; n > 1 {
+				all += ", "
+			}
+			all += string(bytes.TrimSpace(value))
 		}
 	}
-	return strings.Join(all, ", ")
+	return all
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
 	"einvoice-bridge/bridge/soap"
@@ -24,20 +23,17 @@ import (
 // headerLimit bounds request line and headers; WCF and Kerberos send more than the engine's 4 KiB.
 const headerLimit = 16 << 10
 
-// refKey is where a request's id stands in Fiber's locals.
-type refKey struct{}
-
 // newApp sets the engine up. What it must not do: inflate bodies (c.Body), parse forms, believe headers about who is
-// calling, say its own error texts, or keep strings that it uses again.
+// calling, or say its own error texts. The strings that it hands out are good until the answer is there; inbound copies.
 func (s *Server) newApp(o Options) *fiber.App {
 	fail := func(c *fiber.Ctx, err error) error { return s.desk.Load().fail(c, err) }
 	app := fiber.New(fiber.Config{
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, IdleTimeout: o.IdleTimeout, ReadBufferSize: headerLimit,
 		// An idle connection costs no buffers, and counts as idle until its first byte.
-		ReduceMemoryUsage: true,
-		Immutable:         true, DisablePreParseMultipartForm: true,
-		EnableTrustedProxyCheck: true, // with no proxy listed: c.IP and the like believe no header; see Server.remote
-		DisableStartupMessage:   true, ErrorHandler: fail,
+		ReduceMemoryUsage:            true,
+		DisablePreParseMultipartForm: true,
+		EnableTrustedProxyCheck:      true, // with no proxy listed: c.IP and the like believe no header; see Server.remote
+		DisableStartupMessage:        true, ErrorHandler: fail,
 	})
 	app.Use(s.at((*Desk).front))
 	for _, path := range Paths {
@@ -58,15 +54,16 @@ func (s *Server) newApp(o Options) *fiber.App {
 		return fasthttp.RequestConfig{MaxRequestBodySize: s.desk.Load().bodyLimit()}
 	}
 	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
-		wireOf(rc.Conn()).arrived()
+		w := wireOf(rc.Conn())
+		w.arrived()
 		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
 			handler(rc)
-			return
+		} else { // Fiber would answer an unheard-of method in plain text
+			c := app.AcquireCtx(rc)
+			_ = fail(c, fiber.ErrMethodNotAllowed)
+			app.ReleaseCtx(c)
 		}
-		// Fiber would answer an unheard-of method in plain text.
-		c := app.AcquireCtx(rc)
-		defer app.ReleaseCtx(c)
-		_ = fail(c, fiber.ErrMethodNotAllowed)
+		w.ref = ""
 	}
 	return app
 }
@@ -85,8 +82,7 @@ func (s *Desk) bodyLimit() int {
 
 // front comes first: it names the request, catches panics and refuses ambiguous framing.
 func (s *Desk) front(c *fiber.Ctx) (err error) {
-	ref := uuid.Must(uuid.NewV7()).String()
-	c.Locals(refKey{}, ref)
+	ref := wireOf(c.Context().Conn()).name()
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Log.Error("panic while answering a request", "ref", ref, "panic", p, "stack", string(debug.Stack()))
@@ -107,21 +103,16 @@ func (s *Desk) front(c *fiber.Ctx) (err error) {
 func (s *Desk) post(c *fiber.Ctx) error { return s.send(c, s.traced(c, s.inbound(c))) }
 
 // inbound copies what is needed out of the engine's buffers.
-func (s *Desk) inbound(c *fiber.Ctx) inbound {
-	ref, _ := c.Locals(refKey{}).(string)
-	if ref == "" { // the engine refused the request before front saw it
-		ref = uuid.Must(uuid.NewV7()).String()
-		c.Locals(refKey{}, ref)
-	}
+func (s *Desk) inbound(c *fiber.Ctx) *inbound {
 	h := func(name string) string { return strings.Clone(c.Get(name)) }
 	w := wireOf(c.Context().Conn())
-	in := inbound{
-		ref: ref, path: strings.Clone(c.Path()), wire: w,
+	in := &inbound{
+		ref: w.name(), path: strings.Clone(c.Path()), wire: w,
 		from: s.remote(c), received: time.Now(),
 		header:        soap.Header{ContentType: contentTypes(c.Request().Header.RawHeaders()), ContentEncoding: h("Content-Encoding"), SOAPAction: h("SOAPAction")},
 		authorization: h("Authorization"), accept: h("Accept"), agent: h("User-Agent"), hops: h(hopHeader),
 		tls:  c.Context().TLSConnectionState(),
-		body: c.Request().Body(),
+		body: c.Request().Body(), engine: c.Request(),
 	}
 	if s.rehearsing() {
 		in.fields, in.query = endToEnd(c.Request().Header.RawHeaders()), string(c.Request().URI().QueryString())
@@ -133,7 +124,9 @@ func (s *Desk) inbound(c *fiber.Ctx) inbound {
 // X-Forwarded-For that no trusted proxy of ours stands for. What stands before it may be made up.
 func (s *Desk) remote(c *fiber.Ctx) netip.Addr {
 	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
-	addr = addr.Unmap()
+	if addr = addr.Unmap(); !s.trusts(addr) {
+		return addr
+	}
 	lines := c.Request().Header.PeekAll("X-Forwarded-For") // a proxy may add a line of its own (HAProxy's forwardfor)
 	hops := strings.Split(string(bytes.Join(lines, []byte(","))), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusts(addr); i-- {
@@ -159,9 +152,7 @@ func (s *Desk) send(c *fiber.Ctx, r reply) error {
 	case r.fields != nil:
 		return sendAsItCame(c, r)
 	}
-	if ref, ok := c.Locals(refKey{}).(string); ok {
-		c.Set("X-Request-Id", ref)
-	}
+	c.Set("X-Request-Id", wireOf(c.Context().Conn()).name())
 	if r.retryAfter > 0 {
 		c.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.retryAfter.Seconds()))))
 	}
@@ -201,7 +192,7 @@ func (s *Desk) fail(c *fiber.Ctx, err error) error {
 	in.wire.lingers.Store(true) // most of these are told while the caller is still sending
 	f.Version = soap.GuessVersion(in.header.ContentType)
 	if in.wire.out.Load() && status == http.StatusRequestTimeout {
-		return s.send(c, s.busy(in, voice{c: s.opt.Contract, version: f.Version, ref: in.ref}, turnedAwayFor, slog.String("why", "too much was unfinished")))
+		return s.send(c, s.busy(in, s.voice(in, f.Version), turnedAwayFor, slog.String("why", "too much was unfinished")))
 	}
 	if in.wire.heads.bare {
 		f.Text += ": a line of its header ends in LF alone; HTTP wants CR LF"

@@ -31,7 +31,7 @@ func (l *leniencies) first(one leniency) bool {
 }
 
 // noteLeniencies logs once what each caller is forgiven, so that an operator sees who depends on it.
-func (s *Desk) noteLeniencies(in inbound, caller string, req *soap.Request) {
+func (s *Desk) noteLeniencies(in *inbound, caller string, req *soap.Request) {
 	for _, name := range req.Notes {
 		if s.lenient.first(leniency{caller, name}) {
 			s.opt.Log.LogAttrs(context.Background(), slog.LevelInfo, "caller depends on a leniency",
@@ -43,7 +43,7 @@ func (s *Desk) noteLeniencies(in inbound, caller string, req *soap.Request) {
 // unplaced says which parameters were not found, and what came that could have been meant for them; it is empty when
 // nothing is in doubt. Who calls need not be known for that: all of it is the caller's own. A token is not missed where
 // something else tells who calls.
-func (s *Desk) unplaced(in inbound, req *soap.Request) string {
+func (s *Desk) unplaced(in *inbound, req *soap.Request) string {
 	text, names, came := missing(in, req)
 	if text != "" {
 		s.refused(in, RefusedSOAP, slog.String("why", "parameters are missing"), slog.String("operation", req.Operation),
@@ -53,7 +53,7 @@ func (s *Desk) unplaced(in inbound, req *soap.Request) string {
 }
 
 // missing is unplaced without telling anybody.
-func missing(in inbound, req *soap.Request) (text, names, came string) {
+func missing(in *inbound, req *soap.Request) (text, names, came string) {
 	missing := req.Missing()
 	if in.basic() || req.UsernameToken != nil {
 		missing = slices.DeleteFunc(missing, func(p soap.Param) bool { return p.Slot == soap.SlotAccessToken })

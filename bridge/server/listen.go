@@ -233,7 +233,7 @@ func (u *tlsUses) first(use tlsUse, now time.Time) bool {
 
 // noteTLS logs once an hour how a caller speaks TLS, so that a profile can be closed, and an old certificate taken off
 // a caller, when nobody uses it.
-func (s *Desk) noteTLS(in inbound, caller string) {
+func (s *Desk) noteTLS(in *inbound, caller string) {
 	if in.tls == nil {
 		return
 	}

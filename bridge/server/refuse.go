@@ -34,7 +34,7 @@ const (
 var Refusals = []Refusal{RefusedHTTP, RefusedSOAP, RefusedToken, RefusedExpired, RefusedTaxpayer, RefusedUnknown, RefusedLogin, RefusedBusy, RefusedInternal, RefusedForward}
 
 // refused counts and logs one refusal, and puts it on record. The attributes hold no body, token or password; slog quotes what is odd.
-func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
+func (s *Desk) refused(in *inbound, kind Refusal, attrs ...slog.Attr) {
 	s.opt.Refused(kind)
 	in.note("einvoice.refused", string(kind))
 	s.record(in, kind, attrs)
@@ -47,7 +47,7 @@ func (s *Desk) refused(in inbound, kind Refusal, attrs ...slog.Attr) {
 }
 
 // fault answers a request that could not be read as a call.
-func (s *Desk) fault(in inbound, f *soap.Fault) reply {
+func (s *Desk) fault(in *inbound, f *soap.Fault) reply {
 	kind := RefusedSOAP
 	switch {
 	case f.HTTPStatus != 0:
@@ -63,11 +63,13 @@ func (s *Desk) fault(in inbound, f *soap.Fault) reply {
 		attrs = append(attrs, slog.String("header", shortTo("{"+name.Space+"}"+name.Local, 256)))
 	}
 	s.refused(in, kind, attrs...)
-	return voice{c: s.opt.Contract, version: f.Version, addressing: related(f.Addressing), ref: in.ref}.fault(f, 0)
+	v := s.voice(in, f.Version)
+	v.addressing = related(f.Addressing)
+	return v.fault(f, 0)
 }
 
 // busy answers a request that can't be served now.
-func (s *Desk) busy(in inbound, v voice, wait time.Duration, attrs ...slog.Attr) reply {
+func (s *Desk) busy(in *inbound, v *voice, wait time.Duration, attrs ...slog.Attr) reply {
 	s.refused(in, RefusedBusy, attrs...)
 	return v.reply(bridge.Answer{Fault: bridge.FaultBusy, RetryAfter: wait})
 }

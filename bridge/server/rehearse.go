@@ -33,7 +33,7 @@ func (s *Desk) rehearsing() bool { return s.relay != nil && s.relay.Rehearse }
 
 // rehearse lets one request through to the provider and its answer back, byte for byte, and has it read beside that. When
 // the provider gives no answer, neither do we: a fault of ours would be an answer that the ERP never got before.
-func (s *Desk) rehearse(in inbound) reply {
+func (s *Desk) rehearse(in *inbound) reply {
 	p, ok := s.places.enter(s.opt.InFlight, relaying)
 	if ok {
 		defer p.leave()
@@ -41,7 +41,7 @@ func (s *Desk) rehearse(in inbound) reply {
 		defer s.relay.leave(in)
 	}
 	if !ok {
-		return s.busy(in, voice{c: s.opt.Contract, version: soap.GuessVersion(in.header.ContentType), ref: in.ref}, turnedAwayFor)
+		return s.busy(in, s.voice(in, soap.GuessVersion(in.header.ContentType)), turnedAwayFor)
 	}
 	in.body = bytes.Clone(in.body) // it is read when the engine has its own back
 	r, err := s.relay.send(in)
@@ -67,7 +67,7 @@ func (s *Desk) rehearse(in inbound) reply {
 
 // readdress puts our address into the provider's description: a program that loads it when it starts would else go to the
 // provider directly from then on.
-func (s *Desk) readdress(in inbound, r *reply) {
+func (s *Desk) readdress(in *inbound, r *reply) {
 	if in.method == "" || !isDescription(*r) {
 		return
 	}
@@ -82,7 +82,7 @@ func isDescription(r reply) bool {
 
 // welcome reads the request, and takes note of a token that the provider has issued before the ERP can use it: if the
 // rehearsal ends at this moment, it must be good here. Whatever goes wrong with it, the ERP gets its answer.
-func (s *Desk) welcome(in inbound, r reply) (req *soap.Request, fault *soap.Fault) {
+func (s *Desk) welcome(in *inbound, r reply) (req *soap.Request, fault *soap.Fault) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.opt.Log.Error("panic while reading a rehearsed call", "ref", in.ref, "panic", p)
@@ -114,7 +114,7 @@ func (s *Desk) issuedIn(r reply) (token string, life time.Duration) {
 }
 
 // seen is what came, what went back, and what the bridge would have made of it, in words without secrets.
-func (s *Desk) seen(in inbound, r reply, req *soap.Request, fault *soap.Fault) bridge.Rehearsed {
+func (s *Desk) seen(in *inbound, r reply, req *soap.Request, fault *soap.Fault) bridge.Rehearsed {
 	secrets := secretsOf(req)
 	w := bridge.Rehearsed{
 		Ref: in.ref, At: in.received, From: in.from.String(),
@@ -153,7 +153,7 @@ const (
 )
 
 // judge says who calls, and what the bridge would have refused.
-func (s *Desk) judge(in inbound, req *soap.Request, r reply, w *bridge.Rehearsed) {
+func (s *Desk) judge(in *inbound, req *soap.Request, r reply, w *bridge.Rehearsed) {
 	if text, _, _ := missing(in, req); text != "" {
 		w.Refused = text
 		return
@@ -188,7 +188,7 @@ func (s *Desk) judge(in inbound, req *soap.Request, r reply, w *bridge.Rehearsed
 
 // judgeLogin says whose log-in it is, and whether it would be let in here. Only who was let in by the provider is looked
 // at: comparing passwords is work that no stranger should be able to make.
-func (s *Desk) judgeLogin(in inbound, req *soap.Request, r reply) (caller, refused string) {
+func (s *Desk) judgeLogin(in *inbound, req *soap.Request, r reply) (caller, refused string) {
 	caller, known := s.opt.Access.Owner(req.Text(soap.SlotUsername), req.Text(soap.SlotClientID))
 	token, _ := s.issuedIn(r)
 	switch {

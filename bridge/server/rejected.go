@@ -16,7 +16,7 @@ import (
 var keptRefusals = []Refusal{RefusedHTTP, RefusedSOAP, RefusedToken, RefusedExpired, RefusedTaxpayer, RefusedUnknown, RefusedLogin}
 
 // record has a refused request written down: why, and what came, by its names. No value goes in.
-func (s *Desk) record(in inbound, kind Refusal, attrs []slog.Attr) {
+func (s *Desk) record(in *inbound, kind Refusal, attrs []slog.Attr) {
 	if s.opt.Rejected == nil || !slices.Contains(keptRefusals, kind) || !in.posts() {
 		return
 	}
@@ -35,10 +35,10 @@ func (s *Desk) record(in inbound, kind Refusal, attrs []slog.Attr) {
 }
 
 // posts tells a call from somebody who only looks: a browser, a scanner.
-func (in inbound) posts() bool { return in.header.ContentType != "" || len(in.body) > 0 }
+func (in *inbound) posts() bool { return in.header.ContentType != "" || len(in.body) > 0 }
 
 // came is what a request was made of.
-func came(in inbound) (all []bridge.Fact) {
+func came(in *inbound) (all []bridge.Fact) {
 	elements, namespaces := labels(in.body)
 	for _, f := range []bridge.Fact{
 		{Name: "posted to", Text: in.path}, {Name: "Content-Type", Text: in.header.ContentType}, {Name: "Content-Encoding", Text: in.header.ContentEncoding},

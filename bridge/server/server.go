@@ -21,9 +21,10 @@ import (
 
 // Canceller carries cancellations to their answers; flow.Service does.
 type Canceller interface {
-	Cancel(bridge.Request) bridge.Answer
+	// Cancel keeps the request, and may change it.
+	Cancel(*bridge.Request) bridge.Answer
 	// Recall is the answer that is on record for a call; ok is false when there is none. It takes no new work.
-	Recall(bridge.Request) (a bridge.Answer, ok bool)
+	Recall(*bridge.Request) (a bridge.Answer, ok bool)
 }
 
 // Paths that calls are posted to. The first is the provider's own, so that callers need only change a host name.

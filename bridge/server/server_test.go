@@ -49,7 +49,8 @@ type fake struct {
 	recall func(bridge.Request) (bridge.Answer, bool)
 }
 
-func (f *fake) Cancel(r bridge.Request) bridge.Answer {
+func (f *fake) Cancel(asked *bridge.Request) bridge.Answer {
+	r := *asked
 	a := bridge.Answer{Class: bridge.Cancelled, IRN: r.IRN, CancelDate: "2021-06-01 20:30:00", Ref: r.Ref}
 	if f.answer != nil {
 		a = f.answer(r)
@@ -61,11 +62,11 @@ func (f *fake) Cancel(r bridge.Request) bridge.Answer {
 	return a
 }
 
-func (f *fake) Recall(r bridge.Request) (bridge.Answer, bool) {
+func (f *fake) Recall(r *bridge.Request) (bridge.Answer, bool) {
 	if f.recall == nil {
 		return bridge.Answer{}, false
 	}
-	return f.recall(r)
+	return f.recall(*r)
 }
 
 func (f *fake) seen() []bridge.Request {

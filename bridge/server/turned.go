@@ -13,12 +13,21 @@ import (
 // record, and then are told that. A repeat is how callers come to the truth after a timeout; being busy is no reason to
 // keep it from them.
 
-// asked is a cancellation that its caller may ask for.
+// asked is a cancellation that its caller may ask for, and all that is held while he waits.
 type asked struct {
-	in     inbound
-	v      *voice
+	in     *inbound
+	v      voice
 	caller *access.Caller
 	bridge.Request
+}
+
+// fill completes the request from its envelope, of which so many bytes at most are kept.
+func (a *asked) fill(req *soap.Request, most int) {
+	r := &a.Request
+	r.Ref, r.Caller, r.Context = a.in.ref, a.caller.Name, a.in.trace
+	r.IRN, r.Reason, r.Remarks = req.Text(soap.SlotIRN), req.Text(soap.SlotCancelReason), req.Text(soap.SlotCancelRemarks)
+	r.Received, r.Until = a.in.received, a.in.received.Add(a.caller.Within)
+	r.SOAPIn, r.Render = req.Masked(most), a.v.render
 }
 
 // The pools that have no name.
@@ -54,35 +63,45 @@ func recallsMost(inFlight int) int { return max(1, inFlight/2) }
 // carryOut carries a cancellation out, unless its caller has too many already, or its upstream. The place is held until
 // the work has ended, though the answer be there before; work that waits its turn then, which may take half an hour and no
 // authority's time, holds a place among its like.
-func (s *Desk) carryOut(a asked) reply {
+func (s *Desk) carryOut(a *asked) reply {
 	p := a.in.place
-	upstream, _ := s.opt.Upstream(a.Taxpayer)
-	wait, ok := turnedAwayFor, !s.places.crowded(s.opt.InFlight, waitingPool(upstream)) && p.become(callerPool(a.caller.Name), upstreamPool(upstream))
-	if ok {
-		wait, ok = a.caller.Enter()
-	}
-	if !ok {
+	if wait, ok := s.roomFor(a); !ok {
 		p.leave()
-		p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(a.caller.Name))
-		if !ok {
-			return s.busy(a.in, *a.v, wait, slog.String("caller", a.caller.Name))
-		}
-		defer p.leave()
-		return s.recall(a, wait)
+		return s.crowdedOut(a, wait)
 	}
 	defer a.caller.Leave()
 	a.Carried = p.keep
-	ans := s.opt.Canceller.Cancel(a.Request)
+	ans := s.opt.Canceller.Cancel(&a.Request)
 	if ans.Fault == bridge.FaultWaiting {
+		upstream, _ := s.opt.Upstream(a.Taxpayer)
 		p.wait(waitingPool(upstream))
 	}
 	return a.v.reply(ans)
 }
 
+// roomFor takes a call in, or tells when there may be room for it.
+func (s *Desk) roomFor(a *asked) (wait time.Duration, ok bool) {
+	upstream, _ := s.opt.Upstream(a.Taxpayer)
+	if s.places.crowded(s.opt.InFlight, waitingPool(upstream)) || !a.in.place.become(callerPool(a.caller.Name), upstreamPool(upstream)) {
+		return turnedAwayFor, false
+	}
+	return a.caller.Enter()
+}
+
+// crowdedOut answers from the record what there is no room to carry out.
+func (s *Desk) crowdedOut(a *asked, wait time.Duration) reply {
+	p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(a.caller.Name))
+	if !ok {
+		return s.busy(a.in, &a.v, wait, slog.String("caller", a.caller.Name))
+	}
+	defer p.leave()
+	return s.recall(a, wait)
+}
+
 // turnAway answers a call that there is no room for. To tell a repeat it must be read and its caller identified, which
 // takes memory and a look into the journal: only so many at a time are looked at, so that a flood costs no more.
-func (s *Desk) turnAway(in inbound) reply {
-	v := voice{c: s.opt.Contract, version: soap.GuessVersion(in.header.ContentType), ref: in.ref}
+func (s *Desk) turnAway(in *inbound) reply {
+	v := s.voice(in, soap.GuessVersion(in.header.ContentType))
 	p, ok := s.recalls.enter(recallsMost(s.opt.InFlight), recallPool(""))
 	if !ok {
 		return s.busy(in, v, turnedAwayFor)
@@ -93,16 +112,16 @@ func (s *Desk) turnAway(in inbound) reply {
 		return s.busy(in, v, turnedAwayFor)
 	}
 	in.is(req.Operation)
-	return s.cancel(in, req, func(s *Desk, a asked) reply { return s.recall(a, turnedAwayFor) })
+	return s.cancel(in, req)
 }
 
 // recall answers from the record; what is not there is not begun.
-func (s *Desk) recall(a asked, wait time.Duration) reply {
+func (s *Desk) recall(a *asked, wait time.Duration) reply {
 	if soon := time.Now().Add(recallTime); soon.Before(a.Until) {
 		a.Until = soon
 	}
-	if told, ok := s.opt.Canceller.Recall(a.Request); ok {
+	if told, ok := s.opt.Canceller.Recall(&a.Request); ok {
 		return a.v.reply(told)
 	}
-	return s.busy(a.in, *a.v, wait, slog.String("caller", a.caller.Name))
+	return s.busy(a.in, &a.v, wait, slog.String("caller", a.caller.Name))
 }

@@ -8,12 +8,15 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // wire is what must be done to a connection below the engine, which can't.
 type wire struct {
-	listener int  // that accepted it
-	heads    head // of the request that is being read
+	listener int    // that accepted it
+	heads    head   // of the request that is being read
+	ref      string // of the one that is being answered; empty: it has no name yet
 	pending  []byte
 	visit
 	out     atomic.Bool // put out: nothing more is read
@@ -67,6 +70,14 @@ func (w *wire) watch(p []byte) {
 func (w *wire) arrived() {
 	w.complete()
 	w.heads = head{later: true}
+}
+
+// name is the id of the request that is being answered. One that the engine refuses gets its own here, too.
+func (w *wire) name() string {
+	if w.ref == "" {
+		w.ref = uuid.Must(uuid.NewV7()).String()
+	}
+	return w.ref
 }
 
 // readUntil is SetReadDeadline for a connection that may have been put out.
