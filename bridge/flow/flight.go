@@ -53,7 +53,7 @@ type flight struct {
 // ask is one caller waiting for a flight.
 type ask struct {
 	req  *bridge.Request
-	how  bridge.How         // fixed before anybody else has the ask
+	how  bridge.How          // fixed before anybody else has the ask
 	told chan *bridge.Answer // buffered: the teller never waits
 	late chan bridge.Ask     // what was recorded when he could not be kept longer; buffered, and made when he leaves a flight
 
