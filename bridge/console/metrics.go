@@ -2,7 +2,6 @@ package console
 
 import (
 	"strconv"
-	"sync"
 	"time"
 
 	"einvoice-bridge/bridge"
@@ -17,8 +16,6 @@ type Metrics struct {
 	registry *prometheus.Registry
 	load     func() bridge.Load
 	recent   recents
-	byCall   kept[callLabels, callSeries]
-	bySend   kept[sendLabels, sendSeries]
 
 	calls        *prometheus.CounterVec
 	seconds      *prometheus.HistogramVec
@@ -99,12 +96,11 @@ func (m *Metrics) Register(cs ...prometheus.Collector) { m.registry.MustRegister
 
 // Answered counts one answered call.
 func (m *Metrics) Answered(r *bridge.CallReport) {
-	call := m.byCall.of(callLabels{r.Caller, r.Upstream, r.Answer.Class, r.How, r.Sends+r.Lookups > 0}, m.callSeries)
-	call.answered.Inc()
-	call.total.Observe(r.Took.Seconds())
-	call.journal.Observe(r.Journal.Seconds())
-	if call.wire != nil {
-		call.wire.Observe(r.Wire.Seconds())
+	m.calls.WithLabelValues(r.Caller, r.Upstream, r.Answer.Class.String(), string(r.How)).Inc()
+	m.seconds.WithLabelValues(r.Upstream, "total").Observe(r.Took.Seconds())
+	m.seconds.WithLabelValues(r.Upstream, "journal").Observe(r.Journal.Seconds())
+	if r.Sends+r.Lookups > 0 {
+		m.seconds.WithLabelValues(r.Upstream, "wire").Observe(r.Wire.Seconds())
 	}
 	if r.Queue > 0 {
 		m.seconds.WithLabelValues(r.Upstream, "queue").Observe(r.Queue.Seconds())
@@ -119,10 +115,9 @@ func (m *Metrics) Answered(r *bridge.CallReport) {
 
 // Attempted counts one send or lookup. One that never left took no time at the authority.
 func (m *Metrics) Attempted(r bridge.AttemptReport) {
-	send := m.bySend.of(sendLabels{r.Upstream, r.Attempt, r.Class, statusClass(r.HTTPStatus), r.Sent}, m.sendSeries)
-	send.ended.Inc()
-	if send.wire != nil {
-		send.wire.Observe(r.Took.Seconds())
+	m.attempts.WithLabelValues(r.Upstream, string(r.Attempt), r.Class.String(), statusClass(r.HTTPStatus), strconv.FormatBool(r.Sent)).Inc()
+	if r.Sent {
+		m.wire.WithLabelValues(r.Upstream, string(r.Attempt)).Observe(r.Took.Seconds())
 	}
 	m.recent.add(r)
 }
@@ -150,74 +145,5 @@ func statusClass(status int) string {
 	if status < 100 || status > 599 {
 		return "none"
 	}
-	return [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"}[status/100-1]
-}
-
-// kept holds the counters that labels lead to: to find one among its vector's costs more than to count.
-type kept[Labels comparable, Series any] struct {
-	mu sync.RWMutex
-	by map[Labels]Series
-}
-
-func (k *kept[L, S]) of(labels L, find func(L) S) S {
-	k.mu.RLock()
-	s, ok := k.by[labels]
-	k.mu.RUnlock()
-	if ok {
-		return s
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.by == nil {
-		k.by = map[L]S{}
-	}
-	s = find(labels)
-	k.by[labels] = s
-	return s
-}
-
-// callLabels tell answered calls apart, and whether a call went over the wire.
-type callLabels struct {
-	caller, upstream string
-	class            bridge.Class
-	how              bridge.How
-	wire             bool
-}
-
-type callSeries struct {
-	answered             prometheus.Counter
-	total, journal, wire prometheus.Observer // wire: nil for a call that did not go there
-}
-
-func (m *Metrics) callSeries(l callLabels) callSeries {
-	s := callSeries{
-		answered: m.calls.WithLabelValues(l.caller, l.upstream, l.class.String(), string(l.how)),
-		total:    m.seconds.WithLabelValues(l.upstream, "total"), journal: m.seconds.WithLabelValues(l.upstream, "journal"),
-	}
-	if l.wire {
-		s.wire = m.seconds.WithLabelValues(l.upstream, "wire")
-	}
-	return s
-}
-
-// sendLabels tell sends and lookups apart.
-type sendLabels struct {
-	upstream string
-	attempt  bridge.AttemptKind
-	class    bridge.Class
-	http     string
-	sent     bool
-}
-
-type sendSeries struct {
-	ended prometheus.Counter
-	wire  prometheus.Observer // nil for one that never left
-}
-
-func (m *Metrics) sendSeries(l sendLabels) sendSeries {
-	s := sendSeries{ended: m.attempts.WithLabelValues(l.upstream, string(l.attempt), l.class.String(), l.http, strconv.FormatBool(l.sent))}
-	if l.sent {
-		s.wire = m.wire.WithLabelValues(l.upstream, string(l.attempt))
-	}
-	return s
+	return strconv.Itoa(status/100) + "xx"
 }
