@@ -48,16 +48,16 @@ type booking struct {
 }
 
 // free books a send if it may leave at once: nobody waits, the gates are open, the rate has room. It takes no longer than
-// within: a gate may be shut while another one is read.
-func (ts *turns) free(ctx context.Context, p *bridge.Profile, within time.Duration) (at time.Time, ok bool, err error) {
+// patience: a gate may be shut while another one is read.
+func (ts *turns) free(ctx context.Context, p *bridge.Profile, patience time.Duration) (at time.Time, ok bool, err error) {
 	if ts.line(p).size() > 0 {
 		return time.Time{}, false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	wait, err := ts.gates(ctx, p)
+	b := within(ctx, patience)
+	defer b.release()
+	wait, err := ts.gates(b, p)
 	if err == nil && wait == 0 && p.Cancels.Limit > 0 {
-		at, wait, err = ts.budget.Take(ctx, p.Cancels, bridge.Last)
+		at, wait, err = ts.budget.Take(b, p.Cancels, bridge.Last)
 	}
 	return at, err == nil && wait == 0, err
 }
