@@ -44,7 +44,7 @@ var carriers = []carrier{
 	{"invx", invxsim.DemoGSTIN, invxsim.DemoIRN, 120, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(invxsim.Demo(invxsim.Options{}))
 		return invx.New(invx.Config{Settings: set, AuthURL: set.BaseURL + "/theodore/apis/v1", OrgID: invxsim.DemoOrgID,
-			Username: invxsim.DemoHandle, Password: invxsim.DemoPassword}, s)
+			Username: invxsim.DemoHandle, Password: invxsim.DemoPassword, Parallel: 1000}, s)
 	}},
 	{"myinvois", myinvoissim.DemoTIN, myinvoissim.DemoUUID, 85, func(set upstream.Settings, at func(http.Handler) string, s *upstream.Shared) (bridge.Upstream, error) {
 		set.BaseURL = at(myinvoissim.Demo(myinvoissim.Options{}))

@@ -20,15 +20,16 @@ func (in *India) Cancel(ctx context.Context, c bridge.Cancellation, fence bridge
 		remarks := []rune(irp.Remarks(c))
 		body := in.route.body(cancelRequestIN{c.Document, string(c.Reason), strings.TrimSpace(string(remarks[:min(len(remarks), maxRemarks)]))})
 		r, id := in.cancel(ctx, v, &upstream.Request{Fence: fence, Method: in.route.method, Path: in.route.cancelPath, Body: body})
-		return in.end(r, id, c.Document)
+		said, readable := in.route.read(r.Body) // deep in the stack, so before there are Outcomes on it
+		return in.end(r, said, readable, id, c.Document)
 	})
 }
 
 // end is what became of a cancel that was sent under a request id.
 //
 //go:noinline // an Outcome would stand on the stack of every call that waits
-func (in *India) end(r *upstream.Reply, id, irn string) *bridge.Outcome {
-	o := classifyIN(r, verdict(r), in.route, irn)
+func (in *India) end(r *upstream.Reply, body *replyIN, readable bool, id, irn string) *bridge.Outcome {
+	o := classifyIN(r, body, readable, verdict(r), in.route, irn)
 	o.UpstreamRef = id
 	return &o
 }

@@ -107,9 +107,8 @@ func (l errorsIN) list() irp.Errors {
 	return all
 }
 
-// classifyIN tells what the reply to a cancel means. o is what its status decides.
-func classifyIN(r *upstream.Reply, o bridge.Outcome, way route, irn string) bridge.Outcome {
-	body, readable := way.read(r.Body)
+// classifyIN tells what the reply to a cancel means, which has been read. o is what its status decides.
+func classifyIN(r *upstream.Reply, body *replyIN, readable bool, o bridge.Outcome, way route, irn string) bridge.Outcome {
 	said := body.ErrorDetails.list()
 	if o.Class == bridge.Unknown && len(said) > 0 {
 		o.Code, o.Message = said.Codes(), o.Message+": "+said.Message()
@@ -138,7 +137,7 @@ func classifyIN(r *upstream.Reply, o bridge.Outcome, way route, irn string) brid
 	return unread(o)
 }
 
-func succeeded(o bridge.Outcome, r *upstream.Reply, way route, body replyIN, irn string) bridge.Outcome {
+func succeeded(o bridge.Outcome, r *upstream.Reply, way route, body *replyIN, irn string) bridge.Outcome {
 	done := map[string]bool{way.done: true, "CNL": true}
 	switch {
 	case len(body.ErrorDetails) > 0:

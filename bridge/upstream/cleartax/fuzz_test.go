@@ -96,7 +96,8 @@ func FuzzIndianReply(f *testing.F) {
 		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
 		r := reply(status, body)
 		for _, way := range []route{govt, v2} {
-			o := classifyIN(r, verdict(r), way, irn)
+			read, readable := way.read(body)
+			o := classifyIN(r, read, readable, verdict(r), way, irn)
 			sound(t, o, status, body)
 			state, failure := readLookupIN(r, way, irn)
 			told := o.Class == bridge.Cancelled || state.Status != bridge.StatusUnknown

@@ -18,7 +18,7 @@ type route struct {
 	getPath            string // the IRN is appended
 	done               string // the document_status that goes with a success; empty: the route has none
 	body               func(cancelRequestIN) []byte
-	read               func([]byte) (replyIN, bool)
+	read               func([]byte) (*replyIN, bool)
 }
 
 var (
@@ -84,10 +84,10 @@ func (l *errorsIN) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func readGovt(b []byte) (replyIN, bool) {
-	var r replyIN
-	if json.Unmarshal(b, &r) != nil {
-		return replyIN{}, false
+func readGovt(b []byte) (*replyIN, bool) {
+	r := new(replyIN)
+	if json.Unmarshal(b, r) != nil {
+		return new(replyIN), false
 	}
 	r.ErrorDetails = r.ErrorDetails.telling()
 	return r, true
@@ -99,7 +99,7 @@ func (l errorsIN) telling() errorsIN {
 }
 
 // readV2 takes the one element that we asked for, its errors wherever they stand.
-func readV2(b []byte) (replyIN, bool) {
+func readV2(b []byte) (*replyIN, bool) {
 	var items []struct {
 		Document upstream.Scalar `json:"document_status"`
 		Govt     *replyIN        `json:"govt_response"`
@@ -107,11 +107,11 @@ func readV2(b []byte) (replyIN, bool) {
 		Response errorsIN        `json:"error_response"`
 	}
 	if json.Unmarshal(b, &items) != nil || len(items) != 1 {
-		return replyIN{}, false
+		return new(replyIN), false
 	}
-	var r replyIN
-	if items[0].Govt != nil {
-		r = *items[0].Govt
+	r := items[0].Govt
+	if r == nil {
+		r = new(replyIN)
 	}
 	r.document = strings.ToUpper(string(items[0].Document))
 	r.ErrorDetails = slices.Concat(r.ErrorDetails, items[0].Errors, items[0].Response).telling()

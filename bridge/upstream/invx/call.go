@@ -62,6 +62,7 @@ func (a *Adapter) cancel(ctx context.Context, v *visit, c *bridge.Cancellation, 
 	if err != nil {
 		return upstream.NotSent(err)
 	}
+	ans.items() // is deep in the stack, so before there are Outcomes on it
 	return a.end(ans, id, c.Document)
 }
 

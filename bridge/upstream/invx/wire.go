@@ -86,6 +86,9 @@ func (b *body) items() (list []item, ok bool) {
 		if !isArray(b.Data) || json.Unmarshal(b.Data, &b.list) != nil {
 			b.list = nil
 		}
+		for i := range b.list {
+			b.list[i].Data.readDate()
+		}
 	}
 	return b.list, b.list != nil
 }
@@ -95,6 +98,7 @@ func (b *body) document() (d document, ok bool) {
 	if !upstream.IsObject(b.Data) || json.Unmarshal(b.Data, &d) != nil {
 		return document{}, false
 	}
+	d.readDate()
 	return d, true
 }
 
@@ -111,7 +115,9 @@ type document struct {
 	Seller      string          `json:"sellerGstin"`
 	State       upstream.Scalar `json:"status"`
 	Updated     upstream.Scalar `json:"lastUpdated"` // epoch milliseconds
-	IRNResponse nested          `json:"irnResponse"`
+	IRNResponse json.RawMessage `json:"irnResponse"`
+
+	date string // in IRNResponse
 }
 
 // is tells whether this is the seller's document with that IRN.
@@ -121,7 +127,7 @@ func (d document) is(irn, seller string) bool {
 
 // cancelDate is the authority's own date, else the time of the document's last change, which was the cancel.
 func (d document) cancelDate() string {
-	if date := upstream.CancelDate(d.IRNResponse.CancelDate); date != "" {
+	if date := upstream.CancelDate(d.date); date != "" {
 		return date
 	}
 	if t := millis(d.Updated); !t.IsZero() {
@@ -130,14 +136,10 @@ func (d document) cancelDate() string {
 	return ""
 }
 
-// nested is irnResponse: the authority's JSON, written into a string. Before a cancel it holds other things, or null;
+// readDate reads irnResponse: the authority's JSON, written into a string. Before a cancel it holds other things, or null;
 // one that can't be read says nothing, since the document itself names state and IRN.
-type nested struct {
-	CancelDate string `json:"CancelDate"`
-}
-
-func (n *nested) UnmarshalJSON(raw []byte) error {
-	var text string
+func (d *document) readDate() {
+	raw, text := []byte(d.IRNResponse), ""
 	if json.Unmarshal(raw, &text) == nil {
 		raw = []byte(text)
 	}
@@ -145,9 +147,8 @@ func (n *nested) UnmarshalJSON(raw []byte) error {
 		CancelDate upstream.Scalar `json:"CancelDate"`
 	}
 	if upstream.IsObject(raw) && json.Unmarshal(raw, &inner) == nil {
-		n.CancelDate = string(inner.CancelDate)
+		d.date = string(inner.CancelDate)
 	}
-	return nil
 }
 
 func isArray(b []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) }
@@ -165,11 +166,13 @@ type fault struct {
 }
 
 func (fs *faults) UnmarshalJSON(raw []byte) error {
+	if *fs = nil; string(raw) == "null" {
+		return nil
+	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		list = []json.RawMessage{raw}
 	}
-	*fs = nil
 	for _, one := range list {
 		if f := readFault(one); f.name != "" || f.text != "" || len(f.nic) > 0 {
 			*fs = append(*fs, f)

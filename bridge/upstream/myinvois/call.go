@@ -49,14 +49,14 @@ func (a *Adapter) send(ctx context.Context, v *visit, c *bridge.Cancellation, fe
 	if err != nil {
 		return upstream.NotSent(err)
 	}
-	return a.end(reply, c.Document)
+	return a.end(reply, readObject(reply), c.Document) // read before there are Outcomes on the stack: that is deep
 }
 
 // end is what became of a cancel that was sent.
 //
 //go:noinline // an Outcome would stand on the stack of every call that waits
-func (a *Adapter) end(reply *upstream.Reply, uuid string) *bridge.Outcome {
-	o := classify(reply, uuid)
+func (a *Adapter) end(reply *upstream.Reply, body object, uuid string) *bridge.Outcome {
+	o := classify(reply, body, uuid)
 	switch o.Class {
 	case bridge.Cancelled:
 		// The reply has no date: the authority's clock as the reply shows it.

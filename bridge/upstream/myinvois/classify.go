@@ -59,13 +59,12 @@ const (
 		"the same environment"
 )
 
-// classify tells what the reply to a cancel means.
-func classify(r *upstream.Reply, uuid string) bridge.Outcome {
+// classify tells what the reply to a cancel means, whose body has been read.
+func classify(r *upstream.Reply, body object, uuid string) bridge.Outcome {
 	o := verdict(r)
 	if o.Class != bridge.None {
 		return o
 	}
-	body := readObject(r)
 	found := body.problems()
 	m, known := decisive(found)
 	o.Code, o.Message = summary(found)

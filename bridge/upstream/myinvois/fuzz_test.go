@@ -37,7 +37,8 @@ func FuzzCancelReply(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		status = 200 + ((status-200)%400+400)%400 // 200 to 599, as net/http gives them
-		o := classify(&upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}, uuid)
+		r := &upstream.Reply{Status: status, Header: http.Header{}, Body: body, Written: true}
+		o := classify(r, readObject(r), uuid)
 		if o.Class == bridge.None || o.Class > bridge.Unclear || o.Class == bridge.AlreadyCancelled {
 			t.Fatalf("class %s", o.Class)
 		}
