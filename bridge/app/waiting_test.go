@@ -26,7 +26,7 @@ import (
 // race detector's frames are larger.
 const (
 	waitingStack = 26_000
-	waitingHeap  = 16_800
+	waitingHeap  = 17_200
 )
 
 func TestWaitingCallHoldsLittle(t *testing.T) {
