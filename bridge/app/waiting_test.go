@@ -25,8 +25,8 @@ import (
 // 3 KB of this test's own ends of the connections. A stack is of 8 KB or of 16, so one frame too many takes 8 KB more. The
 // race detector's frames are larger.
 const (
-	waitingStack = 26_000
-	waitingHeap  = 16_800
+	waitingStack = 18_500
+	waitingHeap  = 15_800
 )
 
 func TestWaitingCallHoldsLittle(t *testing.T) {

@@ -29,7 +29,7 @@ func (s *Server) newApp(o Options) *fiber.App {
 	fail := func(c *fiber.Ctx, err error) error { return s.desk.Load().fail(c, err) }
 	app := fiber.New(fiber.Config{
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, IdleTimeout: o.IdleTimeout, ReadBufferSize: headerLimit,
-		// An idle connection costs no buffers, and counts as idle until its first byte.
+		// An idle connection costs no buffers but plainConn's, and counts as idle until its first byte.
 		ReduceMemoryUsage:            true,
 		DisablePreParseMultipartForm: true,
 		EnableTrustedProxyCheck:      true, // with no proxy listed: c.IP and the like believe no header; see Server.remote

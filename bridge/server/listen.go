@@ -151,7 +151,7 @@ type tlsConn struct {
 }
 
 // Read implements net.Conn.
-func (c *tlsConn) Read(p []byte) (int, error) { return c.read(c.Conn, p) }
+func (c *tlsConn) Read(p []byte) (int, error) { return c.read(c.Conn, p, nil) }
 
 // Close implements net.Conn.
 func (c *tlsConn) Close() error { return c.close(c.Conn) }

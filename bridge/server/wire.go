@@ -35,17 +35,26 @@ const (
 var poison = []byte("\x00:\x00\r\n\r\n")
 
 // read is conn.Read, but a header with lines that end in LF alone (sockets by hand) is cut off there: the engine would
-// wait for its end until the caller has given up.
-func (w *wire) read(conn net.Conn, p []byte) (int, error) {
+// wait for its end until the caller has given up. The engine waits for a request's first byte before it takes a buffer; with
+// that byte comes what else fits ahead, as a rule all of the request, which is one system call less.
+func (w *wire) read(conn net.Conn, p, ahead []byte) (int, error) {
 	if len(w.pending) == 0 && !w.heads.bare {
-		n, err := conn.Read(p)
+		into := p
+		if len(p) < len(ahead) {
+			into = ahead
+		}
+		n, err := conn.Read(into)
 		if n > 0 {
-			w.watch(p[:n])
+			w.watch(into[:n])
 		}
-		if !w.heads.bare {
+		switch {
+		case w.heads.bare:
+			w.pending = poison
+		case n == 0 || len(p) >= len(ahead):
 			return n, err
+		default:
+			w.pending = ahead[:n] // an error comes again with the next read
 		}
-		w.pending = poison
 	}
 	if len(w.pending) == 0 {
 		return 0, io.EOF
@@ -167,14 +176,15 @@ func (h *head) endLine() {
 	}
 }
 
-// plainConn is a connection without TLS.
+// plainConn is a connection without TLS, which reads ahead itself.
 type plainConn struct {
 	net.Conn
 	wire
+	ahead [1 << 10]byte
 }
 
 // Read implements net.Conn.
-func (c *plainConn) Read(p []byte) (int, error) { return c.read(c.Conn, p) }
+func (c *plainConn) Read(p []byte) (int, error) { return c.read(c.Conn, p, c.ahead[:]) }
 
 // Close implements net.Conn.
 func (c *plainConn) Close() error { return c.close(c.Conn) }

@@ -291,6 +291,27 @@ func TestBareLFIsAnsweredAtOnce(t *testing.T) {
 	slow.expect(t, "byte by byte", 200, "Success 200 ")
 }
 
+// What comes with a request's first byte is read with it, 1 KB at most: nothing is lost or waited for when a request is
+// just as long, or when the next one comes with it.
+func TestReadAhead(t *testing.T) {
+	r := start(t)
+	bare := len(request("/einvoice", envelope, "X-Pad: \r\n"))
+	for _, size := range []int{1023, 1024, 1025, 2047, 2048, 10_000} {
+		conn := r.dial()
+		one := request("/einvoice", envelope, "X-Pad: "+strings.Repeat("x", size-bare)+"\r\n")
+		io.WriteString(conn, strings.Repeat(one, 3))
+		in := bufio.NewReader(conn)
+		for range 3 {
+			got, err := readResponse(in, "POST")
+			if err != nil {
+				t.Fatalf("%d bytes: %v", size, err)
+			}
+			got.expect(t, strconv.Itoa(size), 200, "Success 200 ")
+		}
+		conn.Close()
+	}
+}
+
 // .NET sends the header, waits for 100 Continue up to 350 ms, then sends the body.
 func TestExpect100Continue(t *testing.T) {
 	r := start(t)
