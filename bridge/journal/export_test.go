@@ -76,7 +76,7 @@ func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
 	var errs []error
 	for query, args := range map[string][]any{
 		fmt.Sprintf(selectDue, ""): {1, 1}, fmt.Sprintf(selectUnended, ""): {1}, selectTail: {1}, selectAttempts: {1},
-		selectAsks: {1, "d", "s", "t"}, callsOfRef: {"r"},
+		selectExchanges: {1}, selectIDAt: {1}, selectAsks: {1, "d", "s", "t"}, callsOfRef: {"r"},
 	} {
 		plan, err := j.plan(ctx, query, args...)
 		all, errs = all+query+"\n"+plan, append(errs, err)

@@ -63,10 +63,10 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *search {
 	w := conditions(f)
 	if !f.Since.IsZero() {
-		w.add(w.id+" >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
+		w.add(w.id+" >= $%d", idAt(r, f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
-		w.add(w.id+" < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
+		w.add(w.id+" < $%d", idAt(r, f.Until.Add(clockSlack)))
 	}
 	return w
 }
@@ -77,7 +77,7 @@ func listQuery(w *search, limit int) string {
 		` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY e.id DESC`
 }
 
-// readAttempts gives entries their attempts; at says where each is.
+// readAttempts gives entries their later attempts; at says where each is.
 func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 	if len(entries) == 0 {
 		return
@@ -94,7 +94,7 @@ func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 			e.Attempts = append(e.Attempts, a)
 		}
 		return err
-	}, `SELECT `+attemptColumns+`, entry FROM `+allAttempts+` WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
+	}, `SELECT `+attemptColumns+`, entry FROM attempts WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
 }
 
 // Export reads all that the filter lets through, newest first, a page at a time: writers never wait for it, and what
@@ -154,7 +154,8 @@ type search struct {
 const (
 	fromEntries = `entries e`
 	fromBoth    = `entries e CROSS JOIN ends x`
-	fromEnds    = `ends x CROSS JOIN entries e`
+	fromEnds    = `ends x`
+	fromEndsOn  = `ends x CROSS JOIN entries e`
 )
 
 // conditions puts a filter into SQL. Only the most selective condition is worded so that its index serves: a database
@@ -168,6 +169,7 @@ func conditions(f bridge.Filter) *search {
 		index = false
 	}
 	w.standing(f, &index)
+	standing := len(w.parts)
 	for _, c := range []struct{ column, value string }{{"e.taxpayer", f.Taxpayer}, {"e.caller", f.Caller}, {"e.upstream", f.Upstream}} {
 		switch {
 		case c.value != "" && index:
@@ -183,13 +185,21 @@ func conditions(f bridge.Filter) *search {
 	if !f.Until.IsZero() {
 		w.add("e.created < $%d", micros(f.Until))
 	}
+	switch {
+	case w.tables == fromEnds && len(w.parts) > standing: // what else is asked for is with the entry
+		w.tables = fromEndsOn
+		fallthrough
+	case w.tables == fromBoth:
+		w.parts = append(w.parts, "x.entry = e.id")
+	}
 	if f.Before > 0 {
 		w.add(w.id+" < $%d", f.Before)
 	}
 	return w
 }
 
-// standing adds what a filter wants of how entries stand, and begins there if an index serves and none is taken.
+// standing adds what a filter wants of how entries stand. It begins there if an index serves and none is taken, and where
+// nothing else chooses among entries.
 func (w *search) standing(f bridge.Filter, index *bool) {
 	served := false
 	for _, c := range []struct {
@@ -213,35 +223,24 @@ func (w *search) standing(f bridge.Filter, index *bool) {
 	switch {
 	case !served && f.Class == bridge.None:
 		return
-	case served && *index:
+	case *index && (served || f.Taxpayer+f.Caller+f.Upstream == ""):
 		w.tables, w.id, *index = fromEnds, "x.entry", false
 	default:
 		w.tables = fromBoth
 	}
-	w.parts = append(w.parts, "x.entry = e.id")
 }
 
-// idAt is the lowest id whose row is not older than when, by bisection: ids grow with time, so that no index of times
+// selectIDAt takes ever shorter steps, from more than there are entries down to one, up to where the next entry is not older
+// than $1.
+const selectIDAt = `WITH RECURSIVE walk(at, step) AS (
+	SELECT CAST(0 AS BIGINT), 1099511627776
+	UNION ALL SELECT CASE WHEN (SELECT created FROM entries WHERE id >= at + step ORDER BY id LIMIT 1) < $1 THEN at + step ELSE at END,
+		step / 2 FROM walk WHERE step > 0
+	) SELECT at + 1 FROM walk WHERE step = 0`
+
+// idAt is the lowest id whose entry is not older than when, by bisection: ids grow with time, so that no index of times
 // is needed.
-func (j *Journal) idAt(r *engine.Reading, table, column string, when time.Time) int64 {
-	one := func(query string, args ...any) (id, us int64) {
-		r.Query(func(scan func(...any) error) error { return scan(&id, &us) }, query, args...)
-		return id, us
-	}
-	row := `SELECT id, ` + column + ` FROM ` + table
-	high, _ := one(row + ` ORDER BY id DESC LIMIT 1`)
-	low := int64(1)
-	for high++; low < high; { // the answer is in [low, high]
-		mid := low + (high-low)/2
-		id, us := one(row+` WHERE id >= $1 ORDER BY id LIMIT 1`, mid)
-		if r.Err != nil {
-			return 0
-		}
-		if id == 0 || us >= micros(when) {
-			high = mid
-		} else {
-			low = id + 1
-		}
-	}
-	return low
+func idAt(r *engine.Reading, when time.Time) (id int64) {
+	r.Query(func(scan func(...any) error) error { return scan(&id) }, selectIDAt, micros(when))
+	return id
 }

@@ -40,6 +40,11 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"refused", "open", "waiting", "told otherwise"} {
+		if n := strings.Count(plans[name], "SEARCH e "); n != 1 {
+			t.Errorf("%s: entries are read %d times, and not only those that are shown:\n%s", name, n, plans[name])
+		}
+	}
 	for name, index := range map[string]string{
 		"document of a taxpayer": "entries_document", "refused of a caller": "ends_class", "open of a taxpayer": "ends_open",
 	} {
