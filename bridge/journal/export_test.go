@@ -70,6 +70,19 @@ func (j *Journal) Plan(ctx context.Context, f bridge.Filter) (plan string, err e
 	return j.plan(ctx, listQuery(w, 50), w.args...)
 }
 
+// ServerPlan is PostgreSQL's for finding the ids of a list.
+func (j *Journal) ServerPlan(ctx context.Context, f bridge.Filter) (plan string, err error) {
+	w := conditions(f)
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		plan += line + "\n"
+		return err
+	}, "EXPLAIN "+w.ids(50), w.args...)
+	return plan, r.Err
+}
+
 // BackgroundPlans are those of what the service asks every few seconds.
 func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
 	var all string

@@ -52,7 +52,7 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 	r := j.read.Once(ctx)
 	w := j.conditions(r, f)
 	r.Query(func(scan func(...any) error) error { return scan(&n) },
-		`SELECT count(*) FROM (SELECT 1 FROM `+w.tables+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
+		`SELECT count(*) FROM (SELECT 1 FROM `+w.table+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
 	if r.Err != nil {
 		return 0, fmt.Errorf("counting: %w", j.explain(r.Err))
 	}
@@ -73,8 +73,11 @@ func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *search {
 
 // listQuery finds the ids first: that needs the index only.
 func listQuery(w *search, limit int) string {
-	return `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id IN (SELECT ` + w.id + ` FROM ` + w.tables + w.String() +
-		` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY e.id DESC`
+	return `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id IN (` + w.ids(limit) + `) ORDER BY e.id DESC`
+}
+
+func (w *search) ids(limit int) string {
+	return `SELECT ` + w.id + ` FROM ` + w.table + w.String() + ` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit)
 }
 
 // readAttempts gives entries their later attempts; at says where each is.
@@ -144,32 +147,48 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.parts, " AND ")
 }
 
-// search is a filter in SQL: the tables that it looks through, in order, and the id by which that goes.
+// search is a filter in SQL. It walks through one table, by the id there.
 type search struct {
 	where
-	tables, id string
+	table, id string
 }
 
-// Where a search begins. CROSS JOIN keeps SQLite to the order; for PostgreSQL it is any other.
-const (
-	fromEntries = `entries e`
-	fromBoth    = `entries e CROSS JOIN ends x`
-	fromEnds    = `ends x`
-	fromEndsOn  = `ends x CROSS JOIN entries e`
-)
-
 // conditions puts a filter into SQL. Only the most selective condition is worded so that its index serves: a database
-// without statistics would as soon walk through everything that one caller ever sent.
+// without statistics would as soon walk through everything that one caller ever sent. What the other table has to say is asked
+// for one row after another, in words that leave no other way: joined, PostgreSQL would as soon walk through both from the end.
 func conditions(f bridge.Filter) *search {
-	w := &search{tables: fromEntries, id: "e.id"}
-	index := true // still free
+	w := &search{table: "entries e", id: "e.id"}
+	ends, served := standings(f)
+	fromEnds := len(ends) > 0 && f.Document == "" && (served || f.Taxpayer+f.Caller+f.Upstream == "")
+	w.request(f, !fromEnds)
+	switch entries := w.parts; {
+	case fromEnds:
+		w.table, w.id = "ends x", "x.entry"
+		w.parts = beside(ends, entries, `entries e WHERE e.id = x.entry`)
+	default:
+		w.parts = beside(entries, ends, `ends x WHERE x.entry = e.id`)
+	}
+	if f.Before > 0 {
+		w.add(w.id+" < $%d", f.Before)
+	}
+	return w
+}
+
+// beside adds the conditions that are on the row of another table.
+func beside(parts, others []string, row string) []string {
+	if len(others) == 0 {
+		return parts
+	}
+	return append(parts, `(SELECT `+strings.Join(others, " AND ")+` FROM `+row+`)`)
+}
+
+// request adds what a filter wants of what was asked for, by an index if one of entries is to serve.
+func (w *search) request(f bridge.Filter, index bool) {
 	if f.Document != "" {
 		w.add("e.document >= $%d", f.Document)
 		w.add("e.document < $%d", f.Document+"\U0010FFFF")
 		index = false
 	}
-	w.standing(f, &index)
-	standing := len(w.parts)
 	for _, c := range []struct{ column, value string }{{"e.taxpayer", f.Taxpayer}, {"e.caller", f.Caller}, {"e.upstream", f.Upstream}} {
 		switch {
 		case c.value != "" && index:
@@ -185,23 +204,10 @@ func conditions(f bridge.Filter) *search {
 	if !f.Until.IsZero() {
 		w.add("e.created < $%d", micros(f.Until))
 	}
-	switch {
-	case w.tables == fromEnds && len(w.parts) > standing: // what else is asked for is with the entry
-		w.tables = fromEndsOn
-		fallthrough
-	case w.tables == fromBoth:
-		w.parts = append(w.parts, "x.entry = e.id")
-	}
-	if f.Before > 0 {
-		w.add(w.id+" < $%d", f.Before)
-	}
-	return w
 }
 
-// standing adds what a filter wants of how entries stand. It begins there if an index serves and none is taken, and where
-// nothing else chooses among entries.
-func (w *search) standing(f bridge.Filter, index *bool) {
-	served := false
+// standings is what a filter wants of how entries stand, and whether an index serves that.
+func standings(f bridge.Filter) (parts []string, served bool) {
 	for _, c := range []struct {
 		on        bool
 		condition string
@@ -211,23 +217,16 @@ func (w *search) standing(f bridge.Filter, index *bool) {
 		{f.ToldOtherwise, toldOtherwise},
 	} {
 		if c.on {
-			w.parts, served = append(w.parts, c.condition), true
+			parts, served = append(parts, c.condition), true
 		}
 	}
 	if f.Class != bridge.None { // in the text, so that the partial index is seen to fit
-		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
-		if f.Class != bridge.Cancelled && *index && !served {
-			w.parts, served = append(w.parts, "class NOT IN ('none', 'cancelled')"), true
+		parts = append(parts, "class = '"+f.Class.String()+"'")
+		if f.Class != bridge.Cancelled && !served {
+			parts, served = append(parts, "class NOT IN ('none', 'cancelled')"), true
 		}
 	}
-	switch {
-	case !served && f.Class == bridge.None:
-		return
-	case *index && (served || f.Taxpayer+f.Caller+f.Upstream == ""):
-		w.tables, w.id, *index = fromEnds, "x.entry", false
-	default:
-		w.tables = fromBoth
-	}
+	return parts, served
 }
 
 // selectIDAt takes ever shorter steps, from more than there are entries down to one, up to where the next entry is not older
