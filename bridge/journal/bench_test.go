@@ -150,6 +150,7 @@ func BenchmarkList(b *testing.B) {
 				{"caller-rare", bridge.Filter{Caller: "rare"}},
 				{"upstream-common", bridge.Filter{Upstream: "nic", Before: 500_000}},
 				{"class-common", bridge.Filter{Class: bridge.Cancelled}},
+				{"class-common-in-the-middle", bridge.Filter{Class: bridge.Cancelled, Before: 500_000}},
 				{"class-rare", bridge.Filter{Class: bridge.Misconfigured, Caller: "sap"}},
 				{"open", bridge.Filter{Open: true}},
 				{"told-otherwise", bridge.Filter{ToldOtherwise: true}},
@@ -195,7 +196,7 @@ func million(b *testing.B, engine, dsn string) {
 		SELECT id, CASE WHEN id % 1000 = 0 THEN 'open' ELSE 'final' END,
 			CASE WHEN id % 1000 = 0 THEN 'unknown' WHEN id % 50000 = 1 THEN 'misconfigured' WHEN id % 20 = 1 THEN 'refused' ELSE 'cancelled' END,
 			'{"date":"2026-11-22 10:00:00"}', created, CASE WHEN id % 1000 = 0 THEN CAST($1 AS BIGINT) ELSE 0 END,
-			CASE WHEN id % 3000 = 10 THEN 2 ELSE 1 END, 1, upstream, created, ref, caller, irn, reason, '', created,
+			CASE WHEN id % 3000 = 10 OR id % 20 = 1 THEN 2 ELSE 1 END, 1, upstream, created, ref, caller, irn, reason, '', created,
 			CASE WHEN id % 1000 = 0 THEN 'unknown' WHEN id % 20 = 1 THEN 'refused' ELSE 'cancelled' END, '{}', created, 'upstream'
 			FROM entries WHERE created > $1`,
 		`INSERT INTO asks (entry, ref, caller, taxpayer, space, document, irn, reason, remarks, received, class, told, told_at, how)

@@ -70,13 +70,26 @@ func (j *Journal) Plan(ctx context.Context, f bridge.Filter) (plan string, err e
 	return j.plan(ctx, listQuery(w, 50), w.args...)
 }
 
+// ServerPlan is PostgreSQL's for finding the ids of a list.
+func (j *Journal) ServerPlan(ctx context.Context, f bridge.Filter) (plan string, err error) {
+	w := conditions(f)
+	r := j.read.Once(ctx)
+	r.Query(func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		plan += line + "\n"
+		return err
+	}, "EXPLAIN "+w.ids(50), w.args...)
+	return plan, r.Err
+}
+
 // BackgroundPlans are those of what the service asks every few seconds.
 func (j *Journal) BackgroundPlans(ctx context.Context) (string, error) {
 	var all string
 	var errs []error
 	for query, args := range map[string][]any{
 		fmt.Sprintf(selectDue, ""): {1, 1}, fmt.Sprintf(selectUnended, ""): {1}, selectTail: {1}, selectAttempts: {1},
-		selectAsks: {1, "d", "s", "t"}, callsOfRef: {"r"},
+		selectExchanges: {1}, selectIDAt: {1}, selectAsks: {1, "d", "s", "t"}, callsOfRef: {"r"},
 	} {
 		plan, err := j.plan(ctx, query, args...)
 		all, errs = all+query+"\n"+plan, append(errs, err)

@@ -52,7 +52,7 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 	r := j.read.Once(ctx)
 	w := j.conditions(r, f)
 	r.Query(func(scan func(...any) error) error { return scan(&n) },
-		`SELECT count(*) FROM (SELECT 1 FROM `+w.tables+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
+		`SELECT count(*) FROM (SELECT 1 FROM `+w.table+w.String()+` LIMIT `+fmt.Sprint(most)+`) AS fitting`, w.args...)
 	if r.Err != nil {
 		return 0, fmt.Errorf("counting: %w", j.explain(r.Err))
 	}
@@ -63,21 +63,24 @@ func (j *Journal) Fitting(ctx context.Context, f bridge.Filter, most int) (n int
 func (j *Journal) conditions(r *engine.Reading, f bridge.Filter) *search {
 	w := conditions(f)
 	if !f.Since.IsZero() {
-		w.add(w.id+" >= $%d", j.idAt(r, "entries", "created", f.Since.Add(-clockSlack)))
+		w.add(w.id+" >= $%d", idAt(r, f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
-		w.add(w.id+" < $%d", j.idAt(r, "entries", "created", f.Until.Add(clockSlack)))
+		w.add(w.id+" < $%d", idAt(r, f.Until.Add(clockSlack)))
 	}
 	return w
 }
 
 // listQuery finds the ids first: that needs the index only.
 func listQuery(w *search, limit int) string {
-	return `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id IN (SELECT ` + w.id + ` FROM ` + w.tables + w.String() +
-		` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit) + `) ORDER BY e.id DESC`
+	return `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id IN (` + w.ids(limit) + `) ORDER BY e.id DESC`
 }
 
-// readAttempts gives entries their attempts; at says where each is.
+func (w *search) ids(limit int) string {
+	return `SELECT ` + w.id + ` FROM ` + w.table + w.String() + ` ORDER BY ` + w.id + ` DESC LIMIT ` + fmt.Sprint(limit)
+}
+
+// readAttempts gives entries their later attempts; at says where each is.
 func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 	if len(entries) == 0 {
 		return
@@ -94,7 +97,7 @@ func readAttempts(r *engine.Reading, entries []bridge.Entry, at map[int64]int) {
 			e.Attempts = append(e.Attempts, a)
 		}
 		return err
-	}, `SELECT `+attemptColumns+`, entry FROM `+allAttempts+` WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
+	}, `SELECT `+attemptColumns+`, entry FROM attempts WHERE entry IN (`+strings.Join(ids, ",")+`) ORDER BY id`)
 }
 
 // Export reads all that the filter lets through, newest first, a page at a time: writers never wait for it, and what
@@ -144,30 +147,48 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.parts, " AND ")
 }
 
-// search is a filter in SQL: the tables that it looks through, in order, and the id by which that goes.
+// search is a filter in SQL. It walks through one table, by the id there.
 type search struct {
 	where
-	tables, id string
+	table, id string
 }
 
-// Where a search begins. CROSS JOIN keeps SQLite to the order; for PostgreSQL it is any other.
-const (
-	fromEntries = `entries e`
-	fromBoth    = `entries e CROSS JOIN ends x`
-	fromEnds    = `ends x CROSS JOIN entries e`
-)
-
 // conditions puts a filter into SQL. Only the most selective condition is worded so that its index serves: a database
-// without statistics would as soon walk through everything that one caller ever sent.
+// without statistics would as soon walk through everything that one caller ever sent. What the other table has to say is asked
+// for one row after another, in words that leave no other way: joined, PostgreSQL would as soon walk through both from the end.
 func conditions(f bridge.Filter) *search {
-	w := &search{tables: fromEntries, id: "e.id"}
-	index := true // still free
+	w := &search{table: "entries e", id: "e.id"}
+	ends, served := standings(f)
+	fromEnds := len(ends) > 0 && f.Document == "" && (served || f.Taxpayer+f.Caller+f.Upstream == "")
+	w.request(f, !fromEnds)
+	switch entries := w.parts; {
+	case fromEnds:
+		w.table, w.id = "ends x", "x.entry"
+		w.parts = beside(ends, entries, `entries e WHERE e.id = x.entry`)
+	default:
+		w.parts = beside(entries, ends, `ends x WHERE x.entry = e.id`)
+	}
+	if f.Before > 0 {
+		w.add(w.id+" < $%d", f.Before)
+	}
+	return w
+}
+
+// beside adds the conditions that are on the row of another table.
+func beside(parts, others []string, row string) []string {
+	if len(others) == 0 {
+		return parts
+	}
+	return append(parts, `(SELECT `+strings.Join(others, " AND ")+` FROM `+row+`)`)
+}
+
+// request adds what a filter wants of what was asked for, by an index if one of entries is to serve.
+func (w *search) request(f bridge.Filter, index bool) {
 	if f.Document != "" {
 		w.add("e.document >= $%d", f.Document)
 		w.add("e.document < $%d", f.Document+"\U0010FFFF")
 		index = false
 	}
-	w.standing(f, &index)
 	for _, c := range []struct{ column, value string }{{"e.taxpayer", f.Taxpayer}, {"e.caller", f.Caller}, {"e.upstream", f.Upstream}} {
 		switch {
 		case c.value != "" && index:
@@ -183,15 +204,10 @@ func conditions(f bridge.Filter) *search {
 	if !f.Until.IsZero() {
 		w.add("e.created < $%d", micros(f.Until))
 	}
-	if f.Before > 0 {
-		w.add(w.id+" < $%d", f.Before)
-	}
-	return w
 }
 
-// standing adds what a filter wants of how entries stand, and begins there if an index serves and none is taken.
-func (w *search) standing(f bridge.Filter, index *bool) {
-	served := false
+// standings is what a filter wants of how entries stand, and whether an index serves that.
+func standings(f bridge.Filter) (parts []string, served bool) {
 	for _, c := range []struct {
 		on        bool
 		condition string
@@ -201,47 +217,29 @@ func (w *search) standing(f bridge.Filter, index *bool) {
 		{f.ToldOtherwise, toldOtherwise},
 	} {
 		if c.on {
-			w.parts, served = append(w.parts, c.condition), true
+			parts, served = append(parts, c.condition), true
 		}
 	}
 	if f.Class != bridge.None { // in the text, so that the partial index is seen to fit
-		w.parts = append(w.parts, "class = '"+f.Class.String()+"'")
-		if f.Class != bridge.Cancelled && *index && !served {
-			w.parts, served = append(w.parts, "class NOT IN ('none', 'cancelled')"), true
+		parts = append(parts, "class = '"+f.Class.String()+"'")
+		if f.Class != bridge.Cancelled && !served {
+			parts, served = append(parts, "class NOT IN ('none', 'cancelled')"), true
 		}
 	}
-	switch {
-	case !served && f.Class == bridge.None:
-		return
-	case served && *index:
-		w.tables, w.id, *index = fromEnds, "x.entry", false
-	default:
-		w.tables = fromBoth
-	}
-	w.parts = append(w.parts, "x.entry = e.id")
+	return parts, served
 }
 
-// idAt is the lowest id whose row is not older than when, by bisection: ids grow with time, so that no index of times
+// selectIDAt takes ever shorter steps, from more than there are entries down to one, up to where the next entry is not older
+// than $1.
+const selectIDAt = `WITH RECURSIVE walk(at, step) AS (
+	SELECT CAST(0 AS BIGINT), 1099511627776
+	UNION ALL SELECT CASE WHEN (SELECT created FROM entries WHERE id >= at + step ORDER BY id LIMIT 1) < $1 THEN at + step ELSE at END,
+		step / 2 FROM walk WHERE step > 0
+	) SELECT at + 1 FROM walk WHERE step = 0`
+
+// idAt is the lowest id whose entry is not older than when, by bisection: ids grow with time, so that no index of times
 // is needed.
-func (j *Journal) idAt(r *engine.Reading, table, column string, when time.Time) int64 {
-	one := func(query string, args ...any) (id, us int64) {
-		r.Query(func(scan func(...any) error) error { return scan(&id, &us) }, query, args...)
-		return id, us
-	}
-	row := `SELECT id, ` + column + ` FROM ` + table
-	high, _ := one(row + ` ORDER BY id DESC LIMIT 1`)
-	low := int64(1)
-	for high++; low < high; { // the answer is in [low, high]
-		mid := low + (high-low)/2
-		id, us := one(row+` WHERE id >= $1 ORDER BY id LIMIT 1`, mid)
-		if r.Err != nil {
-			return 0
-		}
-		if id == 0 || us >= micros(when) {
-			high = mid
-		} else {
-			low = id + 1
-		}
-	}
-	return low
+func idAt(r *engine.Reading, when time.Time) (id int64) {
+	r.Query(func(scan func(...any) error) error { return scan(&id) }, selectIDAt, micros(when))
+	return id
 }

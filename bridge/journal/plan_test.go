@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"einvoice-bridge/bridge"
 )
@@ -40,11 +41,35 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"refused", "open", "waiting", "told otherwise"} {
+		if n := strings.Count(plans[name], "SEARCH e "); n != 1 {
+			t.Errorf("%s: entries are read %d times, and not only those that are shown:\n%s", name, n, plans[name])
+		}
+	}
 	for name, index := range map[string]string{
 		"document of a taxpayer": "entries_document", "refused of a caller": "ends_class", "open of a taxpayer": "ends_open",
 	} {
 		if !strings.Contains(plans[name], index) {
 			t.Errorf("%s doesn't use %s:\n%s", name, index, plans[name])
+		}
+	}
+}
+
+// PostgreSQL, which chooses by what it knows of the values, walks through one table from a page's end on: what it may join, it
+// reads both tables of from their ends.
+func TestServerPlans(t *testing.T) {
+	b := newBench(t, postgresJournal(t))
+	b.fill(4_000)
+	b.is(b.Do(t.Context(), `ANALYZE`), nil)
+	for name, f := range map[string]bridge.Filter{
+		"cancelled": {Class: bridge.Cancelled, Before: 100}, "cancelled of a caller": {Class: bridge.Cancelled, Caller: "sap", Before: 100},
+		"told otherwise": {ToldOtherwise: true}, "told otherwise of a caller": {ToldOtherwise: true, Caller: "sap"},
+		"refused of a day": {Class: bridge.Refused, Since: now, Until: now.Add(time.Hour)},
+	} {
+		plan, err := b.ServerPlan(t.Context(), f)
+		b.is(err, nil)
+		if strings.Contains(plan, "Join") || strings.Contains(plan, "Nested Loop") || !strings.Contains(plan, "Index") {
+			t.Errorf("%s:\n%s", name, plan)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 const (
 	selectEntry    = `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.id = $1`
 	selectDocument = `SELECT ` + entryColumns + ` FROM ` + allEntries + ` WHERE e.document = $1 AND e.space = $2 AND e.taxpayer = $3`
-	selectAttempts = `SELECT ` + attemptColumns + ` FROM ` + allAttempts + ` WHERE entry = $1 ORDER BY id`
+	selectAttempts = `SELECT ` + attemptColumns + ` FROM attempts WHERE entry = $1 ORDER BY id` // the first may be with its entry
 )
 
 // Find reads the entry of a taxpayer's document, or ErrNoEntry.

@@ -32,36 +32,42 @@ func (r *entryRow) copy() *entryRow {
 	return &c
 }
 
-// An entry and how it stands: it is being sent while nothing says otherwise.
+// An entry, how it stands, and the send that began with it: it is being sent while nothing says otherwise.
 const (
 	entryColumns = `e.id, e.space, e.document, e.taxpayer, e.upstream, e.ref, e.caller, e.irn, e.reason, e.remarks,
 		COALESCE(x.state, 'sending'), COALESCE(x.class, 'none'), COALESCE(x.outcome, '{}'), e.created,
-		COALESCE(x.updated, e.created), e.expires, COALESCE(x.next_lookup, 0), COALESCE(x.told, 0), COALESCE(x.version, 0)`
+		COALESCE(x.updated, e.created), e.expires, COALESCE(x.next_lookup, 0), COALESCE(x.told, 0), COALESCE(x.version, 0),
+		e.started, e.who, COALESCE(x.sent_ended, 0), COALESCE(x.sent_upstream, e.upstream), COALESCE(x.sent_class, ''),
+		COALESCE(x.sent_outcome, '')`
 	allEntries = `entries e LEFT JOIN ends x ON x.entry = e.id`
 )
 
 // scanEntry reads entryColumns.
 func scanEntry(scan func(...any) error) (*entryRow, error) {
-	var (
-		r                                entryRow
-		class, outcome                   string
-		created, updated, expires, again int64
-	)
+	var row struct { // one, for one allocation
+		entryRow
+		class, outcome, sentClass, sentOutcome           string
+		created, updated, expires, again, started, ended int64
+		send                                             bridge.Attempt
+	}
+	r, send := &row.entryRow, &row.send
 	err := scan(&r.ID, &r.Key.Space, &r.Key.Document, &r.Taxpayer, &r.Upstream, &r.Ref, &r.Caller, &r.IRN, &r.Reason,
-		&r.Remarks, &r.State, &class, &outcome, &created, &updated, &expires, &again, &r.told, &r.version)
+		&r.Remarks, &r.State, &row.class, &row.outcome, &row.created, &row.updated, &row.expires, &row.again, &r.told, &r.version,
+		&row.started, &send.By, &row.ended, &send.Upstream, &row.sentClass, &row.sentOutcome)
 	if err != nil {
 		return nil, err
 	}
-	r.Created, r.Updated, r.Expires, r.NextLookup = at(created), at(updated), at(expires), at(again)
-	r.Outcome, err = decodeOutcome(class, outcome)
-	return &r, err
+	r.Created, r.Updated, r.Expires, r.NextLookup = at(row.created), at(row.updated), at(row.expires), at(row.again)
+	if r.Outcome, err = decodeOutcome(row.class, row.outcome); err != nil || row.started == 0 {
+		return r, err
+	}
+	send.ID, send.Kind, send.Start, send.End, send.Outcome = firstSend(r.ID), bridge.SendCancel, at(row.started), at(row.ended), r.Outcome
+	if row.sentClass != "" { // it ended otherwise than the entry did
+		send.Outcome, err = decodeOutcome(row.sentClass, row.sentOutcome)
+	}
+	r.Attempts = []bridge.Attempt{*send}
+	return r, err
 }
-
-// allAttempts are what is in attempts, and the sends that began with their entries. Their ids are negative: they come first.
-const allAttempts = `(SELECT id, entry, kind, started, ended, who, upstream, class, outcome, exchanges FROM attempts
-	UNION ALL SELECT -e.id, e.id, 'cancel', e.started, COALESCE(x.sent_ended, 0), e.who, COALESCE(x.sent_upstream, e.upstream),
-		COALESCE(x.sent_class, x.class, 'none'), COALESCE(x.sent_outcome, x.outcome, '{}'), x.sent_exchanges
-	FROM ` + allEntries + ` WHERE e.started > 0) AS a`
 
 // firstAsks are those that were written down with their entries' ends, laterAsks all others.
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +17,8 @@ const (
 	selectAsks = `SELECT ` + askColumns + ` FROM (` + entryAsks + `
 		UNION ALL ` + laterAsks + ` WHERE entry = 0 AND document = $2 AND space = $3 AND taxpayer = $4) AS story
 		ORDER BY told_at, id`
-	selectExchanges = `SELECT ` + attemptColumns + `, COALESCE(exchanges, '') FROM ` + allAttempts + ` WHERE entry = $1 ORDER BY id`
+	selectExchanges = `SELECT id, exchanges FROM attempts WHERE entry = $1 AND exchanges IS NOT NULL
+		UNION ALL SELECT -entry, sent_exchanges FROM ends WHERE entry = $1 AND sent_exchanges IS NOT NULL`
 
 	entriesOfDocument = `SELECT id FROM entries WHERE document = $1 ORDER BY id`
 	refusedOfDocument = `SELECT DISTINCT entry, space, document, taxpayer FROM asks WHERE entry = 0 AND document = $1
@@ -100,14 +102,16 @@ func (s *stories) add(e bridge.Entry) {
 		}
 	}
 	if story.Entry.ID != 0 {
-		story.Entry.Attempts = nil
 		s.r.Query(func(scan func(...any) error) error {
-			var exchanges string
-			a, err := scanAttempt(scan, &exchanges)
-			if err == nil && exchanges != "" {
-				err = json.Unmarshal([]byte(exchanges), &a.Outcome.Exchanges)
+			var (
+				id        int64
+				exchanges string
+			)
+			err := scan(&id, &exchanges)
+			i := slices.IndexFunc(story.Entry.Attempts, func(a bridge.Attempt) bool { return a.ID == id })
+			if err == nil && i >= 0 {
+				err = json.Unmarshal([]byte(exchanges), &story.Entry.Attempts[i].Outcome.Exchanges)
 			}
-			story.Entry.Attempts = append(story.Entry.Attempts, a)
 			return err
 		}, selectExchanges, story.Entry.ID)
 	}
