@@ -704,6 +704,29 @@ func TestOutcomeThatCantBeWritten(t *testing.T) {
 	}, script(outcomes(cancelled), nil), breaking(works, func() error { mu.Lock(); defer mu.Unlock(); return disk }))
 }
 
+// overtaken is a journal in which another instance has the document when a flight comes to its end: a Finish before was
+// written, which gave the lease back, and its caller heard of an error.
+type overtaken struct{ bridge.Journal }
+
+func (j overtaken) Finish(ctx context.Context, f *bridge.Finish) (bridge.Entry, error) {
+	e, err := j.Journal.Finish(ctx, f)
+	e.State, e.Outcome = bridge.Sending, bridge.Outcome{}
+	return e, err
+}
+
+// Nobody is told no while another instance may be cancelling the document by then.
+func TestNoRefusalOfADocumentThatAnotherHas(t *testing.T) {
+	for _, o := range []bridge.Outcome{refused, {Class: bridge.Misconfigured, Message: "1005"}} {
+		run(t, func(b *bench) {
+			if a := b.ask(); a.Fault != bridge.FaultUnknown || a.Class != bridge.Unknown {
+				b.Errorf("%s: told %+v", o.Class, a)
+			}
+		}, script(outcomes(o), nil), func(b *bench) {
+			b.wrap = func(j bridge.Journal) bridge.Journal { return overtaken{j} }
+		})
+	}
+}
+
 func paced(b *bench) {
 	b.authority.profile.Cancels = bridge.Rate{Key: "cid", Limit: 12, Per: time.Minute}
 }

@@ -72,11 +72,16 @@ func (s *Service) finish(f *flight, fin *bridge.Finish) bool {
 		return false
 	}
 	f.entry, f.held = e, false
-	if o := &f.entry.Outcome; o.Class == bridge.Cancelled && (f.step.outcome.Class != bridge.Cancelled || f.step.outcome.Date != o.Date) { // another one's truth is on record already
-		f.step.outcome = *o
-		f.answer(bridge.FromJournal)
-		f.report.Journal += s.note(&f.matter, f.toldTo(fin.At), f.left(fin.At))
+	switch o := &f.entry.Outcome; {
+	case o.Class == bridge.Cancelled && (f.step.outcome.Class != bridge.Cancelled || f.step.outcome.Date != o.Date):
+		f.step.outcome = *o // another one's truth is on record already
+	case fin.State == bridge.Final && f.entry.State != bridge.Final:
+		f.step.outcome = bridge.Outcome{Class: bridge.Unknown, Message: "another instance has the document by now; this one's word was: " + f.step.outcome.Message}
+	default:
+		return true
 	}
+	f.answer(bridge.FromJournal)
+	f.report.Journal += s.note(&f.matter, f.toldTo(fin.At), f.left(fin.At))
 	return true
 }
 
